@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "log.h"
+
+#include <stdarg.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#define QUOTED_MAX 300
+
+static const char *prog = "kiisrv";
+
+void kii_log_name(const char *name)
+{
+	prog = name;
+}
+
+static void line(const char *level, const char *event, const char *fmt, va_list ap)
+{
+	char text[2048];
+	size_t len;
+	ssize_t done;
+	int n = snprintf(text, sizeof(text), "level=%s prog=%s event=%s", level, prog, event);
+
+	len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
+	if (fmt && len < sizeof(text) - 2) {
+		text[len++] = ' ';
+		n = vsnprintf(text + len, sizeof(text) - len, fmt, ap);
+		len += n > 0 ? (size_t)n : 0;
+	}
+	if (len > sizeof(text) - 1)
+		len = sizeof(text) - 1;
+	text[len++] = '\n';
+	done = write(STDERR_FILENO, text, len);
+	(void)done;
+}
+
+void kii_log_info(const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line("info", event, fmt, ap);
+	va_end(ap);
+}
+
+void kii_log_warn(const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line("warn", event, fmt, ap);
+	va_end(ap);
+}
+
+void kii_log_error(const char *event, const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	line("error", event, fmt, ap);
+	va_end(ap);
+}
+
+static bool is_plain(const char *s)
+{
+	return *s && !s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/@-")];
+}
+
+const char *kii_log_quote(struct kii_quoted *room, const char *s)
+{
+	char *to = room->text;
+
+	if (!s)
+		return "-";
+	if (is_plain(s) && strlen(s) <= QUOTED_MAX) {
+		snprintf(room->text, sizeof(room->text), "%s", s);
+		return room->text;
+	}
+	*to++ = '"';
+	for (size_t i = 0; s[i] && i < QUOTED_MAX; i++) {
+		unsigned char c = (unsigned char)s[i];
+
+		if (c == '"' || c == '\\')
+			*to++ = '\\';
+		*to++ = (char)(c < 0x20 || c == 0x7f ? '?' : c);
+	}
+	*to++ = '"';
+	*to = '\0';
+	return room->text;
+}

@@ -1,0 +1,27 @@
+/* SPDX-License-Identifier: MIT */
+/* log: one line an event to standard error, key=value, written by one call so lines never mix. */
+#ifndef KII_LOG_H
+#define KII_LOG_H
+
+#include "mem.h"
+
+/* The program's name in every line, borrowed for good. */
+void kii_log_name(const char *name);
+
+/*
+ * "level=info prog=… event=<event> <the rest>". The format gives further key=value pairs; string values are
+ * given as %s of kii_log_quote(). May be NULL for none.
+ */
+void kii_log_info(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
+void kii_log_warn(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
+void kii_log_error(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
+
+/*
+ * `s` as one value: plain when it is of [A-Za-z0-9_.:/@-], else in quotes with \", \\ and control bytes
+ * escaped, cut at 300 bytes. NULL gives "-". Lives in `room`, which it returns.
+ */
+struct kii_quoted { char text[640]; };
+const char *kii_log_quote(struct kii_quoted *room, const char *s);
+#define kii_q(s) kii_log_quote(&(struct kii_quoted){ "" }, s)
+
+#endif

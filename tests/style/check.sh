@@ -1,0 +1,59 @@
+#!/bin/sh
+# SPDX-License-Identifier: MIT
+# The mechanical rules of the house style, as TAP. Reads the source folder only.
+cd "${KII_SRCDIR:-.}" || exit 1
+n=0
+failed=0
+
+# say NAME FINDINGS: one TAP line; the findings say what is wrong.
+say() {
+	n=$((n + 1))
+	if [ -z "$2" ]; then
+		echo "ok $n - $1"
+	else
+		echo "not ok $n - $1"
+		echo "$2" | sed 's/^/# /'
+		failed=1
+	fi
+}
+
+files() {
+	find lib cgi worker ctl tests -name '*.[ch]' | sort
+}
+sources() {
+	find lib cgi worker ctl -name '*.[ch]' | sort
+}
+# only HEADER ALLOWED_REGEX: who else includes a foreign header?
+only() {
+	grep -lE "#include <$1>" $(files) | grep -vE "^($2)|^tests/"
+}
+
+echo 1..12
+say "lines of at most 100 columns" "$(files | xargs awk '
+	{ line = $0; gsub(/\t/, "        ", line) }
+	length(line) > 100 { print FILENAME ":" FNR ": " length(line) " columns" }')"
+say "files within their size" "$(sources | while read -r f; do
+	lines=$(wc -l <"$f"); max=600
+	case $f in cgi/*) max=300 ;; esac
+	[ "$lines" -le "$max" ] || echo "$f: $lines lines, at most $max"
+done)"
+say "functions of at most 100 lines" "$(files | grep '\.c$' | xargs awk '
+	FNR == 1 { open = 0 }
+	/^\{/ { start = FNR; open = 1 }
+	/^\}/ { if (open && FNR - start > 100) print FILENAME ":" start ": " FNR - start " lines"; open = 0 }')"
+say "nesting of at most three" "$(sources | grep '\.c$' | xargs awk '
+	/^\t\t\t\t\t(if|for|while|switch|do)\>/ { print FILENAME ":" FNR ": too deep" }')"
+say "banned calls stay out" "$(grep -nE \
+	'\b(strcpy|strcat|strncpy|sprintf|vsprintf|strtok|atoi|gmtime|localtime|system|popen)\(' $(sources))"
+say "no unfinished marks" "$(grep -nE 'TO''DO|FIX''ME|\bXX''X\b|HA''CK' $(files))"
+say "every file names its licence" "$(for f in $(files); do
+	head -n 1 "$f" | grep -q 'SPDX-License-Identifier: MIT' || echo "$f"
+done)"
+say "config.h comes first in every source" "$(for f in $(files | grep '\.c$'); do
+	[ "$(grep -m 1 '^#include' "$f")" = '#include <config.h>' ] || echo "$f"
+done)"
+say "only the engine client and httpc include curl" "$(only 'curl/.*' 'lib/engine|lib/httpc')"
+say "only lib/fcgi.c includes fcgiapp.h" "$(only 'fcgiapp.h' 'lib/fcgi')"
+say "only lib/store includes sqlite3.h" "$(only 'sqlite3.h' 'lib/store')"
+say "lib knows nothing of cgi, worker and ctl" "$(grep -nE '#include "(\.\./)?(cgi|worker|ctl)/' lib/*.[ch])"
+exit $failed
