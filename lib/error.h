@@ -29,7 +29,7 @@ struct kii_error {
 };
 
 /*
- * Set `err` unless it is set already: the first error wins. Always -1, so that one line fails:
+ * Set `err` unless it is set already: the first error wins. Always -1, so one line fails:
  * return kii_error_set(err, KII_EIO, errno, "open %s", path);
  */
 int kii_error_set(struct kii_error *err, enum kii_code code, int detail, const char *fmt, ...)

@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #define QUOTED_MAX 300
+#define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/@-"
 
 static const char *prog = "kiisrv";
 
@@ -67,7 +68,7 @@ void kii_log_error(const char *event, const char *fmt, ...)
 
 static bool is_plain(const char *s)
 {
-	return *s && !s[strspn(s, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/@-")];
+	return *s && !s[strspn(s, PLAIN)];
 }
 
 const char *kii_log_quote(struct kii_quoted *room, const char *s)

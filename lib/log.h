@@ -9,16 +9,16 @@
 void kii_log_name(const char *name);
 
 /*
- * "level=info prog=… event=<event> <the rest>". The format gives further key=value pairs; string values are
- * given as %s of kii_log_quote(). May be NULL for none.
+ * "level=info prog=… event=<event> <the rest>". The format gives further key=value pairs,
+ * strings as %s of kii_q(). May be NULL for none.
  */
 void kii_log_info(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
 void kii_log_warn(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
 void kii_log_error(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
 
 /*
- * `s` as one value: plain when it is of [A-Za-z0-9_.:/@-], else in quotes with \", \\ and control bytes
- * escaped, cut at 300 bytes. NULL gives "-". Lives in `room`, which it returns.
+ * `s` as one value: plain when it is of [A-Za-z0-9_.:/@-], else in quotes with \" and \\ escaped
+ * and control bytes as ?, cut at 300 bytes. NULL gives "-". Lives in `room`, which it returns.
  */
 struct kii_quoted { char text[640]; };
 const char *kii_log_quote(struct kii_quoted *room, const char *s);

@@ -10,7 +10,7 @@
 #define KII_PRINTF(f, a)  __attribute__((format(printf, f, a)))
 #define KII_COUNT(a)      (sizeof(a) / sizeof((a)[0]))
 
-/* Small fixed allocations only: these log and abort when memory is out. What a peer sizes is capped first. */
+/* Small fixed allocations only: these log and abort. What a peer sizes is capped first. */
 void *kii_xmalloc(size_t size);
 void *kii_xcalloc(size_t n, size_t size);
 void *kii_xrealloc(void *p, size_t size);

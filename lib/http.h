@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* http: the request and the reply that handlers see, and the table that routes one to the other. */
+#ifndef KII_HTTP_H
+#define KII_HTTP_H
+
+#include <stdbool.h>
+
+#include "json.h"
+
+enum kii_method {
+	KII_GET    = 1u << 0,  /* HEAD too */
+	KII_POST   = 1u << 1,
+	KII_PUT    = 1u << 2,
+	KII_DELETE = 1u << 3,
+};
+
+#define KII_ARGS_MAX 4
+
+/* All strings are borrowed from the request and end with it. Absent ones are "", never NULL. */
+struct kii_req {
+	enum kii_method method;
+	bool head;               /* it was HEAD: the body is dropped on the way out */
+	const char *path;        /* decoded, without the query; begins with '/' */
+	const char *query;       /* as sent */
+	const char *client;      /* REMOTE_ADDR as nginx gave it */
+	const char *user_agent;
+	const char *accept;
+	const char *content_type;
+	const char *if_none_match;
+	const char *authorization;
+	const char *id;          /* X-Request-Id */
+	const char *args[KII_ARGS_MAX];  /* what matched each {} of the route's pattern */
+	const char *body;        /* NUL behind it */
+	size_t body_len;
+	json_t *json;            /* the body where the route asked for it; borrowed */
+	struct kii_conn *conn;   /* what kii_park needs */
+};
+
+struct kii_res {
+	int status;              /* 200 from the start */
+	struct kii_buf head;     /* further header lines, "Name: value\r\n" */
+	struct kii_buf body;
+	const char *type;        /* content type, a constant; NULL without body */
+};
+
+enum { KII_DONE = 0, KII_PARKED = 1 };
+
+/* Fill the reply and return KII_DONE, or park and return KII_PARKED, or -1 with `err`. */
+typedef int kii_handler(struct kii_req *req, struct kii_res *res, struct kii_error *err);
+
+enum kii_route_flags {
+	KII_BODY_JSON = 1u << 0,  /* parse the body: 415 for another type, 400 for no JSON */
+};
+
+struct kii_route {
+	unsigned methods;
+	const char *pattern;      /* "/api/v1/jobs/{}": {} is one non-empty segment; "*" ends with anything */
+	kii_handler *handler;
+	unsigned flags;
+};
+
+void kii_res_init(struct kii_res *res);
+void kii_res_release(struct kii_res *res);
+
+/* A header line. Control characters in the value end it. */
+void kii_res_header(struct kii_res *res, const char *name, const char *fmt, ...) KII_PRINTF(3, 4);
+
+/* The reply is this JSON (taken); `flags` are jansson's. */
+void kii_res_json(struct kii_res *res, int status, json_t *taken);
+
+/* The reply is this text/plain. */
+void kii_res_text(struct kii_res *res, int status, const char *text);
+
+/* {"error": …, "code": …, "field": … if not NULL}; `retry_after` seconds as header unless 0. */
+void kii_res_fail(struct kii_res *res, int status, const char *code, const char *field,
+	int retry_after, const char *fmt, ...) KII_PRINTF(6, 7);
+
+/*
+ * The reply for an error: for EINVAL, ENOTFOUND, ECONFLICT and ETOOBIG the error's own words, for all others a
+ * fixed sentence by code (the words go to the log only).
+ */
+void kii_res_error(struct kii_res *res, const struct kii_error *err);
+
+/* Set a strong ETag over the body so far; when If-None-Match has it the reply becomes 304. */
+void kii_res_etag(struct kii_res *res, const struct kii_req *req);
+
+/* The value of `name` in the query, decoded, or NULL. Caller frees. */
+char *kii_query_get(const char *query, const char *name);
+
+/*
+ * Route and run: 404, 405 with Allow, OPTIONS (204 with CORS), HEAD, 415, JSON; errors of the handler become replies.
+ * `method` is the request's own word. Returns KII_DONE or KII_PARKED.
+ */
+int kii_http_serve(const struct kii_route *routes, size_t n, const char *method, struct kii_req *req,
+	struct kii_res *res);
+
+#endif

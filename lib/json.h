@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* json: parsing of hostile text by jansson, capped before a byte is allocated. */
+#ifndef KII_JSON_H
+#define KII_JSON_H
+
+#include <jansson.h>
+
+#include "buf.h"
+
+#define KII_JSON_DEPTH   32      /* nested arrays and objects */
+#define KII_JSON_VALUES  100000  /* values in all */
+
+#define kii_autojson __attribute__((cleanup(kii_json_cleanup))) json_t
+void kii_json_cleanup(json_t **j);
+
+/*
+ * Parse one document (any value; nothing but white space behind it). Depth and number of values are counted
+ * over the text first, duplicate members are an error. Caller owns *out. Fails: EINVAL with `field` as given
+ * and the reason.
+ */
+int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/* Append compact text. `flags` are jansson's (JSON_SORT_KEYS, …). Fails: ETOOBIG. */
+int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/* The member as borrowed text, or NULL when it is absent, null or no string. */
+const char *kii_json_str(const json_t *object, const char *name);
+
+/* The member as a number, or `otherwise`. */
+json_int_t kii_json_int(const json_t *object, const char *name, json_int_t otherwise);
+
+/* Set a text member; NULL, or text that is no UTF-8, becomes null / the text with ? for the bad bytes. */
+void kii_json_set_str(json_t *object, const char *name, const char *value);
+void kii_json_set_strn(json_t *object, const char *name, const char *value, size_t len);
+
+#endif
