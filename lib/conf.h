@@ -15,7 +15,8 @@ struct kii_conf {
 	struct {
 		bool podman;            /* runtime = "podman" */
 		bool rootless;
-		char *socket_path;      /* "unix:///…" or "tcp://host:port", DOCKER_HOST applied */
+		/* "unix:///..." or "tcp://host:port", DOCKER_HOST applied */
+		char *socket_path;
 		bool tls_verify;        /* DOCKER_TLS_VERIFY */
 		char *cert_path;        /* DOCKER_CERT_PATH, or NULL */
 		int64_t timeout_ms;
@@ -57,8 +58,9 @@ struct kii_conf {
 };
 
 /*
- * Read the file (NULL: KIISRV_CONFIG from the environment, else the installed default, which may be missing) and
- * the environment. Caller frees with kii_conf_free. Fails: EINVAL ("file:line:column: key: reason"), EIO.
+ * Read the file (NULL: KIISRV_CONFIG from the environment, else the installed default, which may
+ * be missing) and the environment. Caller frees with kii_conf_free. Fails: EINVAL
+ * ("file:line:column: key: reason"), EIO.
  */
 int kii_conf_load(const char *file, struct kii_conf **out, struct kii_error *err) KII_MUST_CHECK;
 void kii_conf_free(struct kii_conf *conf);

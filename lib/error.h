@@ -35,7 +35,10 @@ struct kii_error {
 int kii_error_set(struct kii_error *err, enum kii_code code, int detail, const char *fmt, ...)
 	KII_PRINTF(4, 5);
 
-/* As kii_error_set with KII_EINVAL, naming the member at fault. The message is "<field>: <reason>". */
+/*
+ * As kii_error_set with KII_EINVAL, naming the member at fault. The message is "<field>:
+ * <reason>".
+ */
 int kii_error_field(struct kii_error *err, const char *field, const char *fmt, ...)
 	KII_PRINTF(3, 4);
 
@@ -45,7 +48,7 @@ int kii_error_wrap(struct kii_error *err, const char *fmt, ...) KII_PRINTF(2, 3)
 /* Back to "no error", for a caller that goes on. */
 void kii_error_clear(struct kii_error *err);
 
-/* The stable word of a code for clients ("bad_request", "not_found", …); never NULL. */
+/* The stable word of a code for clients ("bad_request", "not_found", ...); never NULL. */
 const char *kii_code_word(enum kii_code code);
 
 /* The HTTP status that answers a code. */

@@ -54,7 +54,8 @@ enum kii_route_flags {
 
 struct kii_route {
 	unsigned methods;
-	const char *pattern;      /* "/api/v1/jobs/{}": {} is one non-empty segment; "*" ends with anything */
+	/* "/api/v1/jobs/{}": {} is one non-empty segment; "*" ends with anything */
+	const char *pattern;
 	kii_handler *handler;
 	unsigned flags;
 };
@@ -71,13 +72,13 @@ void kii_res_json(struct kii_res *res, int status, json_t *taken);
 /* The reply is this text/plain. */
 void kii_res_text(struct kii_res *res, int status, const char *text);
 
-/* {"error": …, "code": …, "field": … if not NULL}; `retry_after` seconds as header unless 0. */
+/* {"error": ..., "code": ..., "field": ... if not NULL}; `retry_after` seconds as header unless 0. */
 void kii_res_fail(struct kii_res *res, int status, const char *code, const char *field,
 	int retry_after, const char *fmt, ...) KII_PRINTF(6, 7);
 
 /*
- * The reply for an error: for EINVAL, ENOTFOUND, ECONFLICT and ETOOBIG the error's own words, for all others a
- * fixed sentence by code (the words go to the log only).
+ * The reply for an error: for EINVAL, ENOTFOUND, ECONFLICT and ETOOBIG the error's own words, for
+ * all others a fixed sentence by code (the words go to the log only).
  */
 void kii_res_error(struct kii_res *res, const struct kii_error *err);
 
@@ -88,10 +89,10 @@ void kii_res_etag(struct kii_res *res, const struct kii_req *req);
 char *kii_query_get(const char *query, const char *name);
 
 /*
- * Route and run: 404, 405 with Allow, OPTIONS (204 with CORS), HEAD, 415, JSON; errors of the handler become replies.
- * `method` is the request's own word. Returns KII_DONE or KII_PARKED.
+ * Route and run: 404, 405 with Allow, OPTIONS (204 with CORS), HEAD, 415, JSON; errors of the
+ * handler become replies. `method` is the request's own word. Returns KII_DONE or KII_PARKED.
  */
-int kii_http_serve(const struct kii_route *routes, size_t n, const char *method, struct kii_req *req,
-	struct kii_res *res);
+int kii_http_serve(const struct kii_route *routes, size_t n, const char *method,
+	struct kii_req *req, struct kii_res *res);
 
 #endif

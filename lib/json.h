@@ -14,14 +14,14 @@
 void kii_json_cleanup(json_t **j);
 
 /*
- * Parse one document (any value; nothing but white space behind it). Depth and number of values are counted
- * over the text first, duplicate members are an error. Caller owns *out. Fails: EINVAL with `field` as given
- * and the reason.
+ * Parse one document (any value; nothing but white space behind it). Depth and number of values
+ * are counted over the text first, duplicate members are an error. Caller owns *out. Fails: EINVAL
+ * with `field` as given and the reason.
  */
 int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
 	struct kii_error *err) KII_MUST_CHECK;
 
-/* Append compact text. `flags` are jansson's (JSON_SORT_KEYS, …). Fails: ETOOBIG. */
+/* Append compact text. `flags` are jansson's (JSON_SORT_KEYS, ...). Fails: ETOOBIG. */
 int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out,
 	struct kii_error *err) KII_MUST_CHECK;
 
@@ -31,7 +31,10 @@ const char *kii_json_str(const json_t *object, const char *name);
 /* The member as a number, or `otherwise`. */
 json_int_t kii_json_int(const json_t *object, const char *name, json_int_t otherwise);
 
-/* Set a text member; NULL, or text that is no UTF-8, becomes null / the text with ? for the bad bytes. */
+/*
+ * Set a text member; NULL, or text that is no UTF-8, becomes null / the text with ? for the bad
+ * bytes.
+ */
 void kii_json_set_str(json_t *object, const char *name, const char *value);
 void kii_json_set_strn(json_t *object, const char *name, const char *value, size_t len);
 

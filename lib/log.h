@@ -9,7 +9,7 @@
 void kii_log_name(const char *name);
 
 /*
- * "level=info prog=… event=<event> <the rest>". The format gives further key=value pairs,
+ * "level=info prog=... event=<event> <the rest>". The format gives further key=value pairs,
  * strings as %s of kii_q(). May be NULL for none.
  */
 void kii_log_info(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);

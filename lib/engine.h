@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine: the Docker Engine API over a Unix socket or TCP+TLS, as Docker and Podman serve it. One
+ * handle per thread, not thread-safe. The engine is trusted but bounded: every answer has a cap;
+ * container output is hostile. Every call fails with one of: ENOTFOUND, ECONFLICT, EREFUSED (4xx,
+ * the engine's message in `msg`), EDOWN, ETIMEOUT, EBROKEN (or 5xx); further codes are named at
+ * the call.
+ */
+#ifndef KII_ENGINE_H
+#define KII_ENGINE_H
+
+#include <jansson.h>
+#include <stdatomic.h>
+#include <stdint.h>
+
+#include "buf.h"
+
+struct kii_engine;
+
+struct kii_engine_opts {
+	const char *address;     /* "unix:///run/docker.sock" or "tcp://host:port" */
+	bool tls;                /* tcp only: with ca.pem, cert.pem, key.pem of cert_path */
+	const char *cert_path;
+	int64_t timeout_ms;      /* for calls that do not stream */
+};
+
+/* Options are copied. No connection is made yet. Fails: EINVAL for an address that is none. */
+int kii_engine_new(const struct kii_engine_opts *opts, struct kii_engine **out,
+	struct kii_error *err) KII_MUST_CHECK;
+void kii_engine_free(struct kii_engine *e);
+
+/*
+ * When *stop becomes true, the running call ends within 100 ms with ETIMEOUT. Borrowed; NULL for
+ * none.
+ */
+void kii_engine_stop_flag(struct kii_engine *e, const atomic_bool *stop);
+
+/* What the engine is; negotiated again after a reconnect. */
+struct kii_engine_about {
+	bool podman;
+	char version[64];        /* "20.10.24" */
+	char api[16];            /* the version that calls use: "1.41" */
+	bool live_restore;
+	bool rootless;
+	char id[128];            /* of the daemon's run or host, "" where it has none */
+};
+int kii_engine_ping(struct kii_engine *e, struct kii_error *err) KII_MUST_CHECK;
+int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/* --- images --- */
+struct kii_image {
+	char id[128];            /* "sha256:..." */
+	char *name;              /* "kiisrv-controller-057:latest" */
+	int64_t size;
+	int64_t created;         /* seconds since 1970 */
+	char *user;              /* the image's USER, "" for root */
+};
+/*
+ * All tagged images whose repository (last path part, registry and "localhost/" taken off) begins
+ * with `prefix`, one entry a tag. Caller frees with kii_images_free.
+ */
+int kii_engine_images(struct kii_engine *e, const char *prefix, struct kii_image **out, size_t *n,
+	struct kii_error *err) KII_MUST_CHECK;
+void kii_images_free(struct kii_image *images, size_t n);
+int kii_engine_image_inspect(struct kii_engine *e, const char *ref, struct kii_image *out,
+	struct kii_error *err) KII_MUST_CHECK;
+void kii_image_release(struct kii_image *image);
+
+/* --- containers --- */
+struct kii_pair { const char *name, *value; };
+struct kii_mount {
+	/* a named volume (made with the container's labels where it is missing), or NULL */
+	const char *volume;
+	const char *host;        /* a host path to bind, or NULL; both NULL: a tmpfs */
+	const char *path;        /* inside */
+	bool read_only;
+	int64_t size;            /* tmpfs: bytes */
+};
+/* What to run. All borrowed; zero means the default of a build container (see below). */
+struct kii_container_spec {
+	const char *name;
+	const char *image;       /* the image's ID */
+	const char *const *cmd;  /* NULL-terminated, or NULL: the image's */
+	const char *const *env;  /* NULL-terminated "NAME=value", or NULL */
+	const char *user;        /* NULL: the image's */
+	const char *workdir;
+	const struct kii_mount *mounts;
+	size_t n_mounts;
+	const struct kii_pair *labels;
+	size_t n_labels;
+	int64_t memory;          /* bytes, swap included; 0: no limit */
+	double cpus;
+	int64_t pids;
+	bool network;            /* false: none, and NetworkDisabled */
+	/*
+	 * Always: all capabilities dropped, no-new-privileges, read-only root, an init, json-file
+	 * log without rotation below 1 GiB, no restart policy, never AutoRemove.
+	 */
+};
+/* Make it; `id` gets 64 hex digits. A container of that name that is there already: ECONFLICT. */
+int kii_engine_create(struct kii_engine *e, const struct kii_container_spec *spec, char id[128],
+	struct kii_error *err) KII_MUST_CHECK;
+/* Already running is success. */
+int kii_engine_start(struct kii_engine *e, const char *id, struct kii_error *err) KII_MUST_CHECK;
+/* Wait until it runs no more; `limit_ms` 0 for ever. Ends with ETIMEOUT. */
+int kii_engine_wait(struct kii_engine *e, const char *id, int64_t limit_ms, int *exit_code,
+	struct kii_error *err) KII_MUST_CHECK;
+/* `signal` such as "TERM", "KILL". Not running: ECONFLICT. */
+int kii_engine_kill(struct kii_engine *e, const char *id, const char *signal,
+	struct kii_error *err) KII_MUST_CHECK;
+/* Remove with force and anonymous volumes; a missing one is success; returns when it is gone. */
+int kii_engine_remove(struct kii_engine *e, const char *id, struct kii_error *err) KII_MUST_CHECK;
+/* Remove a named volume; a missing one is success. */
+int kii_engine_volume_remove(struct kii_engine *e, const char *name,
+	struct kii_error *err) KII_MUST_CHECK;
+
+enum kii_container_state {
+	KII_CONTAINER_CREATED,
+	KII_CONTAINER_RUNNING,   /* paused, restarting too */
+	KII_CONTAINER_EXITED,    /* dead too */
+};
+struct kii_container {
+	char id[128];
+	char name[160];          /* without the leading '/' */
+	enum kii_container_state state;
+	int exit_code;
+	bool oom;
+	int64_t started_ms;      /* since 1970; 0: never */
+	int64_t finished_ms;
+	json_t *labels;          /* object of strings */
+};
+int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_container *out,
+	struct kii_error *err) KII_MUST_CHECK;
+/* All (running or not) that carry label `name`=`value`. Exit codes and times are not filled in. */
+int kii_engine_list(struct kii_engine *e, const char *label, const char *value,
+	struct kii_container **out, size_t *n, struct kii_error *err) KII_MUST_CHECK;
+void kii_container_release(struct kii_container *c);
+void kii_containers_free(struct kii_container *c, size_t n);
+/* Names of all volumes with that label; each and the array are the caller's (kii_names_free). */
+int kii_engine_volumes(struct kii_engine *e, const char *label, const char *value, char ***out,
+	size_t *n, struct kii_error *err) KII_MUST_CHECK;
+void kii_names_free(char **names, size_t n);
+/* The process list as text, a process a line, at most 16 KiB. */
+int kii_engine_top(struct kii_engine *e, const char *id, struct kii_buf *out,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * Payload of the log (both streams in the order of the engine), from its very beginning, piece by
+ * piece as it comes; with `follow` until the container ends. `take` returns false to end early
+ * (then ETIMEOUT). `tick` is called about every 100 ms while nothing comes and may end it
+ * likewise; NULL for none.
+ */
+typedef bool kii_engine_take(void *arg, int stream, const char *data, size_t len);
+typedef bool kii_engine_tick(void *arg);
+int kii_engine_logs(struct kii_engine *e, const char *id, bool follow, kii_engine_take *take,
+	kii_engine_tick *tick, void *arg, struct kii_error *err) KII_MUST_CHECK;
+
+/* --- archives --- */
+struct kii_file { const char *name; const void *data; size_t len; unsigned mode; };
+/*
+ * Put files under `path` (a folder that exists inside) as a tar of `uid`:`gid`, with `dir` (or
+ * NULL) made first.
+ */
+int kii_engine_put(struct kii_engine *e, const char *id, const char *path, const char *dir,
+	const struct kii_file *files, size_t n, unsigned uid, unsigned gid,
+	struct kii_error *err) KII_MUST_CHECK;
+/*
+ * Take exactly one regular file named `name` directly in folder `path` of the container and write
+ * it to `fd`. Fails further with: ENOTFOUND (no such entry), ETOOBIG (more than `cap` bytes),
+ * EINVAL (a link, folder or device; a second entry), EIO (writing).
+ */
+int kii_engine_get(struct kii_engine *e, const char *id, const char *path, const char *name,
+	uint64_t cap, int fd, uint64_t *size, struct kii_error *err) KII_MUST_CHECK;
+
+#endif

@@ -1,0 +1,68 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * kll: a keyboard configuration becomes KLL files and build parameters. Pure: no clock, no file,
+ * no network. Both zones run it: cgi/build to answer bad input at once, the worker because it
+ * trusts nothing.
+ */
+#ifndef KII_KLL_H
+#define KII_KLL_H
+
+#include <jansson.h>
+
+#include "buf.h"
+#include "layouts.h"
+
+enum kii_dialect {
+	KII_KLL_LATEST,
+	KII_KLL_LTS,        /* LTS bases, ledControl as it came: what v0.5.0 compiles */
+	KII_KLL_REFERENCE_LATEST,
+	/* The golden form: ledControl rewritten, overrides as the reference gives them. */
+	KII_KLL_REFERENCE_LTS,
+};
+
+#define KII_KLL_LAYERS 17   /* 0..16 */
+
+struct kii_kll_file {
+	char *name;         /* "MD1-Standard-0.kll" */
+	char *text;
+	size_t len;
+};
+
+struct kii_kll {
+	char *board;        /* NAME: "MD1.1" */
+	char *layout;       /* LAYOUT, underscored */
+	char *variant;      /* VARIANT, underscored; may be "" */
+	const char *script; /* "infinity.bash": a constant of our table */
+	bool split;
+	struct kii_kll_file files[KII_KLL_LAYERS];
+	size_t n_files;
+	char *default_map;  /* DefaultMapOverride */
+	char *partial_maps; /* PartialMapsExpandedOverride */
+	/* NAME-LAYOUT.json: the request's config without `macros`, its own member order */
+	char *stored;
+	size_t stored_len;
+};
+
+/*
+ * Check the whole request document {"env", "config"} and make everything. `env` itself is only
+ * checked to be a string. Caller frees *out. Fails: EINVAL naming the member (kll.md §11),
+ * ETOOBIG.
+ */
+int kii_kll_make(const json_t *request, enum kii_dialect dialect, const struct kii_layouts *layouts,
+	struct kii_kll **out, struct kii_error *err) KII_MUST_CHECK;
+void kii_kll_free(struct kii_kll *k);
+
+/*
+ * The key of a build: 64 hex digits over KLL files, parameters, stored JSON (members sorted,
+ * animations in their order), image ID and recipe version.
+ */
+void kii_kll_key(const struct kii_kll *k, const char *image_id, char out[65]);
+
+/*
+ * The environment of the build as "NAME=value" strings: DefaultMapOverride,
+ * PartialMapsExpandedOverride, Layout and, for split boards only, SPLIT_KEYBOARD=1. Writes at most
+ * 4 heap strings, returns how many.
+ */
+size_t kii_kll_env(const struct kii_kll *k, char *out[4]);
+
+#endif

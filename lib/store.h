@@ -1,0 +1,67 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * store: SQLite with our rules: WAL, foreign keys, busy timeout, prepared statements from a static
+ * array, bound never printed. One handle per thread or under the caller's lock. Every call fails
+ * with EDB (detail: extended code), ECONFLICT for a violated constraint, EBUSY when locked for
+ * longer than the busy timeout (5 s).
+ */
+#ifndef KII_STORE_H
+#define KII_STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "error.h"
+
+struct kii_store;
+
+enum kii_store_mode { KII_STORE_READ, KII_STORE_WRITE };
+
+/*
+ * Open an existing database (the actor that migrates makes it). `sql[i]` are the statements,
+ * prepared at first use, borrowed for good. A database whose user_version is above `newest`:
+ * ECONFLICT, naming both. Missing: ENOTFOUND.
+ */
+int kii_store_open(const char *path, enum kii_store_mode mode, int newest, const char *const *sql,
+	size_t n_sql, struct kii_store **out, struct kii_error *err) KII_MUST_CHECK;
+void kii_store_close(struct kii_store *s);
+
+/*
+ * Make or bring up a database: runs `<schema_dir>/<name>.<n>.sql` for each n above its
+ * user_version, one transaction each, after a copy `<path>.v<old>` when an old one had tables.
+ * Sets WAL and its persistence, and the mode 0640.
+ */
+int kii_store_migrate(const char *path, const char *schema_dir, const char *name, int newest,
+	struct kii_error *err) KII_MUST_CHECK;
+
+int kii_store_begin(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;   /* IMMEDIATE */
+int kii_store_commit(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;
+void kii_store_rollback(struct kii_store *s);   /* nothing when none is open */
+
+/* synchronous=FULL (true) or NORMAL for the transactions that follow. */
+int kii_store_durable(struct kii_store *s, bool full, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * Run statement `i` with values by `types`, one letter each: 's' const char * (NULL: null), 'i'
+ * int64_t, 'd' double, 'b' const void * and size_t, 'n' null without an argument. kii_store_run
+ * expects no row; *changes may be NULL.
+ */
+int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, ...) KII_MUST_CHECK;
+
+/* Start a query; rows follow by kii_store_next, and kii_store_reset must end it on every path. */
+int kii_store_query(struct kii_store *s, int i, struct kii_error *err, const char *types, ...)
+	KII_MUST_CHECK;
+/* 1: a row, 0: no more, -1: error. */
+int kii_store_next(struct kii_store *s, int i, struct kii_error *err) KII_MUST_CHECK;
+void kii_store_reset(struct kii_store *s, int i);
+/* Columns of the row at hand; texts are borrowed until the next step; NULL for null. */
+int64_t kii_store_int(struct kii_store *s, int i, int column);
+double kii_store_real(struct kii_store *s, int i, int column);
+const char *kii_store_text(struct kii_store *s, int i, int column);
+bool kii_store_null(struct kii_store *s, int i, int column);
+const void *kii_store_blob(struct kii_store *s, int i, int column, size_t *len);
+
+int64_t kii_store_last_id(struct kii_store *s);
+
+#endif
