@@ -72,7 +72,7 @@ void kii_res_json(struct kii_res *res, int status, json_t *taken);
 /* The reply is this text/plain. */
 void kii_res_text(struct kii_res *res, int status, const char *text);
 
-/* {"error": ..., "code": ..., "field": ... if not NULL}; `retry_after` seconds as header unless 0. */
+/* {"error", "code", "field" if not NULL}; `retry_after` seconds as header unless 0. */
 void kii_res_fail(struct kii_res *res, int status, const char *code, const char *field,
 	int retry_after, const char *fmt, ...) KII_PRINTF(6, 7);
 

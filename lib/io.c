@@ -29,7 +29,8 @@ int kii_io_read(const char *path, struct kii_buf *out, struct kii_error *err)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0)
-			return kii_error_set(err, KII_EIO, errno, "read %s: %s", path, strerror(errno));
+			return kii_error_set(err, KII_EIO, errno, "read %s: %s", path,
+				strerror(errno));
 		kii_buf_add(out, chunk, (size_t)n);
 		if (out->overflow)
 			return kii_buf_check(out, path, err);
