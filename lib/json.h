@@ -8,7 +8,7 @@
 #include "buf.h"
 
 #define KII_JSON_DEPTH   32      /* nested arrays and objects */
-#define KII_JSON_VALUES  100000  /* values in all */
+#define KII_JSON_VALUES  50000   /* values in all: four parsers at once stay below 64 MiB */
 
 #define kii_autojson __attribute__((cleanup(kii_json_cleanup))) json_t
 void kii_json_cleanup(json_t **j);
