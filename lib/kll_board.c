@@ -6,6 +6,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "json.h"
+
 #define STD_MAP "stdFuncMap"
 #define LCD_MAP "infinity_ergodox/lcdFuncMap"
 
@@ -62,21 +64,15 @@ bool kii_dialect_is_reference(enum kii_dialect dialect)
 	return dialect == KII_KLL_REFERENCE_LATEST || dialect == KII_KLL_REFERENCE_LTS;
 }
 
-bool kii_kll_is(const json_t *string, const char *text)
-{
-	return json_string_length(string) == strlen(text) &&
-		!memcmp(json_string_value(string), text, strlen(text));
-}
-
 const char *kii_kll_trigger(const struct kii_kll_source *source, size_t i, const json_t *key)
 {
 	const struct kii_layout *base = source->base;
-	const json_t *code = json_object_get(key, "code");
+	const char *code = kii_json_str(key, "code");
 
 	if (!source->board->by_code)
 		return i < base->n_keys ? base->triggers[i] : NULL;
 	for (size_t b = 0; b < base->n_keys; b++) {
-		if (kii_kll_is(code, base->codes[b]))
+		if (!strcmp(base->codes[b], code))
 			return base->triggers[b];
 	}
 	return NULL;

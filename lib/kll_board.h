@@ -37,10 +37,7 @@ struct kii_kll_source {
 bool kii_dialect_is_lts(enum kii_dialect dialect);
 bool kii_dialect_is_reference(enum kii_dialect dialect);
 
-/* Is the JSON string exactly `text`? (It may hold NUL, `text` cannot.) */
-bool kii_kll_is(const json_t *string, const char *text);
-
-/* The base's text for the key at place `i` of the matrix, or NULL where the base has no such key. */
+/* The base's text for the key at place `i` of the matrix; NULL where the base has no such key. */
 const char *kii_kll_trigger(const struct kii_kll_source *source, size_t i, const json_t *key);
 
 /* DefaultMapOverride and PartialMapsExpandedOverride from the names of k->files. */

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "kll_types.h"
 #include "path.h"
 
@@ -34,30 +35,19 @@ static size_t word_length(const char *s)
 	return n;
 }
 
-static bool has_any(const char *s, size_t len, const char *bad, size_t n_bad)
+/* A quote or a line's end would end the token in KLL. */
+static bool breaks_quotes(const char *s)
 {
-	for (size_t i = 0; i < len; i++) {
-		if (memchr(bad, s[i], n_bad))
-			return true;
-	}
-	return false;
-}
-
-/* A quote or a line's end would end the token in KLL, a NUL the text in whatever reads it. */
-static bool breaks_quotes(const char *s, size_t len)
-{
-	return has_any(s, len, "\"\n\r\0", 4);
+	return strpbrk(s, "\"\n\r") != NULL;
 }
 
 /* Those of ASCII, and U+0080 to U+009F, which UTF-8 writes as C2 and the character's number. */
-static bool has_control(const char *s, size_t len)
+static bool has_control(const char *s)
 {
-	for (size_t i = 0; i < len; i++) {
-		unsigned char c = (unsigned char)s[i];
+	for (; *s; s++) {
+		unsigned char c = (unsigned char)*s;
 
-		if (c < 0x20 || c == 0x7F)
-			return true;
-		if (c == 0xC2 && i + 1 < len && (unsigned char)s[i + 1] < 0xA0)
+		if (c < 0x20 || c == 0x7F || (c == 0xC2 && (unsigned char)s[1] < 0xA0))
 			return true;
 	}
 	return false;
@@ -76,14 +66,14 @@ static int check_header_texts(const json_t *header, struct kii_error *err)
 	};
 
 	for (size_t i = 0; i < KII_COUNT(fields); i++) {
-		const json_t *value = json_object_get(header, fields[i]);
-		const char *s = json_string_value(value);
-		size_t len = json_string_length(value);
+		const char *s = kii_json_str(header, fields[i]);
 
-		if (has_control(s, len) || has_any(s, len, "\"", 1))
+		if (!s)
+			continue;
+		if (has_control(s) || strchr(s, '"'))
 			return bad_header(err, fields[i],
 				"must not hold quotes or control characters");
-		if (len > KII_KLL_HEADER)
+		if (strlen(s) > KII_KLL_HEADER)
 			return bad_header(err, fields[i], "is too long");
 	}
 	return 0;
@@ -92,7 +82,7 @@ static int check_header_texts(const json_t *header, struct kii_error *err)
 /* The header's text with spaces made underscores. Caller frees. */
 static char *underscored(const json_t *header, const char *field)
 {
-	const char *s = json_string_value(json_object_get(header, field));
+	const char *s = kii_json_str(header, field);
 	char *copy = kii_xstrdup(s ? s : "");
 
 	for (char *p = copy; *p; p++) {
@@ -102,7 +92,7 @@ static char *underscored(const json_t *header, const char *field)
 	return copy;
 }
 
-/* Layout becomes part of file names, of lists split at spaces and ';', and of a client's pattern. */
+/* It becomes part of file names, of lists split at spaces and ';', and of a client's pattern. */
 static int check_layout(const struct kii_kll_source *source, struct kii_error *err)
 {
 	const char *s = source->layout;
@@ -143,7 +133,7 @@ static int find_base(const json_t *header, const struct kii_layouts *layouts,
 	struct kii_kll_source *source, struct kii_error *err)
 {
 	bool lts = source->board->by_code && kii_dialect_is_lts(source->dialect);
-	const char *base = json_string_value(json_object_get(header, "Base"));
+	const char *base = kii_json_str(header, "Base");
 	kii_autofree char *file = kii_xfmt("%s-%s%s.json", source->name, base, lts ? ".lts" : "");
 
 	source->base = kii_layouts_find(layouts, file);
@@ -173,23 +163,17 @@ static int check_header(const json_t *header, const struct kii_layouts *layouts,
 }
 
 /* What a key sends: raw KLL, or a text that goes between quotes. */
-static int check_key_text(const json_t *text, const struct kii_path *at, struct kii_error *err)
+static int check_key_text(const char *s, const struct kii_path *at, struct kii_error *err)
 {
-	const char *s = json_string_value(text);
-	size_t len = json_string_length(text);
-
-	if (len >= 2 && !memcmp(s, "#:", 2))
-		return len > 2 ? 0 : kii_path_fail(at, err, "must have KLL after #:");
-	if (len >= 5 && !memcmp(s, "CONS:", 5)) {
+	if (!strncmp(s, "#:", 2))
+		return s[2] ? 0 : kii_path_fail(at, err, "must have KLL after #:");
+	if (!strncmp(s, "CONS:", 5))
 		s += 5;
-		len -= 5;
-	} else if (len >= 4 && !memcmp(s, "SYS:", 4)) {
+	else if (!strncmp(s, "SYS:", 4))
 		s += 4;
-		len -= 4;
-	}
-	if (!len)
+	if (!*s)
 		return kii_path_fail(at, err, "must not be empty");
-	if (breaks_quotes(s, len))
+	if (breaks_quotes(s))
 		return kii_path_fail(at, err, "must not hold quotes or line ends");
 	return 0;
 }
@@ -203,7 +187,7 @@ static int check_layers(const json_t *layers, const struct kii_path *up, struct 
 	json_object_foreach((json_t *)layers, layer, value) {
 		const struct kii_path *entry = KII_PATH_NAME(at, layer);
 
-		if (check_key_text(json_object_get(value, "key"), KII_PATH_NAME(entry, "key"), err))
+		if (check_key_text(kii_json_str(value, "key"), KII_PATH_NAME(entry, "key"), err))
 			return -1;
 	}
 	return 0;
@@ -222,7 +206,7 @@ static int check_place(const struct kii_kll_source *source, size_t i, const json
 			return 0;
 		return kii_path_fail(at, err, "the base layout has only %zu keys", base->n_keys);
 	}
-	if (kii_kll_is(json_object_get(key, "code"), base->codes[i]))
+	if (!strcmp(kii_json_str(key, "code"), base->codes[i]))
 		return 0;
 	return kii_path_fail(KII_PATH_NAME(at, "code"), err, "must be %.20s as in the base layout",
 		base->codes[i]);
@@ -268,14 +252,12 @@ static int check_matrix(const json_t *matrix, struct kii_kll_source *source,
 
 bool kii_kll_define_is_empty(const json_t *define)
 {
-	return !json_string_length(json_object_get(define, "name")) &&
-		!json_string_length(json_object_get(define, "value"));
+	return !*kii_json_str(define, "name") && !*kii_json_str(define, "value");
 }
 
 /* A word, and perhaps an index in brackets. */
-static bool is_define_name(const json_t *text)
+static bool is_define_name(const char *s)
 {
-	const char *s = json_string_value(text);
 	const char *p = s + word_length(s);
 
 	if (p == s)
@@ -287,7 +269,7 @@ static bool is_define_name(const json_t *text)
 			return false;
 		p += digits + 2;
 	}
-	return (size_t)(p - s) == json_string_length(text);
+	return !*p;
 }
 
 static int check_defines(const json_t *defines, struct kii_error *err)
@@ -297,14 +279,13 @@ static int check_defines(const json_t *defines, struct kii_error *err)
 	for (size_t i = 0; i < json_array_size(defines); i++) {
 		const struct kii_path *item = KII_PATH_ITEM(at, i);
 		const json_t *define = json_array_get(defines, i);
-		const json_t *value = json_object_get(define, "value");
 
 		if (kii_kll_define_is_empty(define))
 			continue;
-		if (!is_define_name(json_object_get(define, "name")))
+		if (!is_define_name(kii_json_str(define, "name")))
 			return kii_path_fail(KII_PATH_NAME(item, "name"), err,
 				"must be a word of letters, digits and _, perhaps with [digits]");
-		if (breaks_quotes(json_string_value(value), json_string_length(value)))
+		if (breaks_quotes(kii_json_str(define, "value")))
 			return kii_path_fail(KII_PATH_NAME(item, "value"), err,
 				"must not hold quotes or line ends");
 	}

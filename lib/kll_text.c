@@ -8,7 +8,7 @@
 #include "kll_check.h"
 #include "kll_types.h"
 
-/* Bytes of a JSON string: they go out as they came, NUL and all. */
+/* Bytes of a JSON string, or a part of them: they go out as they came. */
 struct text {
 	const char *s;
 	size_t len;
@@ -259,7 +259,7 @@ static void add_animations(const struct kii_kll_source *source, struct kii_buf *
 static void add_custom(const struct kii_kll_source *source, size_t layer, struct kii_buf *out)
 {
 	const json_t *custom = json_object_get(source->config, "custom");
-	char name[8];
+	char name[24];
 
 	snprintf(name, sizeof(name), "%zu", layer);
 	custom = json_object_get(custom, name);

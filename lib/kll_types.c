@@ -53,9 +53,11 @@ static bool is_wanted(const json_t *value, enum want want)
 static int check_value(const json_t *value, enum want want, const struct kii_path *at,
 	struct kii_error *err)
 {
-	if (is_wanted(value, want))
-		return 0;
-	return kii_path_fail(at, err, "must be %s", want_words[want]);
+	if (!is_wanted(value, want))
+		return kii_path_fail(at, err, "must be %s", want_words[want]);
+	if (want == STRING && strlen(json_string_value(value)) != json_string_length(value))
+		return kii_path_fail(at, err, "must not hold NUL");
+	return 0;
 }
 
 static int check_members(const json_t *object, const struct member *members, size_t n,

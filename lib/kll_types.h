@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kll_types: is a document of the shape that a configuration has? Every member that is known has
- * its type, every required one is there; unknown ones are ignored. What the values mean is
- * kll_check's to judge.
+ * its type, every required one is there, no text holds NUL; unknown ones are ignored. What the
+ * values mean is kll_check's to judge.
  */
 #ifndef KII_KLL_TYPES_H
 #define KII_KLL_TYPES_H
