@@ -51,10 +51,24 @@ def raw(path):
         return f.read()
 
 
+def link_table():
+    with open(os.path.join(LAYOUTS, "tables/links.tsv"), encoding="utf-8") as f:
+        return dict(line.rstrip("\n").split("\t") for line in f.readlines()[1:])
+
+
 def files():
     for name in names(LAYOUTS):
-        if not os.path.islink(os.path.join(LAYOUTS, name)):
+        if name not in LINKS:
             yield name, json.loads(raw(os.path.join(LAYOUTS, name)))
+
+
+def is_link(name, target):
+    """A checkout has the link, a release's tarball a copy of what it leads to."""
+    path = os.path.join(LAYOUTS, name)
+    if os.path.islink(path):
+        return os.readlink(path) == target
+    return not os.path.exists(os.path.join(SRC, ".git")) and os.path.isfile(path) \
+        and raw(path) == raw(os.path.join(LAYOUTS, target))
 
 
 def made_again():
@@ -64,22 +78,19 @@ def made_again():
             new, old = os.path.join(tmp, name), os.path.join(LAYOUTS, name)
             if not os.path.lexists(new) or not os.path.lexists(old):
                 yield name + ": only one side has it"
-            elif os.path.islink(new) or os.path.islink(old):
-                if not (os.path.islink(new) and os.path.islink(old)
-                        and os.readlink(new) == os.readlink(old)):
-                    yield name + ": another link"
-            elif raw(new) != raw(old):
+            elif os.path.islink(new):
+                if not is_link(name, os.readlink(new)):
+                    yield "%s: not a link to %s" % (name, os.readlink(new))
+            elif os.path.islink(old) or raw(new) != raw(old):
                 yield name + ": differs from what make.py gives"
 
 
 def links():
-    for name in names(LAYOUTS):
-        path = os.path.join(LAYOUTS, name)
-        if os.path.islink(path):
-            target = os.readlink(path)
-            if "/" in target or not os.path.isfile(path) or os.path.islink(
-                    os.path.join(LAYOUTS, target)):
-                yield "%s: bad link to %s" % (name, target)
+    for name, target in LINKS.items():
+        if not is_link(name, target):
+            yield "%s: not a link to %s" % (name, target)
+        if "/" in target or target in LINKS or not os.path.isfile(os.path.join(LAYOUTS, target)):
+            yield "%s: %s is no file beside it" % (name, target)
 
 
 def headers():
@@ -180,7 +191,7 @@ def facts():
         if not os.path.lexists(path):
             yield name + ": missing"
         elif isinstance(theirs, str):
-            if not os.path.islink(path) or os.readlink(path) != theirs:
+            if not is_link(name, theirs):
                 yield "%s: not a link to %s" % (name, theirs)
         else:
             ours = json.loads(raw(path))
@@ -198,6 +209,7 @@ def facts():
         yield name + ": the reference has no such file"
 
 
+LINKS = link_table()
 print("1..9")
 say("make.py gives the committed files and links", list(made_again()))
 say("links lead to a file beside them", list(links()))
