@@ -33,8 +33,6 @@ CREATE TABLE IF NOT EXISTS Jobs (
 -- One live job for a key; the join of equal requests relies on it.
 CREATE UNIQUE INDEX IF NOT EXISTS Jobs_live ON Jobs (kind, key)
 	WHERE state IN ('queued', 'running');
-CREATE INDEX IF NOT EXISTS Jobs_waiting ON Jobs (created)
-	WHERE state IN ('queued', 'running');
 CREATE INDEX IF NOT EXISTS Jobs_remembered ON Jobs (kind, key, finished)
 	WHERE artifact IS NOT NULL AND (state = 'succeeded' OR outcome = 'build_failed');
 CREATE INDEX IF NOT EXISTS Jobs_state ON Jobs (state, created);
