@@ -19,7 +19,8 @@ void kii_log_name(const char *name)
 	prog = name;
 }
 
-static void line(const char *level, const char *event, const char *fmt, va_list ap)
+KII_PRINTF(3, 0) static void line(const char *level, const char *event, const char *fmt,
+	va_list ap)
 {
 	char text[2048];
 	size_t len;
