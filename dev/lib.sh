@@ -75,6 +75,25 @@ make_users() {
 	done
 }
 
+# make_folders STATE RUN: with the owners and rights that keep the two zones apart.
+make_folders() {
+	local dir
+	mkdir -p "$1" "$2"
+	chown root:root "$1" "$2" && chmod 755 "$1" "$2"
+	folder 0700 kiisrv:kiisrv "$1/public"
+	folder 2750 kiisrv-engine:kiisrv "$1/queue"
+	folder 0700 kiisrv-engine:kiisrv-engine "$1/engine"
+	for dir in artifacts logs operator-logs; do
+		folder 2750 kiisrv-engine:www-data "$1/$dir"
+	done
+	folder 2750 kiisrv:www-data "$2/public"
+	folder 2750 kiisrv-engine:www-data "$2/operator"
+	folder 2750 kiisrv-engine:kiisrv "$2/worker"
+}
+folder() {
+	mkdir -p "$3" && chown "$2" "$3" && chmod "$1" "$3"
+}
+
 # copy_source DIR: the checkout's files (committed or not, but nothing ignored) as a new DIR.
 copy_source() {
 	rm -rf "$1" && mkdir -p "$1" || return 1
@@ -111,6 +130,18 @@ alive() {
 	[ -n "$time" ] && [ "$(start_time "$pid")" = "$time" ]
 }
 
+# as_public COMMAND...: words that run it as user kiisrv; as_engine SOCKET COMMAND...: as
+# kiisrv-engine, with the group of the engine's socket ("" for an engine that has none).
+as_public() {
+	exec_as=(setpriv --reuid kiisrv --regid kiisrv --clear-groups "$@")
+}
+as_engine() {
+	local group=--clear-groups
+	[ -z "$1" ] || group=--groups=$(stat -L -c %g "$1")
+	shift
+	exec_as=(setpriv --reuid kiisrv-engine --regid kiisrv-engine "$group" "$@")
+}
+
 # stop NAME [SECONDS]: TERM, then KILL to it and to what is left of its session.
 stop() {
 	local pid time
@@ -135,8 +166,7 @@ start_docker() {
 	mkdir -p "$1"
 	rm -rf "$1/exec" "$1/docker.pid" "$1/docker.sock"
 	spawn dockerd dockerd --data-root "$1/data" --exec-root "$1/exec" -H "unix://$1/docker.sock" \
-		-p "$1/docker.pid" --iptables=false --ip6tables=false --bridge=none \
-		--group root
+		-p "$1/docker.pid" --iptables=false --ip6tables=false --bridge=none --group docker
 	wait_for 60 curl -fs --unix-socket "$1/docker.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/dockerd.log" >&2; return 1; }
 }
@@ -163,6 +193,25 @@ start_podman() {
 		system service --time=0 "unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/podman.log" >&2; return 1; }
+	chgrp docker "$1/podman.sock" && chmod 660 "$1/podman.sock"
+}
+
+# engine URL CURL_ARGS... PATH: one call to an engine at unix:///... or tcp://host:port.
+engine() {
+	local url=$1 tls=()
+	shift
+	case $url in
+	unix://*) curl -sS --fail-with-body --unix-socket "${url#unix://}" "${@:1:$#-1}" \
+		"http://engine${*: -1}" ;;
+	tcp://*)
+		if [ -n "$DOCKER_TLS_VERIFY" ]; then
+			tls=(--cacert "$DOCKER_CERT_PATH/ca.pem" --cert "$DOCKER_CERT_PATH/cert.pem"
+				--key "$DOCKER_CERT_PATH/key.pem")
+			url=https://${url#tcp://}
+		fi
+		curl -sS --fail-with-body "${tls[@]}" "${@:1:$#-1}" "${url/#tcp:/http:}${*: -1}" ;;
+	*) die "DOCKER_HOST: $url is neither unix:// nor tcp://" ;;
+	esac
 }
 
 # base_image: the file that images are made from, kept between runs for as long as its recipe
