@@ -112,7 +112,8 @@ static void answer_job(struct kii_res *res, const struct kii_link_report *r)
 	kii_res_json(res, ended ? 200 : 202, body);
 }
 
-static void fill_answer(struct kii_res *res, const struct waiter *w, const struct kii_link_report *r)
+static void fill_answer(struct kii_res *res, const struct waiter *w,
+	const struct kii_link_report *r)
 {
 	if (*r->job)
 		kii_res_header(res, "X-Kiisrv-Job", "%s", r->job);

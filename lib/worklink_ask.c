@@ -45,7 +45,8 @@ static int read_line(int fd, int64_t until, struct kii_buf *in, struct kii_error
 			return kii_error_set(err, KII_EDOWN, errno, "the worker hung up");
 		kii_buf_add(in, chunk, (size_t)n);
 		if (in->overflow)
-			return kii_error_set(err, KII_EBROKEN, 0, "the worker's answer is too long");
+			return kii_error_set(err, KII_EBROKEN, 0,
+				"the worker's answer is too long");
 	}
 	return 0;
 }

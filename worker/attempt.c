@@ -286,8 +286,8 @@ static int follow(struct attempt *a, struct kii_error *err)
 	set_deadlines(a);
 	if (a->seen.state == KII_CONTAINER_RUNNING) {
 		kii_spool_rewind(&a->spool);
-		if (kii_engine_logs(a->engine, a->name, true, take_output, may_go_on, a, err) != 0 &&
-		    a->stopped == STOPPED_NOT)
+		if (kii_engine_logs(a->engine, a->name, true, take_output, may_go_on, a,
+				err) != 0 && a->stopped == STOPPED_NOT)
 			return kii_error_wrap(err, "follow the log");
 		kii_error_clear(err);
 		if (a->stopped != STOPPED_NOT && stop_container(a, err) != 0)

@@ -37,12 +37,14 @@ static const struct judgement
 	user_error = { KII_JOB_FAILED, "build_failed", "the build failed: see its log", true },
 	memory     = { KII_JOB_FAILED, "memory", "the build needed more memory than it may have",
 		false },
-	timed_out  = { KII_JOB_TIMED_OUT, "timeout", "the build took too long and was ended", false },
+	timed_out  = { KII_JOB_TIMED_OUT, "timeout", "the build took too long and was ended",
+		false },
 	silent     = { KII_JOB_TIMED_OUT, "silence", "the build said nothing for too long and was "
 		"ended", false },
 	cancelled  = { KII_JOB_CANCELLED, "cancelled", "the build was cancelled", false },
 	disk       = { KII_JOB_LOST, "disk", "the server's disk is full", false },
-	broken     = { KII_JOB_FAILED, "builder_failed", "the firmware builder itself failed", true },
+	broken     = { KII_JOB_FAILED, "builder_failed", "the firmware builder itself failed",
+		true },
 	no_result  = { KII_JOB_FAILED, "no_result", "the build left no usable result", false };
 
 /* NULL: the engine ended it, not the build. */

@@ -131,7 +131,8 @@ static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 
 		if (job && is_wanted(w, job, attempt))
 			continue;
-		kii_log_info("container_removed", "name=%s job=%s", kii_q(list[i].name), kii_q(job));
+		kii_log_info("container_removed", "name=%s job=%s", kii_q(list[i].name),
+			kii_q(job));
 		rc = kii_engine_remove(engine, list[i].id, err);
 		if (rc == 0)
 			rc = transport_clean(w, engine, list[i].name, err);

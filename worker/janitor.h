@@ -11,7 +11,7 @@
 /* pthread_create's function. */
 void *janitor_run(void *w);
 
-/* One look at the engine: what it is, and which images it has. An engine that is down is no error. */
+/* One look at the engine: what it is, which images it has. One that is down is no error. */
 void janitor_look(struct worker *w, struct kii_engine *engine);
 
 /*

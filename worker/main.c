@@ -91,7 +91,8 @@ static int work(struct worker *w, struct kii_error *err)
 	start_thread(&t.janitor, janitor_run, w);
 	for (size_t i = 0; i < t.n_slots; i++)
 		start_thread(&t.slots[i], run_slot, w);
-	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance, t.n_slots);
+	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance,
+		t.n_slots);
 	kii_notify("READY=1");
 	rc = server_run(w, listener, err);
 	if (rc != 0)

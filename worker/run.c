@@ -83,8 +83,8 @@ static bool try_again(struct attempt *a, const struct kii_error *why)
 	}
 	if (a->job->attempts < WORKER_ATTEMPTS)
 		return true;
-	conclude_without(a, KII_JOB_LOST, "engine", "the container engine failed the build %d times",
-		a->job->attempts);
+	conclude_without(a, KII_JOB_LOST, "engine",
+		"the container engine failed the build %d times", a->job->attempts);
 	return false;
 }
 

@@ -258,7 +258,8 @@ static void accept_conn(struct server *s)
 	ev.data.ptr = c;
 	if (s->n_conns >= CONNS_MAX || ops_peer(fd, &c->peer, &err) != 0 ||
 	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
-		kii_log_warn("peer_refused", "connections=%zu error=%s", s->n_conns, kii_q(err.msg));
+		kii_log_warn("peer_refused", "connections=%zu error=%s", s->n_conns,
+			kii_q(err.msg));
 		free_conn(c);
 		return;
 	}

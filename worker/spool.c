@@ -118,11 +118,28 @@ static int append_tail(struct kii_spool *s, struct kii_error *err)
 	return kii_io_write_all(s->fd, s->tail, first, err);
 }
 
+/*
+ * The last pass was shorter than what the file holds: a worker that died at its very end had appended
+ * lines of its own. They go.
+ */
+static int drop_foreign(struct kii_spool *s, struct kii_error *err)
+{
+	if (!s->skip)
+		return 0;
+	s->seen -= s->skip;
+	s->skip = 0;
+	if (ftruncate(s->fd, (off_t)s->seen) != 0 || lseek(s->fd, 0, SEEK_END) < 0)
+		return kii_error_set(err, KII_EIO, errno, "cut job log: %s", strerror(errno));
+	return 0;
+}
+
 int kii_spool_finish(struct kii_spool *s, const char *note, struct kii_error *err)
 {
 	if (s->done)
 		return 0;
 	s->done = true;
+	if (drop_foreign(s, err) != 0)
+		return -1;
 	if (s->tail_len && append_tail(s, err) != 0)
 		return kii_error_wrap(err, "end of job log");
 	if (note && kii_io_write_all(s->fd, note, strlen(note), err) != 0)

@@ -38,7 +38,7 @@ void kii_spool_rewind(struct kii_spool *s);
 int kii_spool_feed(struct kii_spool *s, const char *data, size_t len, struct kii_error *err)
 	KII_MUST_CHECK;
 
-/* Append what was left out and the tail, then `note` (a line of ours, or NULL). Once. Fails: EIO. */
+/* Append what was left out, the tail, then `note` (a line of ours, or NULL). Once. Fails: EIO. */
 int kii_spool_finish(struct kii_spool *s, const char *note, struct kii_error *err)
 	KII_MUST_CHECK;
 

@@ -18,6 +18,7 @@
 #define RETRY_IMAGE 30    /* seconds: the janitor has looked again by then */
 #define RETRY_DISK  300
 #define RETRY_MAX   600
+#define REQUEST_MAX (4u << 20)   /* bytes of a request as the row keeps it */
 
 json_t *submit_refusal(int status, const char *code, const char *field, int retry_after,
 	const char *fmt, ...)
@@ -260,7 +261,7 @@ static json_t *find_release(struct worker *w, const char *env, struct kii_job *j
 static char *keep_request(const char *env, const char *git_tag, json_t *config)
 {
 	kii_autojson *kept = json_object();
-	kii_autobuf text = KII_BUF_INIT(KII_JOB_REQUEST_MAX);
+	kii_autobuf text = KII_BUF_INIT(REQUEST_MAX);
 	struct kii_error err = { 0 };
 
 	kii_json_set_str(kept, "env", env);
@@ -291,7 +292,8 @@ json_t *submit_firmware(struct worker *w, const json_t *message, char watch[KII_
 	pthread_mutex_unlock(&w->lock);
 	if (no)
 		return no;
-	if (kii_kll_make(request, kii_kll_dialect(env, git_tag, false), w->layouts, &kll, &err) != 0)
+	if (kii_kll_make(request, kii_kll_dialect(env, git_tag, false), w->layouts, &kll,
+			&err) != 0)
 		return submit_error(&err);
 	kii_kll_key(kll, job.image, job.key);
 	job.subject = kii_xstrdup(kll->board);

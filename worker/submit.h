@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* submit: a request becomes an answer from memory, a share in a live job, a new job, or a refusal. */
+/* submit: a request gets an answer from memory, a share in a live job, a new job, or a refusal. */
 #ifndef KII_SUBMIT_H
 #define KII_SUBMIT_H
 
