@@ -25,7 +25,8 @@ void kii_log_id(const char *id)
 	request = id;
 }
 
-static void line(const char *level, const char *event, const char *fmt, va_list ap)
+KII_PRINTF(3, 0) static void line(const char *level, const char *event, const char *fmt,
+	va_list ap)
 {
 	char text[2048];
 	size_t len;
