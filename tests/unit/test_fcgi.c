@@ -174,8 +174,8 @@ static void id_is(const struct world *w, const char *given, bool taken)
 	line = kii_xfmt("X-Request-Id: %s\r\n", id);
 	assert_non_null(strstr(r.text, line));
 	free(line);
-	line = kii_xfmt("event=request id=%s method=GET path=\"/id x\" status=200 bytes=%zu ms=", id,
-		r.body_len);
+	line = kii_xfmt("event=request id=%s method=GET path=\"/id x\" status=200 bytes=%zu ms=",
+		id, r.body_len);
 	assert_true(world_logged(w, line, SOON_MS));
 	free(line);
 	line = kii_xfmt("event=seen id=%s\n", id);
@@ -238,7 +238,8 @@ static void bad_requests_are_answered(void **state)
 }
 
 /* --- bodies past the limit --- */
-#define TOO_BIG "{\"error\":\"body: larger than 200000 bytes\",\"code\":\"too_big\",\"field\":\"body\"}"
+#define TOO_BIG "{\"error\":\"body: larger than 200000 bytes\",\"code\":\"too_big\"," \
+	"\"field\":\"body\"}"
 
 static void a_length_past_the_limit_is_413_before_the_body(void **state)
 {
