@@ -214,8 +214,18 @@ int world_setup(void **state)
 	return 0;
 }
 
+/* Ends it properly, so that a sanitizer can say what it found. */
 int world_teardown(void **state)
 {
-	world_free(*state);
-	return 0;
+	struct world *w = *state;
+	size_t found;
+
+	if (w->keeper)
+		world_end(w, SIGTERM, 20000);
+	found = world_log_count(w, "Sanitizer");
+	if (found)
+		print_error("a sanitizer complains: see %s\n", w->log);
+	else
+		world_free(w);
+	return found ? -1 : 0;
 }

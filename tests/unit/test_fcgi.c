@@ -14,7 +14,7 @@
 #include "json.h"
 #include "testlib.h"
 
-#if defined(__SANITIZE_ADDRESS__)
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
 #define SANITIZED 1
 #elif defined(__has_feature)
 #if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer)
@@ -434,7 +434,7 @@ static void connections_leave_nothing_behind(void **state)
 #ifndef SANITIZED
 static void a_parked_request_costs_little(void **state)
 {
-	enum { N = 600, SIZE = 150000 };
+	enum { N = 900, SIZE = 150000 };
 	struct world *w = *state;
 	kii_autoclose int other = client_open(w->socket);
 	static const char *const json[] = { "CONTENT_TYPE", "application/json", NULL };
@@ -462,7 +462,7 @@ static void a_parked_request_costs_little(void **state)
 	assert_true(cost <= 32);
 	for (int i = 0; i < N; i++)
 		close(fds[i]);
-	becomes(other, "/gone", "600");
+	becomes(other, "/gone", "900");
 }
 #endif
 
