@@ -216,7 +216,8 @@ static void values_of_the_wrong_type_are_refused(void **state)
 		{ "[docker]\ntimeout = 1.5", "2:11", "docker.timeout: must be seconds as an "
 		  "integer, or text such as \"15 min\" (ms, s, min, h, d), not a float" },
 		{ "[queue]\nslots = '3'", "2:9", "queue.slots: must be an integer, not a string" },
-		{ "[firmware]\ncpus = '2'", "2:8", "firmware.cpus: must be a number, not a string" },
+		{ "[firmware]\ncpus = '2'", "2:8", "firmware.cpus: must be a number, "
+		  "not a string" },
 		{ "[http]\nbody = 1.0", "2:8", "http.body: must be bytes as an integer, or text "
 		  "such as \"512 MiB\" (B, KiB, MiB, GiB, TiB), not a float" },
 		{ "[paths]\nstate_dir = []", "2:13", "paths.state_dir: must be the name of a "
@@ -242,28 +243,31 @@ static void values_out_of_range_are_refused(void **state)
 		{ "[firmware]\ncpus = 0", "2:8", "firmware.cpus: must be between 0.01 and 1024" },
 		{ "[firmware]\ncpus = nan", "2:8", "firmware.cpus: must be between 0.01 and 1024" },
 		{ "[firmware]\ncpus = inf", "2:8", "firmware.cpus: must be between 0.01 and 1024" },
-		{ "[firmware]\nmemory = 16777215", "2:10", "firmware.memory: must be between 16 MiB "
-		  "and 1 TiB" },
+		{ "[firmware]\nmemory = 16777215", "2:10", "firmware.memory: must be between "
+		  "16 MiB and 1 TiB" },
 		{ "[limits]\ndisk_floor = -1", "2:14", "limits.disk_floor: must be between 0 B and "
 		  "1024 TiB" },
 		{ "[docker]\ntimeout = '999 ms'", "2:11", "docker.timeout: must be between 1 s and "
 		  "1 h" },
-		{ "[docker]\ntimeout = 3601", "2:11", "docker.timeout: must be between 1 s and 1 h" },
-		{ "[firmware]\ntimeout = '2 d'", "2:11", "firmware.timeout: must be between 1 s and "
-		  "1 d" },
-		{ "[firmware]\nimage_prefix = ''", "2:16", "firmware.image_prefix: must be 1 to 128" },
+		{ "[docker]\ntimeout = 3601", "2:11", "docker.timeout: must be between 1 s "
+		  "and 1 h" },
+		{ "[firmware]\ntimeout = '2 d'", "2:11", "firmware.timeout: must be between 1 s "
+		  "and 1 d" },
+		{ "[firmware]\nimage_prefix = ''", "2:16", "firmware.image_prefix: must be 1 to "
+		  "128 of" },
 		{ "[firmware]\nimage_prefix = '-x'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'X'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'a b'", "2:16", "firmware.image_prefix: must be" },
 		{ "[paths]\nstate_dir = 'x'", "2:13", "paths.state_dir: must be absolute" },
 		{ "[paths]\nstate_dir = ''", "2:13", "paths.state_dir: must be absolute" },
-		{ "[paths]\nstate_dir = \"/x\\n\"", "2:13", "paths.state_dir: must not hold control "
-		  "characters" },
+		{ "[paths]\nstate_dir = \"/x\\n\"", "2:13", "paths.state_dir: must not hold "
+		  "control characters" },
 		{ "[paths]\nstate_dir = \"/x\\u0000y\"", "2:13", "paths.state_dir: must not hold" },
 		{ "[paths]\nlayouts = []", "2:11", "paths.layouts: must list 1 to 8 folders" },
 		{ "[paths]\nlayouts = ['/','/','/','/','/','/','/','/','/']", "2:11",
 		  "paths.layouts: must list 1 to 8 folders" },
-		{ "[paths]\nlayouts = ['/a', '/b', 'c']", "2:11", "paths.layouts: must be absolute" },
+		{ "[paths]\nlayouts = ['/a', '/b', 'c']", "2:11", "paths.layouts: must be "
+		  "absolute" },
 		{ "[paths]\nrun_dir = '/2345678901234567890123456789012345678901234567890123456789"
 		  "0123456789012345678901'", "2:11", "paths.run_dir: must be at most 80 bytes" },
 	};
@@ -513,7 +517,8 @@ static void show_says_where_values_came_from(void **state)
 	assert_non_null(strstr(out.data, "queue.max_waiting = 64                       "
 		"# from default\n"));
 	assert_non_null(strstr(out.data, "\n# TLS to the engine; from environment "
-		"DOCKER_TLS_VERIFY\n# certificates in /certs; from environment DOCKER_CERT_PATH\n"));
+		"DOCKER_TLS_VERIFY\n# certificates in /certs; from environment "
+		"DOCKER_CERT_PATH\n"));
 }
 
 static void what_is_shown_loads_again(void **state)
