@@ -223,7 +223,7 @@ static void values_become_lines(void **state)
 		{ " A", "U\"ESC\" : U\" A\";", NULL, "U\"ESC\" : U\" A\";" },
 		{ "\\\\", "U\"ESC\" : U\"\\\";", NULL, "U\"ESC\" : U\"\\\";" },
 	};
-	static const struct kii_dialect_column { enum kii_dialect dialect; int column; } columns[] = {
+	static const struct { enum kii_dialect dialect; int line; } columns[] = {
 		{ KII_KLL_LATEST, 0 }, { KII_KLL_REFERENCE_LATEST, 0 }, { KII_KLL_LTS, 1 },
 		{ KII_KLL_REFERENCE_LTS, 2 },
 	};
@@ -237,7 +237,7 @@ static void values_become_lines(void **state)
 
 		for (size_t c = 0; c < KII_COUNT(columns); c++) {
 			kii_autofree char *want = kii_xfmt("%s\n\n\n\n%s\n\n\n\n\n\n",
-				HEADER("MD1", ""), lines[columns[c].column]);
+				HEADER("MD1", ""), lines[columns[c].line]);
 
 			layer0_is("MD1", "config.matrix", matrix, columns[c].dialect, want);
 		}
@@ -449,14 +449,14 @@ static void the_stored_text_is_the_config_without_macros(void **state)
 	(void)state;
 	kllfix_set(request, "config", "{\"z\":[1,2.5,null,\"\\u00e9\\n\"],\"macros\":{\"0\":[]},"
 		"\"matrix\":[{\"layers\":{\"0\":{\"key\":\"A\",\"macros\":1}},\"board\":1,"
-		"\"code\":\"0x00\"}],\"header\":{\"Name\":\"MD1\",\"Layout\":\"L\",\"Base\":\"Mini\","
-		"\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\",\"Date\":\"\",\"Generator\":\"\","
+		"\"code\":\"0x00\"}],\"header\":{\"Name\":\"MD1\",\"Layout\":\"L\","
+		"\"Base\":\"Mini\",\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\",\"Date\":\"\",\"Generator\":\"\","
 		"\"Variant\":null}}");
 	k = make(request, KII_KLL_LATEST);
 	assert_string_equal(k->stored, "{\"z\":[1,2.5,null,\"\xc3\xa9\\n\"],"
 		"\"matrix\":[{\"layers\":{\"0\":{\"key\":\"A\",\"macros\":1}},\"board\":1,"
-		"\"code\":\"0x00\"}],\"header\":{\"Name\":\"MD1\",\"Layout\":\"L\",\"Base\":\"Mini\","
-		"\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\",\"Date\":\"\",\"Generator\":\"\","
+		"\"code\":\"0x00\"}],\"header\":{\"Name\":\"MD1\",\"Layout\":\"L\","
+		"\"Base\":\"Mini\",\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\",\"Date\":\"\",\"Generator\":\"\","
 		"\"Variant\":null}}");
 	assert_int_equal(k->stored_len, strlen(k->stored));
 	/* The request itself is borrowed: it keeps what is not stored. */
