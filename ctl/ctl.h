@@ -18,7 +18,7 @@ enum ctl_exit {
 	CTL_USAGE = 64,      /* the command line itself is wrong (EX_USAGE) */
 };
 
-/* The options that come before the command or anywhere behind it. */
+/* The global options. */
 struct ctl {
 	const char *config_file;    /* -c, --config; NULL: let kii_conf_load choose */
 	bool json;                  /* --json: results as one JSON document */
@@ -27,26 +27,38 @@ struct ctl {
 /* argv[0] is the command's name; returns the exit status. */
 typedef int ctl_run(struct ctl *ctl, int argc, char **argv);
 
+/* A row; a table ends with a row without a name. */
 struct ctl_command {
 	const char *name;
-	const char *args;           /* what follows the name in a usage line; "" for nothing */
+	const char *args;           /* what follows the name in a usage line; NULL for nothing */
 	const char *help;           /* a line without its full stop */
-	ctl_run *run;
+	ctl_run *run;               /* or, for a group of commands: */
+	const struct ctl_command *sub;
 };
 
 /*
- * Run the command of `table` that argv[1] names; argv[0] is what stands before it in a usage line
- * ("kiisrvctl config"). "--help" behind either prints help instead. Returns the exit status.
+ * Run the command that argv[1] names; `prefix` is what stands before it in a usage line
+ * ("kiisrvctl"). --help behind a group or a command prints help instead. Returns the exit status.
  */
-int ctl_dispatch(struct ctl *ctl, const struct ctl_command *table, size_t n, int argc,
+int ctl_dispatch(struct ctl *ctl, const struct ctl_command *table, const char *prefix, int argc,
 	char **argv);
+
+/*
+ * Take the global options out of the arguments, wherever they stand before a "--". Returns CTL_OK,
+ * or CTL_USAGE after a message.
+ */
+int ctl_options(struct ctl *ctl, int *argc, char **argv);
 
 /* Print "kiisrvctl: <text>" to stderr; returns CTL_USAGE. */
 int ctl_usage(const char *fmt, ...) KII_PRINTF(1, 2);
 
-/* Print the error to stderr; returns CTL_BAD_INPUT for EINVAL and ETOOBIG, else CTL_FAILED. */
-int ctl_fail(const struct kii_error *err);
+/*
+ * Print the error to stderr: a line of text or, with --json, {"error", "code", "field"}. Returns
+ * CTL_BAD_INPUT for EINVAL and ETOOBIG, else CTL_FAILED.
+ */
+int ctl_fail(const struct ctl *ctl, const struct kii_error *err);
 
-ctl_run ctl_config;
+/* Groups, each in the file of its name. */
+extern const struct ctl_command ctl_config[];
 
 #endif

@@ -34,7 +34,9 @@ static void refused(const char *text, size_t len, const char *where, const char 
 
 static void any_value_is_a_document(void **state)
 {
-	static const char *const texts[] = { "{\"a\":[1,2.5,null,true]}", "[]", "\"x\"", " 7\n", "null" };
+	static const char *const texts[] = {
+		"{\"a\":[1,2.5,null,true]}", "[]", "\"x\"", " 7\n", "null",
+	};
 
 	(void)state;
 	for (size_t i = 0; i < KII_COUNT(texts); i++) {
@@ -171,7 +173,8 @@ static void bad_bytes_become_question_marks(void **state)
 		{ "plain", "plain" },
 		{ "", "" },
 		{ "a\xff" "b", "a?b" },
-		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xfe", "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80?" },
+		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xfe",
+		  "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80?" },
 		{ "cut \xe2\x82", "cut ??" },
 		{ "\xc0\xaf \xe0\x80\x80", "?? ???" },
 		{ "\xed\xa0\x80 \xf4\x90\x80\x80 \xf0\x80\x80\x80", "??? ???? ????" },
