@@ -3,19 +3,28 @@
 
 #include "notify.h"
 
+<<<<<<< HEAD
 #include <stdio.h>
+=======
+#include <stddef.h>
+>>>>>>> core
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
+<<<<<<< HEAD
 
 #include "io.h"
 #include "log.h"
 #include "mem.h"
+=======
+#include <unistd.h>
+>>>>>>> core
 
 void kii_notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
+<<<<<<< HEAD
 	struct sockaddr_un to = { .sun_family = AF_UNIX };
 	kii_autoclose int fd = -1;
 	char text[128];
@@ -40,4 +49,21 @@ void kii_notify(const char *state)
 	if (sendto(fd, text, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&to,
 	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
 		kii_log_warn("notify_failed", "socket=%s", kii_q(path));
+=======
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	int fd;
+
+	if (!len || len >= sizeof(addr.sun_path))
+		return;
+	memcpy(addr.sun_path, path, len);
+	if (addr.sun_path[0] == '@')
+		addr.sun_path[0] = '\0';
+	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return;
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&addr,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
+>>>>>>> core
 }
