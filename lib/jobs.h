@@ -34,7 +34,7 @@ struct kii_job {
 	char *subject;           /* what the estimate goes by: the board */
 	char *release;           /* the container's name: "controller-057" */
 	char *image;             /* image ID */
-	char *request;           /* JSON */
+	char *request;           /* JSON; filled in by kii_jobs_get and kii_jobs_each_live only */
 	int64_t created;
 	int64_t started;         /* of the last attempt */
 	int64_t finished;
@@ -68,14 +68,19 @@ bool kii_job_id_valid(const char *id);
 
 struct kii_jobs;
 
+/* As kii_store_migrate: the worker, before it opens. */
+int kii_jobs_migrate(const char *path, const char *schema_dir, struct kii_error *err)
+	KII_MUST_CHECK;
 /* As kii_store_open: ENOTFOUND when missing, ECONFLICT when newer than the program. */
 int kii_jobs_open(const char *path, enum kii_store_mode mode, struct kii_jobs **out,
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_jobs_close(struct kii_jobs *jobs);
+/* As kii_store_moved. */
+bool kii_jobs_moved(struct kii_jobs *jobs);
 
 /*
  * Several calls as one transaction (IMMEDIATE), on disk at its end when `durable`. Without one,
- * each call is its own, and insert and finish are durable.
+ * each call is its own, and insert and finish are durable. After any failure inside: roll back.
  */
 int kii_jobs_begin(struct kii_jobs *jobs, bool durable, struct kii_error *err) KII_MUST_CHECK;
 int kii_jobs_commit(struct kii_jobs *jobs, struct kii_error *err) KII_MUST_CHECK;
