@@ -145,7 +145,7 @@ static void count(struct waiter *w, const struct kii_link_report *r)
 		return;
 	w->stat.hash = r->key;
 	w->stat.success = !strcmp(r->state, "succeeded");
-	w->stat.build_duration_ms = r->cached ? -1 : r->duration_ms;
+	w->stat.duration_ms = r->cached ? -1 : r->duration_ms;
 	pthread_mutex_lock(&stats_lock);
 	if (kii_stats_record(stats, &w->stat, &err) != 0)
 		kii_log_warn("stats", "error=%s", kii_q(err.msg));
@@ -198,7 +198,7 @@ static void known_versions(struct kii_versions *v, char *out, size_t room)
 		return;
 	for (size_t i = 0; i < n && len < room; i++)
 		len += (size_t)snprintf(out + len, room - len, "%s%s", i ? ", " : "", list[i].name);
-	kii_version_list_free(list, n);
+	kii_versions_free_list(list, n);
 }
 
 static int find_version(const char *env, struct kii_version *out, struct kii_error *err)
@@ -252,9 +252,9 @@ static struct waiter *check(struct kii_req *req, struct kii_error *err)
 	w->board = kii_xstrdup(kll->board);
 	w->variant = kii_xstrdup(kll->layout);
 	w->container = kii_xstrdup(version.container);
-	w->stat = (struct kii_stats_request){ .ip_addr = w->client, .user_agent = w->agent,
+	w->stat = (struct kii_stats_request){ .client = w->client, .user_agent = w->agent,
 		.board = w->board, .variant = w->variant, .layers = (int)kll->n_files,
-		.container = w->container, .request_time_ms = kii_io_wall() };
+		.container = w->container, .time = kii_io_wall() };
 	kii_kll_free(kll);
 	kii_version_release(&version);
 	return w;
@@ -305,6 +305,7 @@ static int init(const struct kii_conf *c, struct kii_error *err)
 	conf = c;
 	if (kii_layouts_load((const char *const *)c->paths.layouts, c->paths.n_layouts, &layouts,
 			err) != 0 ||
+	    kii_stats_migrate(path, kii_store_schema_dir(), err) != 0 ||
 	    kii_stats_open(path, KII_STORE_WRITE, &stats, err) != 0)
 		return -1;
 	return kii_worklink_new(c->paths.run_dir, &worker, err);

@@ -52,11 +52,11 @@ int ctl_options(struct ctl *ctl, int *argc, char **argv);
 /* Print "kiisrvctl: <text>" to stderr; returns CTL_USAGE. */
 int ctl_usage(const char *fmt, ...) KII_PRINTF(1, 2);
 
-/*
- * Print the error to stderr: a line of text or, with --json, {"error", "code", "field"}. Returns
- * CTL_BAD_INPUT for EINVAL and ETOOBIG, else CTL_FAILED.
- */
-int ctl_fail(const struct ctl *ctl, const struct kii_error *err);
+/* Print the error to stderr; returns CTL_BAD_INPUT for EINVAL and ETOOBIG, else CTL_FAILED. */
+int ctl_fail(const struct kii_error *err);
+
+/* The same; with --json the error is {"error", "code", "field"}. */
+int ctl_fail_as_asked(const struct ctl *ctl, const struct kii_error *err);
 
 /* Groups, each in the file of its name. */
 extern const struct ctl_command ctl_config[];

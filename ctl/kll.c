@@ -62,13 +62,25 @@ static bool is_bare(const json_t *document)
 		(json_object_get(document, "header") || json_object_get(document, "matrix"));
 }
 
+/* A layout file may be a link that a checkout made a plain file. */
+static int read_file(const char *path, struct kii_buf *text, struct kii_error *err)
+{
+	const char *slash = strrchr(path, '/');
+	kii_autofree char *dir = NULL;
+
+	if (!slash)
+		return kii_layouts_read(".", path, text, err);
+	dir = kii_xstrndup(path, (size_t)(slash - path));
+	return kii_layouts_read(dir, slash + 1, text, err);
+}
+
 /* The file as a request; --env is put into it. Caller owns *out. */
 static int read_request(const struct options *o, json_t **out, struct kii_error *err)
 {
 	kii_autobuf text = KII_BUF_INIT(INPUT_MAX);
 	kii_autojson *document = NULL;
 
-	if (kii_io_read(o->file, &text, err) ||
+	if (read_file(o->file, &text, err) ||
 	    kii_json_parse(text.data, text.len, "body", &document, err))
 		return -1;
 	if (is_bare(document)) {

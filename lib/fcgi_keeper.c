@@ -219,10 +219,14 @@ static void stop(struct keeper *k, int sig)
 
 static void reload(struct keeper *k)
 {
+	char state[64];
+
 	k->again = k->starting > 0;
 	if (k->again)
 		return;
-	kii_notify("RELOADING=1");
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)kii_io_now() * 1000);
+	kii_notify(state);
 	start_child(k);
 }
 

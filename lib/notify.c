@@ -3,41 +3,29 @@
 
 #include "notify.h"
 
-#include <stdio.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/un.h>
-
-#include "io.h"
-#include "log.h"
-#include "mem.h"
+#include <unistd.h>
 
 void kii_notify(const char *state)
 {
 	const char *path = getenv("NOTIFY_SOCKET");
-	struct sockaddr_un to = { .sun_family = AF_UNIX };
-	kii_autoclose int fd = -1;
-	char text[128];
-	size_t len;
-	int n;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	size_t len = path ? strlen(path) : 0;
+	int fd;
 
-	if (!path || !*path)
+	if (!len || len >= sizeof(addr.sun_path))
 		return;
-	len = strlen(path);
+	memcpy(addr.sun_path, path, len);
+	if (addr.sun_path[0] == '@')
+		addr.sun_path[0] = '\0';
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
-	if (fd < 0 || len >= sizeof(to.sun_path)) {
-		kii_log_warn("notify_failed", "socket=%s", kii_q(path));
+	if (fd < 0)
 		return;
-	}
-	memcpy(to.sun_path, path, len);
-	if (*path == '@')
-		to.sun_path[0] = '\0';
-	n = snprintf(text, sizeof(text), "%s", state);
-	if (!strcmp(state, "RELOADING=1"))
-		n = snprintf(text, sizeof(text), "%s\nMONOTONIC_USEC=%lld", state,
-			(long long)kii_io_now() * 1000);
-	if (sendto(fd, text, (size_t)n, MSG_NOSIGNAL, (struct sockaddr *)&to,
-	    (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len)) < 0)
-		kii_log_warn("notify_failed", "socket=%s", kii_q(path));
+	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&addr,
+		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+	close(fd);
 }

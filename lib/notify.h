@@ -1,12 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* notify: what systemd wants to hear from a service of Type=notify. */
+/* notify: tell the service manager (systemd's NOTIFY_SOCKET datagram protocol, sd_notify(3)). */
 #ifndef KII_NOTIFY_H
 #define KII_NOTIFY_H
 
-/*
- * Send "READY=1", "STOPPING=1", ... to the socket that NOTIFY_SOCKET names; nothing without one.
- * "RELOADING=1" gets the MONOTONIC_USEC that it needs.
- */
+/* Send "READY=1", "STOPPING=1", ...; nothing where no manager listens. */
 void kii_notify(const char *state);
 
 #endif

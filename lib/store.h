@@ -15,6 +15,9 @@
 
 struct kii_store;
 
+/* Where the numbered migrations lie: KIISRV_SCHEMA from the environment, else as installed. */
+const char *kii_store_schema_dir(void);
+
 enum kii_store_mode { KII_STORE_READ, KII_STORE_WRITE };
 
 /*

@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -20,6 +21,13 @@
  * SQLite gives -wal and -shm the mode of the database, so the file is there, with it, first. One
  * that is there is not opened: closing it would drop the locks of this process's other handles.
  */
+const char *kii_store_schema_dir(void)
+{
+	const char *dir = getenv("KIISRV_SCHEMA");
+
+	return dir && *dir ? dir : KII_DATADIR "/schema";
+}
+
 static int make_file(const char *path, struct kii_error *err)
 {
 	kii_autoclose int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);

@@ -98,7 +98,7 @@ static int open_databases(struct worker *w, const char *schema_dir, struct kii_e
 	kii_autofree char *config = kii_xfmt("%s/queue/config.sqlite", w->conf->paths.state_dir);
 
 	if (kii_store_migrate(jobs, schema_dir, "jobs", KII_JOBS_VERSION, err) != 0 ||
-	    kii_store_migrate(config, schema_dir, "config", KII_VERSIONS_VERSION, err) != 0)
+	    kii_versions_migrate(config, schema_dir, err) != 0)
 		return -1;
 	if (kii_jobs_open(jobs, KII_STORE_WRITE, &w->jobs, err) != 0)
 		return -1;

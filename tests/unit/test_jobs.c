@@ -706,12 +706,12 @@ static void a_long_history_costs_nothing(void **state)
 	fill(p->db);
 	ask_all(p);
 	begin = kii_io_now();
-	for (int i = 0; i < 20; i++)
+	for (int i = 0; i < 200; i++)
 		ask_all(p);
-	/* One scan of the table takes longer than all of them. */
+	/* About 100 ms; one query that scans makes it seconds. */
 	n = kii_io_now() - begin;
 	if (n > 1000)
-		fail_msg("20 rounds took %ld ms", (long)n);
+		fail_msg("200 rounds took %ld ms", (long)n);
 	must(kii_jobs_artifact_bytes(p->jobs, &n, &err));
 	assert_int_equal(n, 7000000);
 }

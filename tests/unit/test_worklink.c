@@ -109,7 +109,8 @@ static void on_report(void *arg, const struct kii_link_report *r)
 
 	pthread_mutex_lock(&f->lock);
 	len = strlen(f->events);
-	snprintf(f->events + len, sizeof(f->events) - len, "%s %s %s %d;", names[r->event], r->state,
+	snprintf(f->events + len, sizeof(f->events) - len, "%s %s %s %d;", names[r->event],
+		r->state,
 		r->event == KII_LINK_REFUSED ? r->code : r->artifact,
 		r->event == KII_LINK_REFUSED ? r->status : r->place);
 	f->n_events++;
