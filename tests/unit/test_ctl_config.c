@@ -234,6 +234,35 @@ static void help_is_printed(void **state)
 	assert_string_equal(out.data, PACKAGE_STRING "\n");
 }
 
+/* Every command that help lists has its entry in the manual, by its full name. */
+static void expect_in_manual(const char *manual, const char *group)
+{
+	const char *p = out.data;
+
+	while ((p = strstr(p, "\n  ")) != NULL) {
+		size_t len = strcspn(p += 3, " \n");
+		kii_autofree char *entry = kii_xfmt("\n.It Cm %s%.*s", group, (int)len, p);
+
+		/* options and explanations begin otherwise */
+		if (*p >= 'a' && *p <= 'z' && !strstr(manual, entry))
+			fail_msg("no entry: %s", entry);
+	}
+}
+
+static void the_manual_has_every_command(void **state)
+{
+	kii_autofree char *path = test_source("docs/man/kiisrvctl.8");
+	kii_autobuf manual = KII_BUF_INIT(1 << 20);
+
+	(void)state;
+	slurp(path, &manual);
+	assert_int_equal(run("--help"), CTL_OK);
+	assert_non_null(strstr(out.data, "\n  config "));
+	expect_in_manual(manual.data, "");
+	assert_int_equal(run("config", "--help"), CTL_OK);
+	expect_in_manual(manual.data, "config ");
+}
+
 static void output_that_cannot_be_written_is_a_failure(void **state)
 {
 	static const char *const args[5] = { "--help" };
@@ -282,6 +311,7 @@ int main(void)
 		cmocka_unit_test(results_and_errors_come_as_json),
 		cmocka_unit_test(bad_command_lines_are_usage_errors),
 		cmocka_unit_test(help_is_printed),
+		cmocka_unit_test(the_manual_has_every_command),
 		cmocka_unit_test(output_that_cannot_be_written_is_a_failure),
 		cmocka_unit_test(a_command_gets_its_own_arguments),
 	};
