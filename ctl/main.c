@@ -11,6 +11,7 @@
 
 static const struct ctl_command commands[] = {
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
+	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };
 
