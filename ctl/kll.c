@@ -185,20 +185,12 @@ static int print_json(const struct kii_kll *k, struct kii_error *err)
 	return 0;
 }
 
-/* As the server answers: {"error", "code", "field"}. */
-static int fail(const struct kii_error *why)
+/* As the server answers, whatever was asked for: {"error", "code", "field"}. */
+static int fail(const struct kii_error *err)
 {
-	kii_autojson *answer = json_object();
-	kii_autobuf text = KII_BUF_INIT(1 << 16);
-	struct kii_error err = { 0 };
+	const struct ctl as_json = { .json = true };
 
-	kii_json_set_str(answer, "error", why->msg);
-	kii_json_set_str(answer, "code", kii_code_word(why->code));
-	if (why->field[0])
-		kii_json_set_str(answer, "field", why->field);
-	if (kii_json_dump(answer, 0, &text, &err))
-		return ctl_fail(&err);
-	fprintf(stderr, "%s\n", text.data);
+	ctl_fail_as_asked(&as_json, err);
 	return CTL_BAD_INPUT;
 }
 

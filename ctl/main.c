@@ -7,10 +7,12 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "ctl_kll.h"
 #include "log.h"
 
 static const struct ctl_command commands[] = {
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
+	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ NULL },
 };
 
@@ -29,7 +31,7 @@ int main(int argc, char **argv)
 		status = ctl_dispatch(&ctl, commands, "kiisrvctl", argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "kiisrvctl: write: %s\n", strerror(errno));
-		return status == CTL_OK ? CTL_FAILED : status;
+		return CTL_FAILED;
 	}
 	return status;
 }
