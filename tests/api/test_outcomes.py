@@ -15,7 +15,7 @@ from stack import wait_until
 CONF = {
     "firmware": {"timeout": "6 s", "idle_timeout": "3 s", "memory": "64 MiB", "tmp": "16 MiB"},
     "limits": {"log": "64 KiB", "artifact": "1 MiB"},
-    "queue": {"slots": 2, "max_waiting": 3, "per_client": 3},
+    "queue": {"slots": 2, "max_waiting": 3, "per_client": 9},
 }
 
 
