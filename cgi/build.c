@@ -145,7 +145,7 @@ static void count(struct waiter *w, const struct kii_link_report *r)
 		return;
 	w->stat.hash = r->key;
 	w->stat.success = !strcmp(r->state, "succeeded");
-	w->stat.duration_ms = r->cached ? -1 : r->duration_ms;
+	w->stat.build_duration_ms = r->cached ? -1 : r->duration_ms;
 	pthread_mutex_lock(&stats_lock);
 	if (kii_stats_record(stats, &w->stat, &err) != 0)
 		kii_log_warn("stats", "error=%s", kii_q(err.msg));
@@ -186,44 +186,6 @@ static void on_gone(uint64_t ticket, void *arg)
 
 /* --- requests --- */
 
-/* The names of all versions, for a person. */
-static void known_versions(struct kii_versions *v, char *out, size_t room)
-{
-	struct kii_error err = { 0 };
-	struct kii_version *list = NULL;
-	size_t n = 0, len = 0;
-
-	out[0] = '\0';
-	if (kii_versions_list(v, &list, &n, &err) != 0)
-		return;
-	for (size_t i = 0; i < n && len < room; i++)
-		len += (size_t)snprintf(out + len, room - len, "%s%s", i ? ", " : "", list[i].name);
-	kii_versions_free_list(list, n);
-}
-
-static int find_version(const char *env, struct kii_version *out, struct kii_error *err)
-{
-	kii_autofree char *path = kii_xfmt("%s/queue/config.sqlite", conf->paths.state_dir);
-	struct kii_versions *v = NULL;
-	char known[160];
-	int rc;
-
-	if (kii_versions_open(path, KII_STORE_READ, &v, err) != 0) {
-		if (err->code != KII_ENOTFOUND)
-			return -1;
-		kii_error_clear(err);
-		return kii_error_set(err, KII_EDOWN, 0, "%s is not there yet", path);
-	}
-	rc = kii_versions_find(v, env, out, err);
-	if (rc != 0 && err->code == KII_ENOTFOUND) {
-		known_versions(v, known, sizeof(known));
-		kii_error_clear(err);
-		kii_error_field(err, "env", "unknown version; known are %s", known);
-	}
-	kii_versions_close(v);
-	return rc;
-}
-
 /* All that can be wrong with a request is said before anybody else hears of it. */
 static struct waiter *check(struct kii_req *req, struct kii_error *err)
 {
@@ -237,7 +199,8 @@ static struct waiter *check(struct kii_req *req, struct kii_error *err)
 		kii_error_field(err, "body", "must be an object");
 	else if (!env)
 		kii_error_field(err, "env", "must be a string");
-	if (err->code != KII_OK || find_version(env, &version, err) != 0)
+	if (err->code != KII_OK ||
+	    kii_versions_of_env(conf->paths.state_dir, env, &version, err) != 0)
 		return NULL;
 	dialect = kii_kll_dialect(env, version.git_tag, false);
 	if (kii_kll_make(req->json, dialect, layouts, &kll, err) != 0) {
@@ -252,9 +215,9 @@ static struct waiter *check(struct kii_req *req, struct kii_error *err)
 	w->board = kii_xstrdup(kll->board);
 	w->variant = kii_xstrdup(kll->layout);
 	w->container = kii_xstrdup(version.container);
-	w->stat = (struct kii_stats_request){ .client = w->client, .user_agent = w->agent,
+	w->stat = (struct kii_stats_request){ .ip_addr = w->client, .user_agent = w->agent,
 		.board = w->board, .variant = w->variant, .layers = (int)kll->n_files,
-		.container = w->container, .time = kii_io_wall() };
+		.container = w->container, .request_time_ms = kii_io_wall() };
 	kii_kll_free(kll);
 	kii_version_release(&version);
 	return w;

@@ -31,7 +31,7 @@ int main(int argc, char **argv)
 		status = ctl_dispatch(&ctl, commands, "kiisrvctl", argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "kiisrvctl: write: %s\n", strerror(errno));
-		return status == CTL_OK ? CTL_FAILED : status;
+		return CTL_FAILED;
 	}
 	return status;
 }

@@ -20,11 +20,17 @@
 #include "notify.h"
 
 #define DRAINING_MAX  16
-#define READY_MS      30000   /* a child that is not ready by then never will be */
-#define STOP_MS       30000   /* after TERM; a child's own grace is shorter */
 #define LONG_LIFE_MS  10000   /* a child that lived so long died by accident */
 #define BACKOFF_MS    100     /* doubled at each death in a row ... */
 #define BACKOFF_STEPS 6       /* ... so often */
+
+/* Times that the tests' own build of this file makes shorter. */
+#ifndef READY_MS
+#define READY_MS      30000   /* a child that is not ready by then never will be */
+#endif
+#ifndef STOP_MS
+#define STOP_MS       30000   /* after TERM; a child's own grace is shorter */
+#endif
 
 /* The process that holds the listening socket (fd 0) over reloads and crashes of its children. */
 struct keeper {

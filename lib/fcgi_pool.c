@@ -37,12 +37,20 @@ static_assert(sizeof(FCGX_Request) == offsetof(FCGX_Request, ipcFd) + 8 * sizeof
 #define STACK_SIZE      (512u << 10)
 #define FILES_MAX       16384
 #define ACCEPT_MAX      16       /* connections taken at one event */
-#define RECEIVE_SECONDS 2        /* libfcgi may read twice: a half-sent request ends after four */
 #define SEND_SECONDS    10
 #define PAUSE_MS        100      /* no descriptor left: wait before the next accept */
 #define TICK_MS         20       /* while draining */
-#define IDLE_MS         90000    /* nginx ends its connections first (keepalive_time); this is later */
+
+/* Times that the tests' own build of this file makes shorter. */
+#ifndef RECEIVE_SECONDS
+#define RECEIVE_SECONDS 2        /* libfcgi may read twice: a half-sent request ends after four */
+#endif
+#ifndef IDLE_MS
+#define IDLE_MS         90000    /* nginx ends its connections before that (keepalive_time) */
+#endif
+#ifndef GRACE_MS
 #define GRACE_MS        5000     /* after TERM, for requests that run */
+#endif
 
 /* What is no connection in the epoll set; connections' keys have a generation above bit 31. */
 enum { KEY_LISTEN = 1, KEY_STOP = 2 };

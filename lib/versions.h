@@ -41,6 +41,12 @@ int kii_versions_find(struct kii_versions *v, const char *name, struct kii_versi
 int kii_versions_list(struct kii_versions *v, struct kii_version **out, size_t *n,
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_version_list_free(struct kii_version *list, size_t n);
+/*
+ * What a request's `env` means, by the database of a state folder. Fails further with EINVAL (field
+ * "env"; the known names are listed) and EDOWN (no database yet).
+ */
+int kii_versions_of_env(const char *state_dir, const char *env, struct kii_version *out,
+	struct kii_error *err) KII_MUST_CHECK;
 /* Fails further with ECONFLICT (the name is taken), EINVAL (a name or container that is none). */
 int kii_versions_add(struct kii_versions *v, const struct kii_version *version,
 	struct kii_error *err) KII_MUST_CHECK;

@@ -32,33 +32,6 @@ static bool same_images(const struct worker *w, const struct kii_image *images, 
 	return true;
 }
 
-/* Under the lock: the table of images is what the engine has of ours as :latest. */
-static int write_images(struct worker *w, const struct kii_image *images, size_t n,
-	struct kii_error *err)
-{
-	struct kii_version_image *rows = kii_xcalloc(n + 1, sizeof(*rows));
-	size_t prefix = strlen(w->conf->firmware.image_prefix);
-	size_t kept = 0;
-	int rc;
-
-	for (size_t i = 0; i < n; i++) {
-		const char *name = images[i].name + prefix;
-		const char *tag = strchr(name, ':');
-
-		if (!tag || strcmp(tag, ":latest") != 0)
-			continue;
-		rows[kept++] = (struct kii_version_image){
-			.container = kii_xstrndup(name, (size_t)(tag - name)),
-			.digest = (char *)images[i].id, .size = images[i].size,
-			.created = images[i].created * 1000, .seen = kii_io_wall() };
-	}
-	rc = kii_versions_replace_images(w->versions, rows, kept, err);
-	for (size_t i = 0; i < kept; i++)
-		free(rows[i].container);
-	free(rows);
-	return rc;
-}
-
 /* Under the lock. */
 static void keep_images(struct worker *w, struct kii_image *images, size_t n)
 {
@@ -68,7 +41,8 @@ static void keep_images(struct worker *w, struct kii_image *images, size_t n)
 	kii_images_free(w->images, w->n_images);
 	w->images = images;
 	w->n_images = n;
-	if (write_images(w, images, n, &err) != 0)
+	if (kii_versions_set_images(w->versions, w->conf->firmware.image_prefix, images, n,
+			kii_io_wall(), &err) != 0)
 		kii_log_error("images", "error=%s", kii_q(err.msg));
 	if (!same)
 		kii_log_info("images", "n=%zu", n);
