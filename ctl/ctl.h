@@ -60,5 +60,6 @@ int ctl_fail_as_asked(const struct ctl *ctl, const struct kii_error *err);
 
 /* Groups, each in the file of its name. */
 extern const struct ctl_command ctl_config[];
+extern const struct ctl_command ctl_versions[];
 
 #endif

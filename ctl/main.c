@@ -13,6 +13,7 @@
 static const struct ctl_command commands[] = {
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
+	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };
 

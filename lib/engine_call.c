@@ -3,11 +3,11 @@
 
 #include "engine_handle.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <time.h>
 
 #include "io.h"
 #include "json.h"
@@ -249,6 +249,21 @@ static int check_time(struct kii_engine *e, struct kii_call *c, struct kii_error
 	c->ticked = now;
 	if (!c->tick(c->tick_arg))
 		return kii_error_set(err, KII_ETIMEOUT, 0, "told to end");
+	return 0;
+}
+
+int kii_call_pause(struct kii_engine *e, int64_t ms, kii_engine_tick *tick, void *arg,
+	struct kii_error *err)
+{
+	int64_t until = kii_io_now() + ms;
+	struct kii_call c = { .tick = tick, .tick_arg = arg, .ticked = until - ms };
+	const struct timespec nap = { .tv_nsec = STEP_MS * 1000000L };
+
+	while (kii_io_now() < until) {
+		if (check_time(e, &c, err))
+			return -1;
+		nanosleep(&nap, NULL);
+	}
 	return 0;
 }
 

@@ -329,6 +329,24 @@ int kii_jobs_estimate(struct kii_jobs *jobs, const char *kind, const char *subje
 	return 0;
 }
 
+int kii_jobs_forecast(struct kii_jobs *jobs, const struct kii_job *job, int64_t place,
+	int64_t slots, int64_t now, int64_t *ms, struct kii_error *err)
+{
+	int64_t each = -1;
+	int64_t gone = now > job->started ? now - job->started : 0;
+
+	if (!kii_job_state_final(job->state)
+		&& kii_jobs_estimate(jobs, job->kind, job->subject, &each, err) != 0)
+		return -1;
+	if (each < 0)
+		*ms = -1;
+	else if (job->state == KII_JOB_QUEUED)
+		*ms = each * ((place + slots - 1) / slots + 1);
+	else
+		*ms = each > gone ? each - gone : 0;
+	return 0;
+}
+
 /* A walk goes on from a position, so that no statement is open while the caller has its turn. */
 struct walk {
 	int stmt;

@@ -116,6 +116,13 @@ int kii_jobs_place(struct kii_jobs *jobs, const char *id, int64_t *place, struct
 int kii_jobs_estimate(struct kii_jobs *jobs, const char *kind, const char *subject, int64_t *ms,
 	struct kii_error *err) KII_MUST_CHECK;
 
+/*
+ * ms until the job's end, -1: no history or it has ended. `place` among the queued as by
+ * kii_jobs_place; `slots` run at a time.
+ */
+int kii_jobs_forecast(struct kii_jobs *jobs, const struct kii_job *job, int64_t place,
+	int64_t slots, int64_t now, int64_t *ms, struct kii_error *err) KII_MUST_CHECK;
+
 /* `job` is borrowed for the call. False ends the walk, which is no failure. */
 typedef bool kii_jobs_take(void *arg, const struct kii_job *job);
 

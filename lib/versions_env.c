@@ -29,11 +29,10 @@ int kii_versions_of_env(const char *state_dir, const char *env, struct kii_versi
 	char known[160];
 	int rc;
 
+	/* Not there yet, or of another version: the client can but come again. */
 	if (kii_versions_open(path, KII_STORE_READ, &v, err) != 0) {
-		if (err->code != KII_ENOTFOUND)
-			return -1;
-		kii_error_clear(err);
-		return kii_error_set(err, KII_EDOWN, 0, "%s is not there yet", path);
+		err->code = KII_EDOWN;
+		return -1;
 	}
 	rc = kii_versions_find(v, env, out, err);
 	if (rc != 0 && err->code == KII_ENOTFOUND) {

@@ -280,6 +280,13 @@ class Stack:
     def build(self, config, env="latest", **more):
         return self.post({"env": env, "config": config}, **more)
 
+    def ordered(self, name, *orders):
+        """A request to the stand-in that does as it is told (tests/images/tiny/build.sh)."""
+        config = self.layout("MD1-Standard")
+        config["header"]["Author"] = name
+        config["custom"] = {"0": "\n".join(f"//! {order}" for order in orders) + "\n"}
+        return {"env": "v0.5.6", "config": config}
+
     def built(self, config, env="latest", success=True):
         """A build that must be answered: what the file name says, and the zip."""
         reply = self.build(config, env)

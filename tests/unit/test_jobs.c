@@ -462,6 +462,35 @@ static void estimates_are_medians_of_the_last_twenty(void **state)
 	assert_true(ms >= 0);
 }
 
+static void a_forecast_counts_the_turns_before(void **state)
+{
+	struct place *p = *state;
+	struct kii_job job = job_of(50, "k50");
+	struct kii_error err = { 0 };
+	int64_t ms;
+
+	must(kii_jobs_forecast(p->jobs, &job, 1, 2, 0, &ms, &err));
+	assert_int_equal(ms, -1);
+	whole(p, 1, "k", KII_JOB_SUCCEEDED, NULL, "a.zip", 4000);
+	must(kii_jobs_forecast(p->jobs, &job, 1, 2, 0, &ms, &err));
+	assert_int_equal(ms, 8000);
+	must(kii_jobs_forecast(p->jobs, &job, 2, 2, 0, &ms, &err));
+	assert_int_equal(ms, 8000);
+	must(kii_jobs_forecast(p->jobs, &job, 3, 2, 0, &ms, &err));
+	assert_int_equal(ms, 12000);
+	job.state = KII_JOB_RUNNING;
+	job.started = 1000;
+	must(kii_jobs_forecast(p->jobs, &job, 0, 2, 2500, &ms, &err));
+	assert_int_equal(ms, 2500);
+	must(kii_jobs_forecast(p->jobs, &job, 0, 2, 500, &ms, &err));
+	assert_int_equal(ms, 4000);
+	must(kii_jobs_forecast(p->jobs, &job, 0, 2, 99999, &ms, &err));
+	assert_int_equal(ms, 0);
+	job.state = KII_JOB_LOST;
+	must(kii_jobs_forecast(p->jobs, &job, 0, 2, 2500, &ms, &err));
+	assert_int_equal(ms, -1);
+}
+
 /* --- lists and collecting --- */
 
 static void lists_are_newest_first_by_state_and_limit(void **state)
@@ -639,6 +668,7 @@ static void a_table_that_is_gone_is_an_error_everywhere(void **state)
 	must_fail(kii_jobs_place(p->jobs, id_of(1), &n, &err), KII_EDB);
 	must_fail(kii_jobs_estimate(p->jobs, "firmware", "MD1", &n, &err), KII_EDB);
 	must_fail(kii_jobs_estimate(p->jobs, "firmware", NULL, &n, &err), KII_EDB);
+	must_fail(kii_jobs_forecast(p->jobs, &job, 1, 1, 1, &n, &err), KII_EDB);
 	must_fail(kii_jobs_each_live(p->jobs, note_id, &b, &err), KII_EDB);
 	must_fail(kii_jobs_list(p->jobs, 9, KII_JOB_LOST, note_id, &b, &err), KII_EDB);
 	must_fail(kii_jobs_oldest_artifacts(p->jobs, note_id, &b, &err), KII_EDB);
@@ -733,6 +763,7 @@ int main(void)
 		with_place(the_queue_is_counted_and_ordered),
 		with_place(a_walk_may_change_what_it_walks_over),
 		with_place(estimates_are_medians_of_the_last_twenty),
+		with_place(a_forecast_counts_the_turns_before),
 		with_place(lists_are_newest_first_by_state_and_limit),
 		with_place(long_lists_come_whole),
 		with_place(artifacts_come_least_recently_answered_first),
