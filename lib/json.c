@@ -1,0 +1,199 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "json.h"
+
+#include <stdbool.h>
+#include <string.h>
+
+/* Where the scan of a text stands, without a byte allocated. */
+struct scan {
+	const char *field;
+	size_t line;
+	size_t column;
+	size_t depth;
+	size_t values;
+	bool text;      /* inside a string */
+	bool escape;    /* behind a backslash there */
+	bool scalar;    /* inside a number or a word */
+};
+
+void kii_json_cleanup(json_t **j)
+{
+	json_decref(*j);
+}
+
+static int count_value(struct scan *s, struct kii_error *err)
+{
+	if (++s->values <= KII_JSON_VALUES)
+		return 0;
+	return kii_error_field(err, s->field, "line %zu, column %zu: more than %d values",
+		s->line, s->column, KII_JSON_VALUES);
+}
+
+static int open_container(struct scan *s, struct kii_error *err)
+{
+	if (++s->depth <= KII_JSON_DEPTH)
+		return count_value(s, err);
+	return kii_error_field(err, s->field, "line %zu, column %zu: nested deeper than %d",
+		s->line, s->column, KII_JSON_DEPTH);
+}
+
+static void scan_text(struct scan *s, char c)
+{
+	if (s->escape)
+		s->escape = false;
+	else if (c == '\\')
+		s->escape = true;
+	else if (c == '"')
+		s->text = false;
+}
+
+/*
+ * A name is counted when its string begins and taken back at the colon. Text that is no JSON may
+ * count wrongly, but only behind the place where the parser stops.
+ */
+static int scan_char(struct scan *s, char c, struct kii_error *err)
+{
+	bool scalar = s->scalar;
+
+	s->scalar = false;
+	switch (c) {
+	case '{':
+	case '[':
+		return open_container(s, err);
+	case '}':
+	case ']':
+		s->depth -= s->depth ? 1 : 0;
+		return 0;
+	case ':':
+		s->values -= s->values ? 1 : 0;
+		return 0;
+	case '"':
+		s->text = true;
+		return count_value(s, err);
+	case ',':
+	case ' ':
+	case '\t':
+	case '\r':
+	case '\n':
+		return 0;
+	default:
+		s->scalar = true;
+		return scalar ? 0 : count_value(s, err);
+	}
+}
+
+/* The caps, before the parser allocates: ten megabytes of "[{},{},..." would cost it 80-fold. */
+static int scan_caps(const char *text, size_t len, const char *field, struct kii_error *err)
+{
+	struct scan s = { .field = field, .line = 1 };
+
+	for (size_t i = 0; i < len; i++) {
+		s.column++;
+		if (s.text)
+			scan_text(&s, text[i]);
+		else if (scan_char(&s, text[i], err))
+			return -1;
+		if (text[i] == '\n') {
+			s.line++;
+			s.column = 0;
+		}
+	}
+	return 0;
+}
+
+int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
+	struct kii_error *err)
+{
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
+	json_error_t why;
+	json_t *j;
+
+	if (scan_caps(text, len, field, err))
+		return -1;
+	j = json_loadb(text, len, flags, &why);
+	if (!j)
+		return kii_error_field(err, field, "line %d, column %d: %s", why.line, why.column,
+			why.text);
+	*out = j;
+	return 0;
+}
+
+static int dump_piece(const char *data, size_t len, void *arg)
+{
+	struct kii_buf *out = arg;
+
+	kii_buf_add(out, data, len);
+	return out->overflow ? -1 : 0;
+}
+
+int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out, struct kii_error *err)
+{
+	flags |= JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15);
+	if (!json_dump_callback(j, dump_piece, out, flags))
+		return 0;
+	if (kii_buf_check(out, "JSON", err))
+		return -1;
+	return kii_error_set(err, KII_EINVAL, 0, "no JSON value to write");
+}
+
+const char *kii_json_str(const json_t *object, const char *name)
+{
+	const json_t *j = json_object_get(object, name);
+	const char *s = json_string_value(j);
+
+	return s && strlen(s) == json_string_length(j) ? s : NULL;
+}
+
+json_int_t kii_json_int(const json_t *object, const char *name, json_int_t otherwise)
+{
+	const json_t *j = json_object_get(object, name);
+
+	return json_is_integer(j) ? json_integer_value(j) : otherwise;
+}
+
+/* How many bytes the character at `s` takes, 0 when it is no UTF-8. */
+static size_t utf8_char(const unsigned char *s, size_t len)
+{
+	size_t n = s[0] < 0x80 ? 1 : s[0] < 0xc2 ? 0 : s[0] < 0xe0 ? 2 : s[0] < 0xf0 ? 3
+		: s[0] < 0xf5 ? 4 : 0;
+
+	if (n > len)
+		return 0;
+	for (size_t i = 1; i < n; i++)
+		if ((s[i] & 0xc0) != 0x80)
+			return 0;
+	if ((s[0] == 0xe0 && s[1] < 0xa0) || (s[0] == 0xed && s[1] > 0x9f) ||
+	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
+		return 0;
+	return n;
+}
+
+/* The text with ? for every byte that is no UTF-8: a container's output may be anything. */
+static json_t *mended(const char *value, size_t len)
+{
+	kii_autofree char *copy = kii_xmalloc(len);
+
+	memcpy(copy, value, len);
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_char((const unsigned char *)copy + i, len - i);
+
+		if (!n)
+			copy[i] = '?';
+		i += n ? n : 1;
+	}
+	return json_stringn(copy, len);
+}
+
+void kii_json_set_strn(json_t *object, const char *name, const char *value, size_t len)
+{
+	json_t *j = value ? json_stringn(value, len) : json_null();
+
+	json_object_set_new(object, name, j ? j : mended(value, len));
+}
+
+void kii_json_set_str(json_t *object, const char *name, const char *value)
+{
+	kii_json_set_strn(object, name, value, value ? strlen(value) : 0);
+}

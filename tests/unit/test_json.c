@@ -1,0 +1,214 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "json.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "testlib.h"
+
+static json_t *parsed(const char *text)
+{
+	struct kii_error err = { 0 };
+	json_t *j = NULL;
+
+	must(kii_json_parse(text, strlen(text), "body", &j, &err));
+	return j;
+}
+
+/* The text fails, at "line L, column C", and the message has `words`. */
+static void refused(const char *text, size_t len, const char *where, const char *words)
+{
+	struct kii_error err = { 0 };
+	json_t *j = NULL;
+
+	if (!kii_json_parse(text, len, "body", &j, &err))
+		fail_msg("parsed: %.40s", text);
+	assert_null(j);
+	assert_int_equal(err.code, KII_EINVAL);
+	assert_string_equal(err.field, "body");
+	if (!strstr(err.msg, where) || !strstr(err.msg, words))
+		fail_msg("'%s' has not '%s' and '%s'", err.msg, where, words);
+}
+
+static void any_value_is_a_document(void **state)
+{
+	static const char *const texts[] = {
+		"{\"a\":[1,2.5,null,true]}", "[]", "\"x\"", " 7\n", "null",
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(texts); i++) {
+		kii_autojson *j = parsed(texts[i]);
+
+		assert_non_null(j);
+	}
+}
+
+static void errors_say_line_and_column(void **state)
+{
+	(void)state;
+	refused("{\n \"a\": 1,\n \"b\" 2}", 18, "line 3, column 6", "expected");
+	refused("{\"a\":1}\n x", 10, "line 2, column 2", "end of file");
+	refused("", 0, "line 1", "");
+	refused("\"\xff\"", 3, "line 1, column 1", "decode byte");
+}
+
+static void text_with_nul_is_kept_but_is_no_c_string(void **state)
+{
+	struct kii_error err = { 0 };
+	kii_autojson *j = NULL;
+
+	(void)state;
+	must(kii_json_parse("{\"a\":\"x\\u0000y\"}", 16, "body", &j, &err));
+	assert_int_equal(json_string_length(json_object_get(j, "a")), 3);
+	assert_null(kii_json_str(j, "a"));
+}
+
+static void a_member_twice_is_an_error(void **state)
+{
+	(void)state;
+	refused("{\"a\":1,\n\"a\":2}", 14, "line 2", "duplicate");
+	refused("[{\"x\":{\"b\":1,\"b\":1}}]", 21, "line 1", "duplicate");
+}
+
+static char *repeated(const char *first, const char *piece, size_t n, const char *last)
+{
+	kii_autobuf b = KII_BUF_INIT(8 << 20);
+
+	kii_buf_str(&b, first);
+	for (size_t i = 0; i < n; i++)
+		kii_buf_str(&b, piece);
+	kii_buf_str(&b, last);
+	return kii_buf_steal(&b);
+}
+
+static void depth_is_capped(void **state)
+{
+	kii_autofree char *open = repeated("", "[", KII_JSON_DEPTH, "");
+	kii_autofree char *good = repeated(open, "]", KII_JSON_DEPTH, "");
+	kii_autofree char *bad = repeated("\n", "{\"a\":", KII_JSON_DEPTH + 1, "");
+	kii_autojson *j = parsed(good);
+
+	(void)state;
+	assert_non_null(j);
+	refused(bad, strlen(bad), "line 2, column 161", "nested deeper than 32");
+}
+
+static void the_number_of_values_is_capped(void **state)
+{
+	/* names are no values, and neither is what a string holds */
+	static const char member[] = ",{\"[,[,\\\"[\":-12.5e3}";
+	kii_autofree char *good = repeated("[0", member, (KII_JSON_VALUES - 2) / 2, "]");
+	kii_autofree char *bad = repeated("[0", ",{}", KII_JSON_VALUES, "]");
+	kii_autofree char *strings = repeated("[0", ",\"\"", KII_JSON_VALUES, "]");
+	kii_autofree char *numbers = repeated("[0", ", 1", KII_JSON_VALUES, "]");
+	kii_autojson *j = parsed(good);
+
+	(void)state;
+	assert_int_equal(json_array_size(j), KII_JSON_VALUES / 2);
+	refused(bad, strlen(bad), "line 1, column", "more than 50000 values");
+	refused(strings, strlen(strings), "line 1, column", "more than 50000 values");
+	refused(numbers, strlen(numbers), "line 1, column", "more than 50000 values");
+}
+
+static void colons_do_not_fool_the_count(void **state)
+{
+	kii_autofree char *colons = repeated("[", ":", 100, "]");
+
+	(void)state;
+	refused(colons, strlen(colons), "line 1, column 2", "");
+	refused("]]]]{}", 6, "line 1, column 1", "");
+}
+
+static void dumps_are_compact_and_round_reals(void **state)
+{
+	struct kii_error err = { 0 };
+	kii_autojson *j = parsed("{ \"b\": 0.1, \"a\": [ 1.5, \"\xc3\xa4/\" ] }");
+	kii_autobuf out = KII_BUF_INIT(100);
+
+	(void)state;
+	must(kii_json_dump(j, JSON_SORT_KEYS, &out, &err));
+	assert_string_equal(out.data, "{\"a\":[1.5,\"\xc3\xa4/\"],\"b\":0.1}");
+}
+
+static void a_dump_past_the_limit_is_too_big(void **state)
+{
+	struct kii_error err = { 0 };
+	kii_autojson *j = parsed("[1,2,3,4,5]");
+	kii_autobuf out = KII_BUF_INIT(5);
+
+	(void)state;
+	must_fail(kii_json_dump(j, 0, &out, &err), KII_ETOOBIG);
+}
+
+static void a_dump_of_nothing_is_refused(void **state)
+{
+	struct kii_error err = { 0 };
+	kii_autobuf out = KII_BUF_INIT(100);
+
+	(void)state;
+	must_fail(kii_json_dump(NULL, 0, &out, &err), KII_EINVAL);
+}
+
+static void members_are_read_by_type(void **state)
+{
+	kii_autojson *j = parsed("{\"s\":\"x\",\"n\":7,\"z\":null,\"r\":1.5}");
+
+	(void)state;
+	assert_string_equal(kii_json_str(j, "s"), "x");
+	assert_null(kii_json_str(j, "n"));
+	assert_null(kii_json_str(j, "z"));
+	assert_null(kii_json_str(j, "none"));
+	assert_int_equal(kii_json_int(j, "n", -1), 7);
+	assert_int_equal(kii_json_int(j, "r", -1), -1);
+	assert_int_equal(kii_json_int(j, "s", -1), -1);
+	assert_int_equal(kii_json_int(NULL, "n", -1), -1);
+}
+
+static void bad_bytes_become_question_marks(void **state)
+{
+	static const struct { const char *in, *out; } rows[] = {
+		{ "plain", "plain" },
+		{ "", "" },
+		{ "a\xff" "b", "a?b" },
+		{ "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80\xfe",
+		  "\xc3\xa4\xe2\x82\xac\xf0\x9f\x98\x80?" },
+		{ "cut \xe2\x82", "cut ??" },
+		{ "\xc0\xaf \xe0\x80\x80", "?? ???" },
+		{ "\xed\xa0\x80 \xf4\x90\x80\x80 \xf0\x80\x80\x80", "??? ???? ????" },
+	};
+	kii_autojson *j = json_object();
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(rows); i++) {
+		kii_json_set_str(j, "x", rows[i].in);
+		assert_string_equal(kii_json_str(j, "x"), rows[i].out);
+	}
+	kii_json_set_str(j, "x", NULL);
+	assert_true(json_is_null(json_object_get(j, "x")));
+	kii_json_set_strn(j, "x", "ab\0\xff" "d", 5);
+	assert_int_equal(json_string_length(json_object_get(j, "x")), 5);
+	assert_memory_equal(json_string_value(json_object_get(j, "x")), "ab\0?d", 5);
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(any_value_is_a_document),
+		cmocka_unit_test(errors_say_line_and_column),
+		cmocka_unit_test(text_with_nul_is_kept_but_is_no_c_string),
+		cmocka_unit_test(a_member_twice_is_an_error),
+		cmocka_unit_test(depth_is_capped),
+		cmocka_unit_test(the_number_of_values_is_capped),
+		cmocka_unit_test(colons_do_not_fool_the_count),
+		cmocka_unit_test(dumps_are_compact_and_round_reals),
+		cmocka_unit_test(a_dump_past_the_limit_is_too_big),
+		cmocka_unit_test(a_dump_of_nothing_is_refused),
+		cmocka_unit_test(members_are_read_by_type),
+		cmocka_unit_test(bad_bytes_become_question_marks),
+	};
+
+	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
+}
