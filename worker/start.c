@@ -22,9 +22,17 @@
 /* A folder of ours: made where it is missing; an existing one keeps its owner and group. */
 static int folder(const char *path, mode_t mode, struct kii_error *err)
 {
+	struct stat st;
+
 	if (kii_io_mkdirs(path, mode, err) != 0)
 		return -1;
-	/* The mask does not count: others must be able to read where the mode says so. */
+	/*
+	 * The mask does not count: others must be able to read where the mode says so. A mode that
+	 * is right is left alone: for a group that is not ours, chmod would drop the set-group-ID
+	 * bit that the administrator gave the folder.
+	 */
+	if (stat(path, &st) == 0 && (st.st_mode & 07777) == mode)
+		return 0;
 	if (chmod(path, mode) != 0 && errno != EPERM)
 		return kii_error_set(err, KII_EIO, errno, "mode of %s: %s", path, strerror(errno));
 	return 0;
