@@ -5,6 +5,7 @@ users of production, on one engine. Stopping it asserts that nothing of it is le
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -38,7 +39,8 @@ def wait_until(check, seconds=30, step=0.05):
 def as_user(user, groups=()):
     """The beginning of a command line that runs as `user`."""
     group = "--groups=" + ",".join(map(str, groups)) if groups else "--clear-groups"
-    return ["setpriv", "--reuid", user, "--regid", user, group]
+    own = pwd.getpwnam(user).pw_gid
+    return ["setpriv", "--reuid", user, "--regid", str(own), group]
 
 
 class Engine:
@@ -279,6 +281,13 @@ class Stack:
 
     def build(self, config, env="latest", **more):
         return self.post({"env": env, "config": config}, **more)
+
+    def ordered(self, name, *orders):
+        """A request to the stand-in that does as it is told (tests/images/tiny/build.sh)."""
+        config = self.layout("MD1-Standard")
+        config["header"]["Author"] = name
+        config["custom"] = {"0": "\n".join(f"//! {order}" for order in orders) + "\n"}
+        return {"env": "v0.5.6", "config": config}
 
     def built(self, config, env="latest", success=True):
         """A build that must be answered: what the file name says, and the zip."""

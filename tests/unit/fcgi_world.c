@@ -96,7 +96,7 @@ void world_start(struct world *w, unsigned files)
 	assert_true(w->keeper >= 0);
 	if (w->keeper == 0)
 		become_app(w, listening, files);
-	for (int i = 0; i < 1000 && !world_logged(w, "event=child_ready", 10); i++)
+	for (int i = 0; i < 2000 && !world_logged(w, "event=child_ready", 10); i++)
 		if (waitpid(w->keeper, &status, WNOHANG | WNOWAIT) == w->keeper)
 			return;
 }

@@ -577,6 +577,25 @@ static void json_has_every_key(void **state)
 	kii_conf_free(conf);
 }
 
+static void json_leaves_out_names_that_are_no_text(void **state)
+{
+	kii_autofree char *odd = kii_xfmt("%s/\xff.toml", dir);
+	struct kii_error err = { 0 };
+	struct kii_conf *conf = NULL;
+	json_t *all, *slots;
+
+	(void)state;
+	must(kii_io_publish(odd, "queue.slots = 1", 15, 0600, &err));
+	must(kii_conf_load(odd, &conf, &err));
+	all = kii_conf_json(conf);
+	slots = json_object_get(json_object_get(all, "keys"), "queue.slots");
+	assert_true(json_is_null(json_object_get(all, "file")));
+	assert_true(json_is_null(json_object_get(slots, "from")));
+	assert_int_equal(json_integer_value(json_object_get(slots, "value")), 1);
+	json_decref(all);
+	kii_conf_free(conf);
+}
+
 /* The example: "#key = value" is a default, "# text" a comment. */
 static char *example(bool uncommented)
 {
@@ -664,6 +683,7 @@ int main(void)
 		TEST(show_says_where_values_came_from),
 		TEST(what_is_shown_loads_again),
 		TEST(json_has_every_key),
+		TEST(json_leaves_out_names_that_are_no_text),
 		TEST(the_example_is_the_defaults),
 		TEST(the_manual_has_every_key),
 	};

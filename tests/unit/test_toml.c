@@ -607,6 +607,9 @@ static void numbers_of_values_and_members_have_their_caps(void **state)
 	(void)state;
 	expect_many("a=[", "1,", KII_TOML_VALUES - 1, "]", NULL);
 	expect_many("a=[", "1,", KII_TOML_VALUES, "]", "more than 100000 values");
+	expect_many("a=[", "1,", KII_TOML_VALUES - 1, "]\nb.c=1", "more than 100000 values");
+	expect_many("a=[", "1,", KII_TOML_VALUES - 1, "]\n[b.c]", "more than 100000 values");
+	expect_many("a=[", "1,", KII_TOML_VALUES - 1, "]\n[b]", "more than 100000 values");
 	expect_many("", "[[a]]\n", KII_TOML_VALUES, "", "more than 100000 values");
 	for (int i = 0; i < KII_TOML_MEMBERS; i++)
 		kii_buf_fmt(&text, "k%d = 1\n", i);
