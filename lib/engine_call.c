@@ -8,6 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
+#include <time.h>
 
 #include "io.h"
 #include "json.h"
@@ -198,10 +200,26 @@ static void reset_state(struct kii_engine *e, struct kii_call *c)
 	c->deadline = limit > 0 ? c->heard + limit : 0;
 }
 
+/* A kept connection that the engine has ended: there may be another engine by now. */
+static void forget_dead(struct kii_engine *e)
+{
+	char byte;
+	ssize_t n;
+
+	if (e->live < 0)
+		return;
+	n = recv(e->live, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return;
+	e->live = -1;
+	e->api[0] = '\0';
+}
+
 int kii_call_begin(struct kii_engine *e, struct kii_call *c, struct kii_error *err)
 {
 	kii_autofree char *url = NULL;
 
+	forget_dead(e);
 	if (kii_buf_check(&c->path, "path", err) || (!c->plain && kii_engine_negotiate(e, err)))
 		return -1;
 	url = kii_xfmt("%s%s%s%s", e->base, c->plain ? "" : "/v", c->plain ? "" : e->api,
@@ -220,10 +238,13 @@ int kii_call_begin(struct kii_engine *e, struct kii_call *c, struct kii_error *e
 
 void kii_call_end(struct kii_engine *e, struct kii_call *c)
 {
+	curl_socket_t live = CURL_SOCKET_BAD;
 	long connects = 0;
 
 	if (c->active) {
 		curl_easy_getinfo(e->easy, CURLINFO_NUM_CONNECTS, &connects);
+		curl_easy_getinfo(e->easy, CURLINFO_ACTIVESOCKET, &live);
+		e->live = c->done ? live : -1;
 		curl_multi_remove_handle(e->multi, e->easy);
 		c->reconnected = connects > 0;
 		if ((c->reconnected && !c->plain) || !c->done)
@@ -249,6 +270,21 @@ static int check_time(struct kii_engine *e, struct kii_call *c, struct kii_error
 	c->ticked = now;
 	if (!c->tick(c->tick_arg))
 		return kii_error_set(err, KII_ETIMEOUT, 0, "told to end");
+	return 0;
+}
+
+int kii_call_pause(struct kii_engine *e, int64_t ms, kii_engine_tick *tick, void *arg,
+	struct kii_error *err)
+{
+	int64_t until = kii_io_now() + ms;
+	struct kii_call c = { .tick = tick, .tick_arg = arg, .ticked = until - ms };
+	const struct timespec nap = { .tv_nsec = STEP_MS * 1000000L };
+
+	while (kii_io_now() < until) {
+		if (check_time(e, &c, err))
+			return -1;
+		nanosleep(&nap, NULL);
+	}
 	return 0;
 }
 

@@ -87,6 +87,9 @@ int kii_call_json(struct kii_engine *e, struct kii_call *c, json_t **out,
  */
 int kii_call_begin(struct kii_engine *e, struct kii_call *c, struct kii_error *err) KII_MUST_CHECK;
 int kii_call_step(struct kii_engine *e, struct kii_call *c, struct kii_error *err) KII_MUST_CHECK;
+/* Wait, stop flag and tick (or NULL) heeded as by a call to which nothing comes. */
+int kii_call_pause(struct kii_engine *e, int64_t ms, kii_engine_tick *tick, void *arg,
+	struct kii_error *err) KII_MUST_CHECK;
 /* It failed because another version sits behind a new connection: once more, then. */
 bool kii_call_stale(const struct kii_call *c);
 /* Give up a call that was begun, with its connection; nothing where it is over. */

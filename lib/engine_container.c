@@ -3,7 +3,6 @@
 #include <config.h>
 
 #include <string.h>
-#include <time.h>
 
 #include "engine_call.h"
 #include "engine_spec.h"
@@ -139,7 +138,6 @@ static int remove_once(struct kii_engine *e, const char *id, struct kii_error *e
 /* A removal that is under way elsewhere is a conflict until it is over, then not found. */
 int kii_engine_remove(struct kii_engine *e, const char *id, struct kii_error *err)
 {
-	const struct timespec pause = { .tv_nsec = 50000000 };
 	int64_t until = kii_io_now() + REMOVE_MS;
 
 	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err))
@@ -151,6 +149,7 @@ int kii_engine_remove(struct kii_engine *e, const char *id, struct kii_error *er
 			return 0;
 		if (why.code != KII_ECONFLICT || kii_io_now() >= until)
 			return kii_error_set(err, why.code, why.detail, "%s", why.msg);
-		nanosleep(&pause, NULL);
+		if (kii_call_pause(e, 50, NULL, NULL, err))
+			return -1;
 	}
 }

@@ -112,6 +112,10 @@ static void take_new(struct pool *p)
 /* End the request; a connection that nginx keeps is watched again. */
 static void finish(struct kii_conn *c)
 {
+	if (c->broken) {
+		kii_conn_drop(c);
+		return;
+	}
 	FCGX_Finish_r(&c->fcgx);
 	c->fd = c->fcgx.ipcFd;
 	if (c->fd >= 0)

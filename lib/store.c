@@ -257,16 +257,12 @@ static int start(struct kii_store *s, int i, const char *types, va_list ap, stru
 	return 0;
 }
 
-int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
-	const char *types, ...)
+int kii_store_vrun(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, va_list ap)
 {
-	va_list ap;
 	int rc;
 
-	va_start(ap, types);
-	rc = start(s, i, types, ap, err);
-	va_end(ap);
-	if (rc != 0)
+	if (start(s, i, types, ap, err) != 0)
 		return -1;
 	rc = sqlite3_step(s->stmts[i]);
 	if (rc == SQLITE_DONE && changes)
@@ -275,6 +271,18 @@ int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error
 		kii_store_failed(s->db, s->path, rc, "run", err);
 	kii_store_reset(s, i);
 	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, types);
+	rc = kii_store_vrun(s, i, changes, err, types, ap);
+	va_end(ap);
+	return rc;
 }
 
 int kii_store_query(struct kii_store *s, int i, struct kii_error *err, const char *types, ...)

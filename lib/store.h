@@ -8,6 +8,7 @@
 #ifndef KII_STORE_H
 #define KII_STORE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -56,6 +57,8 @@ int kii_store_durable(struct kii_store *s, bool full, struct kii_error *err) KII
  */
 int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
 	const char *types, ...) KII_MUST_CHECK;
+int kii_store_vrun(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, va_list ap) KII_MUST_CHECK;
 
 /* Start a query; rows follow by kii_store_next, and kii_store_reset must end it on every path. */
 int kii_store_query(struct kii_store *s, int i, struct kii_error *err, const char *types, ...)

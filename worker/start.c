@@ -19,21 +19,20 @@
 
 #define FOLDER_MODE 02750
 
-/* A folder of ours: made where it is missing; an existing one keeps its owner and group. */
+/*
+ * A folder of ours: made where it is missing. An existing one stays as it is: a chmod by an owner
+ * who is not in the folder's group would take away its setgid bit.
+ */
 static int folder(const char *path, mode_t mode, struct kii_error *err)
 {
 	struct stat st;
 
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
 	if (kii_io_mkdirs(path, mode, err) != 0)
 		return -1;
-	/*
-	 * The mask does not count: others must be able to read where the mode says so. A mode that
-	 * is right is left alone: for a group that is not ours, chmod would drop the set-group-ID
-	 * bit that the administrator gave the folder.
-	 */
-	if (stat(path, &st) == 0 && (st.st_mode & 07777) == mode)
-		return 0;
-	if (chmod(path, mode) != 0 && errno != EPERM)
+	/* The mask does not count: others must be able to read where the mode says so. */
+	if (chmod(path, mode) != 0)
 		return kii_error_set(err, KII_EIO, errno, "mode of %s: %s", path, strerror(errno));
 	return 0;
 }

@@ -172,13 +172,23 @@ def golden(bases, whose):
             differences(want, got) + ([err] if status else []))
 
 
-def second_reading(layouts, bases, whose):
+def unlike(layouts):
+    """The names of layouts, one of those that are the same through links."""
+    texts = {}
+    for file in sorted(os.listdir(layouts), reverse=True):
+        if file.endswith(".json"):
+            texts[read(layouts, file)] = file
+    return sorted(texts.values())
+
+
+def second_reading(layouts, bases, whose, forms=(False, True)):
     """Every layout that can be built, in each dialect."""
+    names = unlike(layouts)
     for env in ("latest", "lts"):
-        for reference in (False, True):
+        for reference in forms:
             findings = []
             built = 0
-            for file in sorted(f for f in os.listdir(layouts) if f.endswith(".json")):
+            for file in names:
                 config = json.loads(read(layouts, file))
                 want = expected(config, layouts, env == "lts", reference)
                 status, lines, err, got = run(
@@ -225,6 +235,14 @@ def command_line():
         os.symlink("bare.json", os.path.join(tmp, "link.json"))
         plain = request_file(tmp, "plain.json", "link.json")
         say("a file that names another is a link", has(on, plain))
+        for name, base in (("K-Type", "Standard"), ("K-Type", "NoAnimations"),
+                           ("GeminiDusk", "Standard"), ("GeminiDawn", "Standard")):
+            other = json.loads(read(OURS, "%s-%s.json" % (name, base)))
+            other["header"].update(Name=name, Base=base)
+            want = expected(other, OURS, False, False)
+            _, lines, _, got = run("--layouts", OURS, request_file(tmp, "other.json", other))
+            say("%s with base %s, by a link" % (name, base),
+                differences(want[0], got) + [str(lines)] * (lines != want[1]))
         errors(tmp, config)
 
 
@@ -284,11 +302,11 @@ if os.path.isdir(GOLDEN):
     golden(UPSTREAM, "upstream")
     golden(OURS, "our")
     second_reading(UPSTREAM, UPSTREAM, "upstream")
-    second_reading(UPSTREAM, OURS, "upstream, with our bases:")
+    second_reading(UPSTREAM, OURS, "upstream, with our bases:", (True,))
 else:
     say("golden files", [], "shared data absent")
     say("upstream layouts", [], "shared data absent")
-second_reading(OURS, OURS, "our")
+second_reading(OURS, OURS, "our", (False,) if os.path.isdir(GOLDEN) else (False, True))
 command_line()
 configured_layouts()
 print("1..%d" % count)

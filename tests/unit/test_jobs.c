@@ -12,6 +12,18 @@
 #include "io.h"
 #include "testlib.h"
 
+/* What was promised last: the disk's word cannot be asked for. */
+static int promised = -1;
+
+int __real_kii_store_durable(struct kii_store *s, bool full, struct kii_error *err);
+int __wrap_kii_store_durable(struct kii_store *s, bool full, struct kii_error *err);
+
+int __wrap_kii_store_durable(struct kii_store *s, bool full, struct kii_error *err)
+{
+	promised = full;
+	return __real_kii_store_durable(s, full, err);
+}
+
 struct place {
 	char *dir;
 	char *db;
@@ -611,6 +623,29 @@ static void a_transaction_is_whole_or_nothing(void **state)
 	kii_jobs_close(reader);
 }
 
+static void a_new_job_and_its_end_are_durable_the_rest_is_not(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+
+	insert(p, 1, "k1");
+	assert_int_equal(promised, 1);
+	must(kii_jobs_start(p->jobs, id_of(1), 1, 1, &err));
+	assert_int_equal(promised, 0);
+	must(finish(p, 1, KII_JOB_LOST, NULL, NULL, 1, &err));
+	assert_int_equal(promised, 1);
+	must(kii_jobs_answered(p->jobs, id_of(1), 1, &err));
+	assert_int_equal(promised, 0);
+	must(kii_jobs_begin(p->jobs, true, &err));
+	assert_int_equal(promised, 1);
+	insert(p, 2, "k2");
+	must(kii_jobs_start(p->jobs, id_of(2), 1, 1, &err));
+	assert_int_equal(promised, 1);
+	must(kii_jobs_commit(p->jobs, &err));
+	must(kii_jobs_progress(p->jobs, id_of(2), "p", &err));
+	assert_int_equal(promised, 0);
+}
+
 static void a_reader_cannot_write(void **state)
 {
 	struct place *p = *state;
@@ -769,6 +804,7 @@ int main(void)
 		with_place(artifacts_come_least_recently_answered_first),
 		with_place(ended_jobs_come_oldest_first_up_to_a_time),
 		with_place(a_transaction_is_whole_or_nothing),
+		with_place(a_new_job_and_its_end_are_durable_the_rest_is_not),
 		with_place(a_reader_cannot_write),
 		with_place(a_missing_database_is_not_found),
 		with_place(a_table_that_is_gone_is_an_error_everywhere),
