@@ -3,6 +3,7 @@
 #ifndef KII_CONF_H
 #define KII_CONF_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -20,6 +21,9 @@ struct kii_conf {
 		bool tls_verify;        /* DOCKER_TLS_VERIFY */
 		char *cert_path;        /* DOCKER_CERT_PATH, or NULL */
 		int64_t timeout_ms;
+		/* Checked and kept, so that mikrocloud's table can be pasted in. */
+		char *build_dir;
+		int64_t max_concurrent_pulls;
 	} docker;
 	struct {
 		char *state_dir;
@@ -38,7 +42,7 @@ struct kii_conf {
 		int64_t tmp;            /* bytes */
 	} firmware;
 	struct {
-		int64_t slots;          /* 0 in the file: the number of cores */
+		int64_t slots;          /* the number of cores where the file has 0 or none */
 		int64_t max_waiting;
 		int64_t per_client;
 	} queue;
@@ -55,17 +59,28 @@ struct kii_conf {
 		int64_t artifact_days;
 		int64_t log_days;
 	} retention;
+	char **origins;             /* where each key's value came from, in the table's order */
 };
 
 /*
  * Read the file (NULL: KIISRV_CONFIG from the environment, else the installed default, which may
- * be missing) and the environment. Caller frees with kii_conf_free. Fails: EINVAL
- * ("file:line:column: key: reason"), EIO.
+ * be missing) and the environment (DOCKER_HOST, DOCKER_TLS_VERIFY, DOCKER_CERT_PATH,
+ * XDG_RUNTIME_DIR). Caller frees with kii_conf_free. Fails: EINVAL with "file:line:column:
+ * table.key: reason" or "environment NAME: ...", ENOTFOUND (a file that was named), ETOOBIG, EIO.
  */
 int kii_conf_load(const char *file, struct kii_conf **out, struct kii_error *err) KII_MUST_CHECK;
 void kii_conf_free(struct kii_conf *conf);
 
-/* One line a key: "table.key = value   # from <default|file:line|environment NAME>". */
+/*
+ * One line a key, "table.key = value   # from <default|file:line|environment NAME>", which can be
+ * loaded again.
+ */
 void kii_conf_show(const struct kii_conf *conf, struct kii_buf *out);
+
+/*
+ * {"file": name or null, "keys": {"table.key": {"value": ..., "from": ...}}}; sizes in bytes,
+ * durations in seconds. Caller owns the result.
+ */
+json_t *kii_conf_json(const struct kii_conf *conf);
 
 #endif

@@ -70,7 +70,8 @@ int kii_error_wrap(struct kii_error *err, const char *fmt, ...)
 	n = vsnprintf(err->msg, sizeof(err->msg), fmt, ap);
 	va_end(ap);
 	if (n >= 0 && (size_t)n < sizeof(err->msg))
-		snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, ": %s", old);
+		snprintf(err->msg + n, sizeof(err->msg) - (size_t)n, ": %.*s",
+			(int)(sizeof(old) - 3), old);
 	return -1;
 }
 

@@ -1,5 +1,9 @@
 /* SPDX-License-Identifier: MIT */
-/* http: the request and the reply that handlers see, and the table that routes one to the other. */
+/*
+ * http: the request and the reply that handlers see, and the table that routes one to the other.
+ * Codes of its own error replies: not_found, method_not_allowed, unsupported_type, and those of
+ * kii_code_word.
+ */
 #ifndef KII_HTTP_H
 #define KII_HTTP_H
 
@@ -66,7 +70,7 @@ void kii_res_release(struct kii_res *res);
 /* A header line. Control characters in the value end it. */
 void kii_res_header(struct kii_res *res, const char *name, const char *fmt, ...) KII_PRINTF(3, 4);
 
-/* The reply is this JSON (taken); `flags` are jansson's. */
+/* The reply is this JSON (taken). */
 void kii_res_json(struct kii_res *res, int status, json_t *taken);
 
 /* The reply is this text/plain. */
@@ -82,17 +86,38 @@ void kii_res_fail(struct kii_res *res, int status, const char *code, const char 
  */
 void kii_res_error(struct kii_res *res, const struct kii_error *err);
 
-/* Set a strong ETag over the body so far; when If-None-Match has it the reply becomes 304. */
+/*
+ * Set a strong ETag over the body so far and, where none was set, "Cache-Control: no-cache"; when
+ * If-None-Match has the tag, the reply becomes 304.
+ */
 void kii_res_etag(struct kii_res *res, const struct kii_req *req);
 
-/* The value of `name` in the query, decoded, or NULL. Caller frees. */
+/*
+ * The value of `name` in the query, decoded, or NULL; the first one counts. A bad escape (or one
+ * of NUL) stays as it is. Caller frees.
+ */
 char *kii_query_get(const char *query, const char *name);
 
 /*
+ * The path of a request target ("/a%20b?x=1"), decoded, without the query; *query points into
+ * `target`. Caller frees *path. Fails: EINVAL, field "path", for a bad escape, a NUL, or no '/' at
+ * the begin.
+ */
+int kii_http_path(const char *target, char **path, const char **query, struct kii_error *err)
+	KII_MUST_CHECK;
+
+/*
  * Route and run: 404, 405 with Allow, OPTIONS (204 with CORS), HEAD, 415, JSON; errors of the
- * handler become replies. `method` is the request's own word. Returns KII_DONE or KII_PARKED.
+ * handler become replies. A path with a segment "." or ".." matches nothing. `method` is the
+ * request's own word. Returns KII_DONE or KII_PARKED.
  */
 int kii_http_serve(const struct kii_route *routes, size_t n, const char *method,
 	struct kii_req *req, struct kii_res *res);
+
+/*
+ * Finish the reply (one that passed a buffer's limit becomes 500) and write its whole head in
+ * CGI's form, the empty line included. `id` is the request's.
+ */
+void kii_http_head(struct kii_res *res, const char *id, struct kii_buf *out);
 
 #endif

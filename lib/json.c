@@ -106,12 +106,13 @@ static int scan_caps(const char *text, size_t len, const char *field, struct kii
 int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
 	struct kii_error *err)
 {
+	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_error_t why;
 	json_t *j;
 
 	if (scan_caps(text, len, field, err))
 		return -1;
-	j = json_loadb(text, len, JSON_REJECT_DUPLICATES | JSON_DECODE_ANY, &why);
+	j = json_loadb(text, len, flags, &why);
 	if (!j)
 		return kii_error_field(err, field, "line %d, column %d: %s", why.line, why.column,
 			why.text);
@@ -139,7 +140,10 @@ int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out, struct kii
 
 const char *kii_json_str(const json_t *object, const char *name)
 {
-	return json_string_value(json_object_get(object, name));
+	const json_t *j = json_object_get(object, name);
+	const char *s = json_string_value(j);
+
+	return s && strlen(s) == json_string_length(j) ? s : NULL;
 }
 
 json_int_t kii_json_int(const json_t *object, const char *name, json_int_t otherwise)

@@ -15,7 +15,8 @@ void kii_json_cleanup(json_t **j);
 
 /*
  * Parse one document (any value; nothing but white space behind it). Depth and number of values
- * are counted over the text first, duplicate members are an error. Caller owns *out. Fails: EINVAL
+ * are counted over the text first, duplicate members are an error. Texts may hold \u0000, so that a
+ * check can name the member at fault: use kii_json_str. Caller owns *out. Fails: EINVAL
  * with `field` as given and the reason.
  */
 int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
@@ -25,7 +26,7 @@ int kii_json_parse(const char *text, size_t len, const char *field, json_t **out
 int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out,
 	struct kii_error *err) KII_MUST_CHECK;
 
-/* The member as borrowed text, or NULL when it is absent, null or no string. */
+/* The member as borrowed text, or NULL when it is absent, null, no string or holds NUL. */
 const char *kii_json_str(const json_t *object, const char *name);
 
 /* The member as a number, or `otherwise`. */

@@ -10,6 +10,7 @@
 #include <jansson.h>
 
 #include "buf.h"
+#include "hash.h"
 #include "layouts.h"
 
 enum kii_dialect {
@@ -19,6 +20,12 @@ enum kii_dialect {
 	/* The golden form: ledControl rewritten, overrides as the reference gives them. */
 	KII_KLL_REFERENCE_LTS,
 };
+
+/*
+ * The dialect of a request: LTS when `env` is exactly "lts" or its git tag (NULL: not known) is
+ * "v0.5.0", else latest; with `reference`, the reference's form of it.
+ */
+enum kii_dialect kii_kll_dialect(const char *env, const char *git_tag, bool reference);
 
 #define KII_KLL_LAYERS 17   /* 0..16 */
 
@@ -41,6 +48,8 @@ struct kii_kll {
 	/* NAME-LAYOUT.json: the request's config without `macros`, its own member order */
 	char *stored;
 	size_t stored_len;
+	/* Digest of the same with members sorted, animations in their order. */
+	char stored_hash[KII_HASH_HEX];
 };
 
 /*

@@ -13,18 +13,26 @@
 #define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/@-"
 
 static const char *prog = "kiisrv";
+static _Thread_local const char *request;
 
 void kii_log_name(const char *name)
 {
 	prog = name;
 }
 
-static void line(const char *level, const char *event, const char *fmt, va_list ap)
+void kii_log_id(const char *id)
+{
+	request = id;
+}
+
+KII_PRINTF(3, 0) static void line(const char *level, const char *event, const char *fmt,
+	va_list ap)
 {
 	char text[2048];
 	size_t len;
 	ssize_t done;
-	int n = snprintf(text, sizeof(text), "level=%s prog=%s event=%s", level, prog, event);
+	int n = snprintf(text, sizeof(text), "level=%s prog=%s event=%s%s%.64s", level, prog, event,
+		request ? " id=" : "", request ? request : "");
 
 	len = (size_t)n < sizeof(text) ? (size_t)n : sizeof(text) - 1;
 	if (fmt && len < sizeof(text) - 2) {

@@ -9,6 +9,12 @@
 void kii_log_name(const char *name);
 
 /*
+ * The request that this thread serves: "id=..." in every line that it logs, until NULL. Borrowed
+ * until then.
+ */
+void kii_log_id(const char *id);
+
+/*
  * "level=info prog=... event=<event> <the rest>". The format gives further key=value pairs,
  * strings as %s of kii_q(). May be NULL for none.
  */

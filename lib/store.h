@@ -3,11 +3,12 @@
  * store: SQLite with our rules: WAL, foreign keys, busy timeout, prepared statements from a static
  * array, bound never printed. One handle per thread or under the caller's lock. Every call fails
  * with EDB (detail: extended code), ECONFLICT for a violated constraint, EBUSY when locked for
- * longer than the busy timeout (5 s).
+ * longer than the busy timeout (5 s). The words of ECONFLICT hold nothing of SQLite's own.
  */
 #ifndef KII_STORE_H
 #define KII_STORE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,21 +16,35 @@
 
 struct kii_store;
 
-enum kii_store_mode { KII_STORE_READ, KII_STORE_WRITE };
+/* Where the numbered migrations lie: KIISRV_SCHEMA from the environment, else as installed. */
+const char *kii_store_schema_dir(void);
+
+/* KII_STORE_HURRY with either of the others: gives up on a lock after 0.3 s. */
+enum kii_store_mode { KII_STORE_READ = 0, KII_STORE_WRITE = 1, KII_STORE_HURRY = 2 };
 
 /*
  * Open an existing database (the actor that migrates makes it). `sql[i]` are the statements,
- * prepared at first use, borrowed for good. A database whose user_version is above `newest`:
+ * prepared at first use, borrowed for good. A database whose user_version is not `newest`:
  * ECONFLICT, naming both. Missing: ENOTFOUND.
  */
 int kii_store_open(const char *path, enum kii_store_mode mode, int newest, const char *const *sql,
 	size_t n_sql, struct kii_store **out, struct kii_error *err) KII_MUST_CHECK;
+/*
+ * Look a database over, reading all of it: its version, and whether SQLite finds damage. Fails
+ * further with ENOTFOUND, ECONFLICT as kii_store_open.
+ */
+int kii_store_verify(const char *path, int newest, struct kii_error *err) KII_MUST_CHECK;
+/* Rolls back what is open. NULL does nothing. */
 void kii_store_close(struct kii_store *s);
+
+/* Is the file that was opened no longer the one at its path? Then close and open again. */
+bool kii_store_moved(struct kii_store *s);
 
 /*
  * Make or bring up a database: runs `<schema_dir>/<name>.<n>.sql` for each n above its
  * user_version, one transaction each, after a copy `<path>.v<old>` when an old one had tables.
- * Sets WAL and its persistence, and the mode 0640.
+ * Sets WAL and its persistence, and the mode 0640. Safe to run from two processes at once. Fails
+ * further with ECONFLICT (newer than `newest`), ENOTFOUND (a script is missing), EIO.
  */
 int kii_store_migrate(const char *path, const char *schema_dir, const char *name, int newest,
 	struct kii_error *err) KII_MUST_CHECK;
@@ -48,6 +63,8 @@ int kii_store_durable(struct kii_store *s, bool full, struct kii_error *err) KII
  */
 int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
 	const char *types, ...) KII_MUST_CHECK;
+int kii_store_vrun(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, va_list ap) KII_MUST_CHECK;
 
 /* Start a query; rows follow by kii_store_next, and kii_store_reset must end it on every path. */
 int kii_store_query(struct kii_store *s, int i, struct kii_error *err, const char *types, ...)

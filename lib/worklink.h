@@ -70,7 +70,7 @@ void kii_worklink_free(struct kii_worklink *link);
 uint64_t kii_worklink_submit(struct kii_worklink *link, const char *kind, const char *client,
 	bool fresh, const json_t *request, bool wait, kii_link_call *call, void *arg);
 
-/* No more calls for this number after the return. False: its last call was made or is being made. */
+/* No more calls for this number afterwards. False: its last call was made or is being made. */
 bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
 
 /*

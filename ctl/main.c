@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: MIT */
+/* kiisrvctl: the administrator's command. */
+#include <config.h>
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "ctl.h"
+#include "ctl_kll.h"
+#include "log.h"
+
+static const struct ctl_command commands[] = {
+	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
+	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
+	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
+	{ NULL },
+};
+
+int main(int argc, char **argv)
+{
+	struct ctl ctl = { .config_file = NULL };
+	int status;
+
+	kii_log_name("kiisrvctl");
+	status = ctl_options(&ctl, &argc, argv);
+	if (status != CTL_OK)
+		return status;
+	if (argc == 2 && strcmp(argv[1], "--version") == 0)
+		puts(PACKAGE_STRING);
+	else
+		status = ctl_dispatch(&ctl, commands, "kiisrvctl", argc, argv);
+	if (fflush(stdout) != 0 || ferror(stdout)) {
+		fprintf(stderr, "kiisrvctl: write: %s\n", strerror(errno));
+		return CTL_FAILED;
+	}
+	return status;
+}

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: MIT
+# What dev/test, dev/up and dev/down share. Sourced by bash; the caller sets `work` (a folder of
+# its own) and `top` (the checkout) first.
+
+packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
+	libjansson-dev libcurl4-openssl-dev libarchive-dev libssl-dev"
+packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
+	debootstrap busybox-static python3"
+packages_docker="docker.io iptables runc"
+packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest python3-yaml
+	python3-jsonschema sqlite3 git
+	podman crun catatonit netavark aardvark-dns uidmap slirp4netns fuse-overlayfs"
+
+say() {
+	printf '%s\n' "$*"
+}
+
+die() {
+	printf '%s: %s\n' "${0##*/}" "$*" >&2
+	exit 1
+}
+
+# now: seconds since boot, for how long something took.
+now() {
+	cut -d. -f1 /proc/uptime
+}
+
+# wait_for SECONDS COMMAND...: until it succeeds; false when it never did.
+wait_for() {
+	local until=$(($(now) + $1))
+	shift
+	until "$@" >/dev/null 2>&1; do
+		[ "$(now)" -lt "$until" ] || return 1
+		sleep 0.1
+	done
+}
+
+# install_packages NAME...: what is missing, from Debian, without starting any service.
+install_packages() {
+	local missing=() name policy=/usr/sbin/policy-rc.d ours=
+	for name in "$@"; do
+		case $(dpkg-query -W -f '${Status}' "$name" 2>/dev/null) in
+		*"ok installed") ;;
+		*) missing+=("$name") ;;
+		esac
+	done
+	# Any flavour of nginx will do.
+	if command -v nginx >/dev/null; then
+		missing=("${missing[@]/#nginx-light/}")
+	fi
+	# shellcheck disable=SC2206
+	missing=(${missing[@]})
+	[ ${#missing[@]} -gt 0 ] || return 0
+	[ "$(id -u)" = 0 ] || die "these packages are missing: ${missing[*]}"
+	say "installing ${#missing[@]} packages: ${missing[*]}"
+	if [ ! -e $policy ]; then
+		printf '#!/bin/sh\nexit 101\n' >$policy && chmod 755 $policy && ours=1
+	fi
+	export DEBIAN_FRONTEND=noninteractive
+	apt-get -q update >"$work/log/apt.log" 2>&1 </dev/null &&
+		apt-get -q -y --no-install-recommends install "${missing[@]}" \
+			>>"$work/log/apt.log" 2>&1 </dev/null
+	local rc=$?
+	[ -z "$ours" ] || rm -f $policy
+	[ $rc = 0 ] || { tail -n 20 "$work/log/apt.log" >&2; die "packages could not be installed"; }
+}
+
+# make_users: those of the two zones, as a package would make them.
+make_users() {
+	local user
+	for user in kiisrv kiisrv-engine; do
+		getent group $user >/dev/null || groupadd --system $user
+		getent passwd $user >/dev/null || useradd --system --gid $user \
+			--home-dir /nonexistent --no-create-home --shell /usr/sbin/nologin $user
+	done
+}
+
+# make_folders STATE RUN: with the owners and rights that keep the two zones apart.
+make_folders() {
+	local dir
+	mkdir -p "$1" "$2"
+	chown root:root "$1" "$2" && chmod 755 "$1" "$2"
+	folder 0700 kiisrv:kiisrv "$1/public"
+	folder 2750 kiisrv-engine:kiisrv "$1/queue"
+	folder 0700 kiisrv-engine:kiisrv-engine "$1/engine"
+	for dir in artifacts logs operator-logs; do
+		folder 2750 kiisrv-engine:www-data "$1/$dir"
+	done
+	folder 2750 kiisrv:www-data "$2/public"
+	folder 2750 kiisrv-engine:www-data "$2/operator"
+	folder 2750 kiisrv-engine:kiisrv "$2/worker"
+}
+folder() {
+	mkdir -p "$3" && chown "$2" "$3" && chmod "$1" "$3"
+}
+
+# copy_source DIR: the checkout's files (committed or not, but nothing ignored) as a new DIR.
+copy_source() {
+	rm -rf "$1" && mkdir -p "$1" || return 1
+	if [ -e "$top/.git" ] && command -v git >/dev/null; then
+		(cd "$top" && git -c safe.directory='*' ls-files -z --cached --others --exclude-standard |
+			while IFS= read -r -d '' f; do [ ! -e "$f" ] && [ ! -L "$f" ] || printf '%s\0' "$f"; done |
+			tar --null --no-recursion -T - -cf -) | tar -C "$1" -xf - --no-same-owner
+	else
+		tar -C "$top" --exclude=./autom4te.cache -cf - . | tar -C "$1" -xf - --no-same-owner
+	fi
+	chmod -R u+w,a+rX "$1"
+}
+
+# --- processes: each is recorded as "pid start-time" in $work/pid/NAME, so that a number that has
+# --- gone to another process is never taken for ours.
+
+start_time() {
+	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
+}
+
+# spawn NAME COMMAND...: in the background, in a session of its own, with its output in a log.
+spawn() {
+	local name=$1 pid
+	shift
+	setsid "$@" >>"$work/log/$name.log" 2>&1 </dev/null 9>&- &
+	pid=$!
+	echo "$pid $(start_time $pid)" >"$work/pid/$name"
+}
+
+# alive NAME
+alive() {
+	local pid time
+	read -r pid time 2>/dev/null <"$work/pid/$1" || return 1
+	[ -n "$time" ] && [ "$(start_time "$pid")" = "$time" ]
+}
+
+# as_public COMMAND...: words that run it as user kiisrv; as_engine SOCKET COMMAND...: as
+# kiisrv-engine, with the group of the engine's socket ("" for an engine that has none).
+as_public() {
+	exec_as=(setpriv --reuid kiisrv --regid kiisrv --clear-groups "$@")
+}
+as_engine() {
+	local group=--clear-groups
+	[ -z "$1" ] || group=--groups=$(stat -L -c %g "$1")
+	shift
+	exec_as=(setpriv --reuid kiisrv-engine --regid kiisrv-engine "$group" "$@")
+}
+
+# stop NAME [SECONDS]: TERM, then KILL to it and to what is left of its session.
+stop() {
+	local pid time
+	if alive "$1"; then
+		read -r pid time <"$work/pid/$1"
+		kill -TERM "$pid" 2>/dev/null
+		wait_for "${2:-10}" not alive "$1" || kill -KILL "$pid" 2>/dev/null
+		kill -KILL -- "-$pid" 2>/dev/null
+	fi
+	rm -f "$work/pid/$1"
+}
+
+not() {
+	! "$@"
+}
+
+# --- engines
+
+# start_docker DIR: an engine of our own, everything of it below DIR, at unix://DIR/docker.sock.
+# It has no bridge: containers run without a network here, and the host's rules stay as they are.
+start_docker() {
+	mkdir -p "$1"
+	rm -rf "$1/exec" "$1/docker.pid" "$1/docker.sock"
+	spawn dockerd dockerd --data-root "$1/data" --exec-root "$1/exec" -H "unix://$1/docker.sock" \
+		-p "$1/docker.pid" --iptables=false --ip6tables=false --bridge=none --group docker
+	wait_for 60 curl -fs --unix-socket "$1/docker.sock" http://engine/_ping ||
+		{ tail -n 20 "$work/log/dockerd.log" >&2; return 1; }
+}
+
+# start_podman DIR: likewise, at unix://DIR/podman.sock.
+start_podman() {
+	local files procs runtime=crun
+	mkdir -p "$1"
+	rm -rf "$1/run" "$1/tmp" "$1/podman.sock"
+	# crun does not start where both kinds of cgroups are mounted.
+	[ -e /sys/fs/cgroup/cgroup.controllers ] || runtime=runc
+	files=$(ulimit -Hn)
+	procs=$(ulimit -Hu)
+	{
+		echo '[containers]'
+		# Without the right to raise them, the defaults would be refused.
+		[ "$files" = unlimited ] || [ "$procs" = unlimited ] ||
+			echo "default_ulimits = [\"nofile=$files:$files\", \"nproc=$procs:$procs\"]"
+		printf '[engine]\nruntime = "%s"\ncgroup_manager = "cgroupfs"\n' $runtime
+		printf 'events_logger = "file"\n'
+	} >"$1/containers.conf"
+	CONTAINERS_CONF=$1/containers.conf spawn podman podman --root "$1/data" \
+		--runroot "$1/run" --tmpdir "$1/tmp" --network-config-dir "$1/net" \
+		system service --time=0 "unix://$1/podman.sock"
+	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
+		{ tail -n 20 "$work/log/podman.log" >&2; return 1; }
+	chgrp docker "$1/podman.sock" && chmod 660 "$1/podman.sock"
+}
+
+# engine URL CURL_ARGS... PATH: one call to an engine at unix:///... or tcp://host:port.
+engine() {
+	local url=$1 tls=()
+	shift
+	case $url in
+	unix://*) curl -sS --fail-with-body --unix-socket "${url#unix://}" "${@:1:$#-1}" \
+		"http://engine${*: -1}" ;;
+	tcp://*)
+		if [ -n "$DOCKER_TLS_VERIFY" ]; then
+			tls=(--cacert "$DOCKER_CERT_PATH/ca.pem" --cert "$DOCKER_CERT_PATH/cert.pem"
+				--key "$DOCKER_CERT_PATH/key.pem")
+			url=https://${url#tcp://}
+		fi
+		curl -sS --fail-with-body "${tls[@]}" "${@:1:$#-1}" "${url/#tcp:/http:}${*: -1}" ;;
+	*) die "DOCKER_HOST: $url is neither unix:// nor tcp://" ;;
+	esac
+}
+
+# base_image: the file that images are made from, kept between runs for as long as its recipe
+# stays the same. Prints its name.
+base_image() {
+	local recipe file
+	recipe=$(cat "$top/tests/images/make" | sha256sum | cut -c1-16)
+	file=$work/cache/base-$recipe.tar
+	if [ ! -s "$file" ]; then
+		mkdir -p "$work/cache" && rm -f "$work"/cache/base-*
+		"$top/tests/images/make" base "$file.new" >"$work/log/base.log" 2>&1 </dev/null &&
+			mv "$file.new" "$file" || { tail -n 20 "$work/log/base.log" >&2; return 1; }
+	fi
+	echo "$file"
+}

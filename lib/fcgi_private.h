@@ -1,0 +1,94 @@
+/* SPDX-License-Identifier: MIT */
+/* fcgi_private: what the lib/fcgi*.c files share. Nobody else includes it. */
+#ifndef KII_FCGI_PRIVATE_H
+#define KII_FCGI_PRIVATE_H
+
+#include <fcgiapp.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "fcgi.h"
+
+#define KII_THREADS      4
+#define KII_READY_ENV    "KIISRV_READY_FD"
+#define KII_EXIT_CONFIG  78   /* EX_CONFIG: starting again would not help */
+
+enum kii_conn_state {
+	KII_CONN_FREE,
+	KII_CONN_IDLE,      /* kept, between two requests */
+	KII_CONN_BUSY,      /* one thread has it */
+	KII_CONN_PARKED,    /* a request waits for kii_park_answer */
+	KII_CONN_ANSWERED,  /* `res` waits to be sent */
+};
+
+/*
+ * A connection, or the one request of plain CGI. In state BUSY it belongs to one thread; in every
+ * other state, and for what the table keeps, to the table's lock.
+ */
+struct kii_conn {
+	FCGX_Request fcgx;
+	int fd;                /* -1: plain CGI */
+	uint32_t index;        /* in the table */
+	uint32_t gen;          /* new each time that something else is waited for */
+	enum kii_conn_state state;
+	bool watched;          /* it is in the epoll set */
+	bool settled;          /* parked, and its handler's thread has let go */
+	void (*gone)(uint64_t ticket, void *arg);
+	void *arg;
+	struct kii_res res;    /* what a parked request is answered with */
+	/* the request at hand */
+	char **env;
+	char id[65];
+	const char *method;
+	char *path;
+	int64_t began_ms;
+	bool head;
+	bool broken;           /* the peer sent half a request: no reply can reach it */
+};
+
+/* --- fcgi_conn.c: the table of connections, which is also the table of parked requests --- */
+/* The epoll set that connections are watched in, borrowed; -1 for plain CGI. */
+void kii_conns_open(int epoll);
+/* Free the memory of all; no thread may use any of them. */
+void kii_conns_close(void);
+
+struct kii_conn *kii_conn_new(int fd);
+/* Close and forget it. */
+void kii_conn_drop(struct kii_conn *c);
+/* Wait for its next request. Drops it when that is impossible. */
+void kii_conn_idle(struct kii_conn *c);
+/*
+ * The connection of an event, now BUSY and the caller's; *was says what it waited for. NULL when
+ * the event is stale: somebody else took it since.
+ */
+struct kii_conn *kii_conn_take(uint64_t key, enum kii_conn_state *was);
+/*
+ * The handler has parked it and is done. True: it waits, do not touch it. False: the answer is
+ * there already, `res` is to be sent.
+ */
+bool kii_conn_settle(struct kii_conn *c);
+/* Wait until a parked request of plain CGI is answered. */
+void kii_conn_await(struct kii_conn *c);
+/* A parked client has gone: tell who waits for it. The caller took it. */
+void kii_conn_gone(struct kii_conn *c);
+
+/* Answer all parked requests, now and from now on, with 503. */
+void kii_conns_refuse(void);
+void kii_conns_close_idle(void);
+size_t kii_conns_count(void);       /* all that are open */
+size_t kii_conns_busy(void);        /* those with a thread, or with an answer to send */
+
+/* --- fcgi_serve.c: one request --- */
+/* Read, route, run and reply. KII_DONE, or KII_PARKED: the caller settles it. */
+int kii_serve(const struct kii_app *app, int64_t body_max, struct kii_conn *c);
+/* Send the reply and log the request. */
+void kii_serve_reply(struct kii_conn *c, struct kii_res *res);
+/* Log that the client of a parked request left. */
+void kii_serve_gone(struct kii_conn *c);
+
+/* --- the three ways to run; each returns the exit status --- */
+int kii_pool_run(const struct kii_app *app, const struct kii_conf *conf, int ready);
+int kii_keeper_run(void);
+int kii_cgi_run(const struct kii_app *app, const struct kii_conf *conf);
+
+#endif

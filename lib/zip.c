@@ -1,0 +1,54 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "zip.h"
+
+#include <archive.h>
+#include <archive_entry.h>
+
+/* The oldest time that a zip can tell: 1980-01-01, so that the same files give the same bytes. */
+#define ZIP_EPOCH 315532800
+
+static int failed(struct archive *a, struct kii_error *err)
+{
+	const char *text = archive_error_string(a);
+
+	return kii_error_set(err, KII_EIO, archive_errno(a), "write zip: %s",
+		text ? text : "unknown");
+}
+
+static int add(struct archive *a, const struct kii_zip_file *file, struct kii_error *err)
+{
+	struct archive_entry *e = archive_entry_new();
+	int rc;
+
+	archive_entry_set_pathname(e, file->name);
+	archive_entry_set_size(e, (la_int64_t)file->len);
+	archive_entry_set_filetype(e, AE_IFREG);
+	archive_entry_set_perm(e, 0644);
+	archive_entry_set_mtime(e, ZIP_EPOCH, 0);
+	rc = archive_write_header(a, e);
+	archive_entry_free(e);
+	if (rc != ARCHIVE_OK)
+		return failed(a, err);
+	if (archive_write_data(a, file->data, file->len) != (la_ssize_t)file->len)
+		return failed(a, err);
+	return 0;
+}
+
+int kii_zip_write(int fd, const struct kii_zip_file *files, size_t n, struct kii_error *err)
+{
+	struct archive *a = archive_write_new();
+	int rc = 0;
+
+	if (archive_write_set_format_zip(a) != ARCHIVE_OK ||
+	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
+	    archive_write_open_fd(a, fd) != ARCHIVE_OK)
+		rc = failed(a, err);
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = add(a, &files[i], err);
+	if (rc == 0 && archive_write_close(a) != ARCHIVE_OK)
+		rc = failed(a, err);
+	archive_write_free(a);
+	return rc;
+}

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "janitor.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "gc.h"
+#include "io.h"
+#include "json.h"
+#include "log.h"
+#include "queue.h"
+#include "transport.h"
+
+#define LOOK_MS      10000
+#define RECONCILE_MS 60000
+#define GC_MS        600000
+
+/* --- engine and images --- */
+
+static bool same_images(const struct worker *w, const struct kii_image *images, size_t n)
+{
+	if (n != w->n_images)
+		return false;
+	for (size_t i = 0; i < n; i++)
+		if (strcmp(images[i].name, w->images[i].name) != 0 ||
+		    strcmp(images[i].id, w->images[i].id) != 0)
+			return false;
+	return true;
+}
+
+/* Under the lock. */
+static void keep_images(struct worker *w, struct kii_image *images, size_t n)
+{
+	struct kii_error err = { 0 };
+	bool same = same_images(w, images, n);
+
+	kii_images_free(w->images, w->n_images);
+	w->images = images;
+	w->n_images = n;
+	if (kii_versions_set_images(w->versions, w->conf->firmware.image_prefix, images, n,
+			kii_io_wall(), &err) != 0)
+		kii_log_error("images", "error=%s", kii_q(err.msg));
+	if (!same)
+		kii_log_info("images", "n=%zu", n);
+}
+
+static void engine_state(struct worker *w, const struct kii_error *err)
+{
+	bool up = err->code == KII_OK;
+
+	if (up != w->engine_up || !w->engine_seen)
+		kii_log_info("engine", "up=%d version=%s error=%s", up, kii_q(w->about.version),
+			kii_q(up ? NULL : err->msg));
+	w->engine_up = up;
+	w->engine_seen = kii_io_wall();
+	snprintf(w->engine_error, sizeof(w->engine_error), "%.199s", up ? "" : err->msg);
+}
+
+void janitor_look(struct worker *w, struct kii_engine *engine)
+{
+	struct kii_engine_about about = { 0 };
+	struct kii_image *images = NULL;
+	struct kii_error err = { 0 };
+	size_t n = 0;
+
+	if (kii_engine_about(engine, &about, &err) == 0 &&
+	    kii_engine_images(engine, w->conf->firmware.image_prefix, &images, &n, &err) == 0) {
+		pthread_mutex_lock(&w->lock);
+		w->about = about;
+		keep_images(w, images, n);
+	} else {
+		pthread_mutex_lock(&w->lock);
+	}
+	engine_state(w, &err);
+	pthread_mutex_unlock(&w->lock);
+}
+
+/* --- reconciliation --- */
+
+/* Does a slot work on this attempt, or will one? Rows left running by an earlier worker count. */
+static bool is_wanted(struct worker *w, const char *id, int attempt)
+{
+	kii_autojob job = { 0 };
+	struct kii_error err = { 0 };
+	bool wanted;
+
+	pthread_mutex_lock(&w->lock);
+	/* A database that cannot be read says nothing: leave the container alone. */
+	if (kii_jobs_get(w->jobs, id, &job, &err) != 0)
+		wanted = err.code != KII_ENOTFOUND;
+	else
+		wanted = (job.state == KII_JOB_RUNNING && job.attempts == attempt) ||
+			queue_find(w, id);
+	pthread_mutex_unlock(&w->lock);
+	return wanted;
+}
+
+/* "kiisrv-<instance>-<job>-<attempt>[-config|-builds]" to its job and attempt. */
+static bool parse_name(const struct worker *w, const char *name, char id[KII_JOB_ID + 1],
+	int *attempt)
+{
+	kii_autofree char *prefix = kii_xfmt("kiisrv-%s-", w->instance);
+	size_t len = strlen(prefix);
+	char *end;
+
+	if (strncmp(name, prefix, len) != 0 || strlen(name) < len + KII_JOB_ID + 2)
+		return false;
+	memcpy(id, name + len, KII_JOB_ID);
+	id[KII_JOB_ID] = '\0';
+	if (!kii_job_id_valid(id) || name[len + KII_JOB_ID] != '-')
+		return false;
+	*attempt = (int)strtol(name + len + KII_JOB_ID + 1, &end, 10);
+	return *attempt > 0 && (!*end || *end == '-');
+}
+
+static int reconcile_containers(struct worker *w, struct kii_engine *engine,
+	struct kii_error *err)
+{
+	struct kii_container *list = NULL;
+	size_t n = 0;
+	int rc = kii_engine_list(engine, WORKER_LABEL_INSTANCE, w->instance, &list, &n, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		const char *job = kii_json_str(list[i].labels, WORKER_LABEL_JOB);
+		const char *text = kii_json_str(list[i].labels, WORKER_LABEL_ATTEMPT);
+		int attempt = text ? (int)strtol(text, NULL, 10) : 0;
+
+		if (job && is_wanted(w, job, attempt))
+			continue;
+		kii_log_info("container_removed", "name=%s job=%s", kii_q(list[i].name),
+			kii_q(job));
+		rc = kii_engine_remove(engine, list[i].id, err);
+		if (rc == 0)
+			rc = transport_clean(w, engine, list[i].name, err);
+	}
+	kii_containers_free(list, n);
+	return rc;
+}
+
+static int reconcile_volumes(struct worker *w, struct kii_engine *engine, struct kii_error *err)
+{
+	char **names = NULL;
+	size_t n = 0;
+	int rc = kii_engine_volumes(engine, WORKER_LABEL_INSTANCE, w->instance, &names, &n, err);
+
+	for (size_t i = 0; rc == 0 && i < n; i++) {
+		char id[KII_JOB_ID + 1];
+		int attempt;
+
+		if (parse_name(w, names[i], id, &attempt) && is_wanted(w, id, attempt))
+			continue;
+		rc = kii_engine_volume_remove(engine, names[i], err);
+	}
+	kii_names_free(names, n);
+	return rc;
+}
+
+/* Folders of the "bind" transport whose attempt is over. */
+static int reconcile_folders(struct worker *w, const char *top, struct kii_error *err)
+{
+	DIR *dir = opendir(top);
+	const struct dirent *d;
+	int rc = 0;
+
+	while (dir && rc == 0 && (d = readdir(dir))) {
+		kii_autofree char *path = kii_xfmt("%s/%s", top, d->d_name);
+		char id[KII_JOB_ID + 1];
+		int attempt;
+
+		if (parse_name(w, d->d_name, id, &attempt) && !is_wanted(w, id, attempt))
+			rc = kii_io_remove_tree(path, err);
+	}
+	if (dir)
+		closedir(dir);
+	return rc;
+}
+
+int janitor_reconcile(struct worker *w, struct kii_engine *engine, struct kii_error *err)
+{
+	if (reconcile_containers(w, engine, err) != 0 || reconcile_volumes(w, engine, err) != 0)
+		return kii_error_wrap(err, "reconcile");
+	if (!w->conf->firmware.bind)
+		return 0;
+	if (reconcile_folders(w, "tmp_config", err) != 0 ||
+	    reconcile_folders(w, "tmp_builds", err) != 0)
+		return kii_error_wrap(err, "reconcile");
+	return 0;
+}
+
+void janitor_sweep(struct worker *w)
+{
+	DIR *dir = opendir(w->artifacts);
+	const struct dirent *d;
+
+	while (dir && (d = readdir(dir))) {
+		if (strncmp(d->d_name, ".part-", 6) != 0)
+			continue;
+		if (unlinkat(dirfd(dir), d->d_name, 0) == 0)
+			kii_log_info("part_removed", "name=%s", kii_q(d->d_name));
+	}
+	if (dir)
+		closedir(dir);
+}
+
+static void collect(struct worker *w)
+{
+	struct kii_error err = { 0 };
+	json_t *report = NULL;
+
+	if (gc_run(w, false, &report, &err) != 0)
+		kii_log_warn("gc", "error=%s", kii_q(err.msg));
+	json_decref(report);
+}
+
+/* --- the thread --- */
+
+static void wait_until(struct worker *w, int64_t until)
+{
+	struct timespec t = { .tv_sec = until / 1000, .tv_nsec = until % 1000 * 1000000 };
+
+	pthread_mutex_lock(&w->lock);
+	while (!atomic_load(&w->stop) && !w->look_now && kii_io_now() < until)
+		pthread_cond_timedwait(&w->janitor_wake, &w->lock, &t);
+	w->look_now = false;
+	pthread_mutex_unlock(&w->lock);
+}
+
+void *janitor_run(void *arg)
+{
+	struct worker *w = arg;
+	struct kii_engine *engine = NULL;
+	struct kii_error err = { 0 };
+	int64_t reconcile_at = 0, gc_at = 0;
+
+	if (worker_engine(w, 0, &engine, &err) != 0) {
+		kii_log_error("engine", "error=%s", kii_q(err.msg));
+		return NULL;
+	}
+	kii_engine_stop_flag(engine, &w->stop);
+	while (!atomic_load(&w->stop)) {
+		janitor_look(w, engine);
+		if (w->engine_up && kii_io_now() >= reconcile_at) {
+			kii_error_clear(&err);
+			if (janitor_reconcile(w, engine, &err) == 0)
+				reconcile_at = kii_io_now() + RECONCILE_MS;
+			else
+				kii_log_warn("reconcile", "error=%s", kii_q(err.msg));
+		}
+		if (kii_io_now() >= gc_at) {
+			collect(w);
+			gc_at = kii_io_now() + GC_MS;
+		}
+		wait_until(w, kii_io_now() + LOOK_MS);
+	}
+	kii_engine_free(engine);
+	return NULL;
+}

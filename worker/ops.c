@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "ops.h"
+
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "gc.h"
+#include "io.h"
+#include "json.h"
+#include "log.h"
+#include "queue.h"
+#include "submit.h"
+
+int ops_peer(int fd, struct peer *peer, struct kii_error *err)
+{
+	struct ucred cred;
+	socklen_t len = sizeof(cred);
+
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &cred, &len) != 0)
+		return kii_error_set(err, KII_EIO, errno, "who is there: %s", strerror(errno));
+	peer->uid = cred.uid;
+	peer->admin = cred.uid == 0 || cred.uid == geteuid();
+	return 0;
+}
+
+static json_t *op_submit(struct worker *w, const json_t *message, char watch[])
+{
+	const char *kind = kii_json_str(message, "kind");
+
+	if (!kind || strcmp(kind, "firmware") != 0)
+		return submit_refusal(400, "bad_request", "kind", 0, "kind: must be firmware");
+	if (!json_is_object(json_object_get(message, "request")))
+		return submit_refusal(400, "bad_request", "request", 0,
+			"request: must be an object");
+	return submit_firmware(w, message, watch);
+}
+
+static const char *job_of(const json_t *message)
+{
+	const char *id = kii_json_str(message, "job");
+
+	return id ? id : "";
+}
+
+static json_t *op_attach(struct worker *w, const json_t *message, char watch[])
+{
+	return submit_attach(w, job_of(message), watch);
+}
+
+static json_t *op_retry(struct worker *w, const json_t *message, char watch[])
+{
+	(void)watch;
+	return submit_retry(w, job_of(message));
+}
+
+/* Under the lock: a queued job ends at once, a running one is told. */
+static json_t *cancel(struct worker *w, const struct kii_job *job, struct kii_error *err)
+{
+	struct kii_job_end end = { .state = KII_JOB_CANCELLED, .exit_code = -1,
+		.outcome = "cancelled", .error = "the build was cancelled",
+		.finished = kii_io_wall() };
+	struct running *slot = queue_find(w, job->id);
+
+	if (kii_job_state_final(job->state))
+		return submit_refusal(409, "conflict", "job", 0, "the job has ended: %s",
+			kii_job_state_name(job->state));
+	if (kii_jobs_cancel_wish(w->jobs, job->id, kii_io_wall(), err) != 0)
+		return submit_error(err);
+	if (slot) {
+		atomic_store(&slot->cancel, true);
+	} else if (job->state == KII_JOB_QUEUED) {
+		if (kii_jobs_finish(w->jobs, job->id, &end, err) != 0)
+			return submit_error(err);
+		worker_announce(w, job->id);
+	}
+	kii_log_info("job_cancel", "job=%s", job->id);
+	return NULL;
+}
+
+static json_t *op_cancel(struct worker *w, const json_t *message, char watch[])
+{
+	struct kii_error err = { 0 };
+	kii_autojob job = { 0 };
+	const char *id = job_of(message);
+	json_t *no;
+
+	pthread_mutex_lock(&w->lock);
+	if (!kii_job_id_valid(id) || kii_jobs_get(w->jobs, id, &job, &err) != 0)
+		no = submit_refusal(404, "not_found", "job", 0, "there is no such job");
+	else
+		no = cancel(w, &job, &err);
+	pthread_mutex_unlock(&w->lock);
+	return no ? no : submit_attach(w, id, watch);
+}
+
+static json_t *image_list(const struct worker *w)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < w->n_images; i++) {
+		json_t *one = json_object();
+
+		kii_json_set_str(one, "name", w->images[i].name);
+		kii_json_set_str(one, "id", w->images[i].id);
+		json_array_append_new(list, one);
+	}
+	return list;
+}
+
+static json_t *op_status(struct worker *w, const json_t *message, char watch[])
+{
+	struct kii_error err = { 0 };
+	json_t *answer = json_object();
+	int64_t queued = -1;
+	int running = 0;
+
+	(void)message;
+	(void)watch;
+	pthread_mutex_lock(&w->lock);
+	if (kii_jobs_queued_count(w->jobs, &queued, &err) != 0)
+		kii_log_warn("status", "error=%s", kii_q(err.msg));
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
+		running += w->running[i].used;
+	json_object_set_new(answer, "ok", json_true());
+	json_object_set_new(answer, "pid", json_integer(getpid()));
+	json_object_set_new(answer, "queued", json_integer(queued));
+	json_object_set_new(answer, "running", json_integer(running));
+	json_object_set_new(answer, "slots", json_integer(w->conf->queue.slots));
+	json_object_set_new(answer, "engine_up", json_boolean(w->engine_up));
+	json_object_set_new(answer, "engine_seen", json_integer(w->engine_seen));
+	json_object_set_new(answer, "podman", json_boolean(w->about.podman));
+	json_object_set_new(answer, "live_restore", json_boolean(w->about.live_restore));
+	kii_json_set_str(answer, "engine_version", w->about.version);
+	kii_json_set_str(answer, "engine_error", w->engine_error);
+	json_object_set_new(answer, "images", image_list(w));
+	pthread_mutex_unlock(&w->lock);
+	return answer;
+}
+
+static json_t *op_gc(struct worker *w, const json_t *message, char watch[])
+{
+	struct kii_error err = { 0 };
+	bool dry_run = json_is_true(json_object_get(message, "dry_run"));
+	json_t *answer = NULL;
+
+	(void)watch;
+	if (gc_run(w, dry_run, &answer, &err) != 0)
+		return submit_error(&err);
+	json_object_set_new(answer, "ok", json_true());
+	json_object_set_new(answer, "dry_run", json_boolean(dry_run));
+	return answer;
+}
+
+static const struct op {
+	const char *name;
+	bool admin;
+	json_t *(*answer)(struct worker *w, const json_t *message, char watch[]);
+} ops[] = {
+	{ "submit", false, op_submit },
+	{ "attach", false, op_attach },
+	{ "status", false, op_status },
+	{ "cancel", true, op_cancel },
+	{ "retry", true, op_retry },
+	{ "gc", true, op_gc },
+};
+
+static json_t *answer_message(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
+{
+	const char *name = kii_json_str(message, "op");
+
+	for (size_t i = 0; name && i < KII_COUNT(ops); i++) {
+		if (strcmp(ops[i].name, name) != 0)
+			continue;
+		if (ops[i].admin && !peer->admin)
+			return submit_refusal(403, "forbidden", "op", 0,
+				"op: only root and the worker's user may %s", name);
+		return ops[i].answer(w, message, watch);
+	}
+	return submit_refusal(400, "bad_request", "op", 0, "op: unknown");
+}
+
+json_t *ops_answer(struct worker *w, const struct peer *peer, const char *line, size_t len,
+	char watch[KII_JOB_ID + 1])
+{
+	struct kii_error err = { 0 };
+	kii_autojson *message = NULL;
+	json_t *answer;
+
+	watch[0] = '\0';
+	if (kii_json_parse(line, len, "line", &message, &err) != 0)
+		return submit_error(&err);
+	if (!json_is_object(message))
+		return submit_refusal(400, "bad_request", "line", 0, "line: must be an object");
+	answer = answer_message(w, peer, message, watch);
+	if (json_is_integer(json_object_get(message, "tag")))
+		json_object_set(answer, "tag", json_object_get(message, "tag"));
+	return answer;
+}
+
+json_t *ops_end(struct worker *w, const char *id)
+{
+	struct kii_error err = { 0 };
+	kii_autojob job = { 0 };
+	json_t *line;
+	int rc;
+
+	pthread_mutex_lock(&w->lock);
+	rc = kii_jobs_get(w->jobs, id, &job, &err);
+	pthread_mutex_unlock(&w->lock);
+	if (rc != 0 || !kii_job_state_final(job.state))
+		return NULL;
+	line = json_object();
+	kii_json_set_str(line, "end", job.id);
+	kii_json_set_str(line, "key", job.key);
+	kii_json_set_str(line, "state", kii_job_state_name(job.state));
+	kii_json_set_str(line, "outcome", job.outcome);
+	kii_json_set_str(line, "artifact", job.artifact);
+	kii_json_set_str(line, "error", job.error);
+	json_object_set_new(line, "duration_ms", json_integer(job.finished - job.started));
+	return line;
+}

@@ -1,0 +1,225 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "io.h"
+
+/* The last turns of so many clients are remembered; who is forgotten counts as never served. */
+#define TURNS_MAX 512
+#define CLIENT_MAX 64
+
+struct turn {
+	char client[CLIENT_MAX];
+	uint64_t when;
+};
+
+struct turns {
+	struct turn list[TURNS_MAX];
+	size_t n;
+	uint64_t clock;
+};
+
+struct turns *turns_new(void)
+{
+	return kii_xcalloc(1, sizeof(struct turns));
+}
+
+void turns_free(struct turns *t)
+{
+	free(t);
+}
+
+static struct turn *find_turn(struct turns *t, const char *client)
+{
+	for (size_t i = 0; i < t->n; i++)
+		if (!strncmp(t->list[i].client, client, CLIENT_MAX - 1))
+			return &t->list[i];
+	return NULL;
+}
+
+static uint64_t last_turn(struct turns *t, const char *client)
+{
+	const struct turn *found = find_turn(t, client);
+
+	return found ? found->when : 0;
+}
+
+/* A place for one client more: when full, the one whose turn is longest ago makes room. */
+static struct turn *new_turn(struct turns *t)
+{
+	struct turn *oldest = &t->list[0];
+
+	if (t->n < TURNS_MAX)
+		return &t->list[t->n++];
+	for (size_t i = 1; i < t->n; i++)
+		if (t->list[i].when < oldest->when)
+			oldest = &t->list[i];
+	return oldest;
+}
+
+static void take_turn(struct turns *t, const char *client)
+{
+	struct turn *turn = find_turn(t, client);
+
+	if (!turn)
+		turn = new_turn(t);
+	snprintf(turn->client, sizeof(turn->client), "%s", client);
+	turn->when = ++t->clock;
+}
+
+/* --- the queue as the turns see it --- */
+
+struct entry {
+	char id[KII_JOB_ID + 1];
+	char client[CLIENT_MAX];
+	bool taken;
+};
+
+struct line {
+	struct worker *w;
+	struct entry *list;
+	size_t n, cap;
+	struct kii_job *left_running;   /* found one that no slot has */
+	bool found;
+};
+
+static const char *client_of(const struct kii_job *job)
+{
+	return job->client ? job->client : "";
+}
+
+static bool collect(void *arg, const struct kii_job *job)
+{
+	struct line *line = arg;
+	struct entry *e;
+
+	if (job->state == KII_JOB_RUNNING) {
+		if (!line->found && !queue_find(line->w, job->id)) {
+			memcpy(line->left_running->id, job->id, sizeof(job->id));
+			line->found = true;
+		}
+		return true;
+	}
+	if (line->n == line->cap) {
+		line->cap = line->cap * 2 + 16;
+		line->list = kii_xrealloc(line->list, line->cap * sizeof(*line->list));
+	}
+	e = &line->list[line->n++];
+	memcpy(e->id, job->id, sizeof(e->id));
+	snprintf(e->client, sizeof(e->client), "%s", client_of(job));
+	e->taken = false;
+	return true;
+}
+
+/* The untaken entry whose client was served longest ago; the oldest of equals. */
+static struct entry *next_entry(const struct line *line, struct turns *t)
+{
+	struct entry *best = NULL;
+	uint64_t best_turn = 0;
+
+	for (size_t i = 0; i < line->n; i++) {
+		struct entry *e = &line->list[i];
+		uint64_t turn = e->taken ? 0 : last_turn(t, e->client);
+
+		if (!e->taken && (!best || turn < best_turn)) {
+			best = e;
+			best_turn = turn;
+		}
+	}
+	return best;
+}
+
+struct running *queue_find(struct worker *w, const char *id)
+{
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
+		if (w->running[i].used && !strcmp(w->running[i].id, id))
+			return &w->running[i];
+	return NULL;
+}
+
+static struct running *enter(struct worker *w, const struct kii_job *job)
+{
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++) {
+		struct running *slot = &w->running[i];
+
+		if (slot->used)
+			continue;
+		slot->used = true;
+		memcpy(slot->id, job->id, sizeof(slot->id));
+		slot->attempt = job->attempts;
+		atomic_store(&slot->cancel, job->cancel != 0);
+		return slot;
+	}
+	return NULL;
+}
+
+void queue_leave(struct running *slot)
+{
+	slot->used = false;
+}
+
+int queue_claim(struct worker *w, struct kii_job *job, struct running **slot,
+	struct kii_error *err)
+{
+	struct kii_job left = { 0 };
+	struct line line = { .w = w, .left_running = &left };
+	struct entry *next;
+	char id[KII_JOB_ID + 1] = "";
+	int rc = kii_jobs_each_live(w->jobs, collect, &line, err);
+
+	if (rc == 0 && line.found) {
+		memcpy(id, left.id, sizeof(id));
+	} else if (rc == 0 && (next = next_entry(&line, w->turns))) {
+		memcpy(id, next->id, sizeof(id));
+		take_turn(w->turns, next->client);
+	}
+	free(line.list);
+	if (rc != 0 || !id[0])
+		return rc;
+	if (kii_jobs_get(w->jobs, id, job, err) != 0)
+		return -1;
+	if (job->state == KII_JOB_QUEUED) {
+		job->attempts++;
+		job->started = kii_io_wall();
+		if (kii_jobs_start(w->jobs, id, job->attempts, job->started, err) != 0) {
+			kii_job_release(job);
+			return -1;
+		}
+		job->state = KII_JOB_RUNNING;
+	}
+	*slot = enter(w, job);
+	return 1;
+}
+
+int queue_place(struct worker *w, const char *id, int64_t *place, struct kii_error *err)
+{
+	struct kii_job left = { 0 };
+	struct line line = { .w = w, .left_running = &left };
+	struct turns *t;
+	struct entry *e;
+	int64_t n = 0;
+
+	*place = 0;
+	if (kii_jobs_each_live(w->jobs, collect, &line, err) != 0) {
+		free(line.list);
+		return -1;
+	}
+	t = turns_new();
+	*t = *w->turns;
+	while ((e = next_entry(&line, t))) {
+		e->taken = true;
+		take_turn(t, e->client);
+		n++;
+		if (!strcmp(e->id, id)) {
+			*place = n;
+			break;
+		}
+	}
+	turns_free(t);
+	free(line.list);
+	return 0;
+}

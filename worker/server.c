@@ -1,0 +1,328 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "server.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "json.h"
+#include "log.h"
+#include "ops.h"
+#include "worklink.h"
+
+#define CONNS_MAX   64
+#define OUT_MAX     (16u << 20)   /* a peer that does not read so much is dropped */
+#define WATCHES_MAX 8192          /* jobs that one connection may wait for */
+#define READ_SIZE   65536
+
+typedef char job_id[KII_JOB_ID + 1];
+
+struct conn {
+	struct conn *next;
+	int fd;
+	bool dead;
+	struct peer peer;
+	struct kii_buf in, out;
+	size_t scanned;            /* of `in`: no newline so far */
+	job_id *watches;
+	size_t n_watches, cap_watches;
+};
+
+struct server {
+	struct worker *w;
+	int epoll, listener;
+	struct conn *conns;
+	size_t n_conns;
+};
+
+int server_listen(const struct worker *w, int *fd, struct kii_error *err)
+{
+	kii_autofree char *path = kii_xfmt("%s/worker/worker.sock", w->conf->paths.run_dir);
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int s;
+
+	if (strlen(path) >= sizeof(addr.sun_path))
+		return kii_error_set(err, KII_EINVAL, 0, "%s is too long for a socket", path);
+	memcpy(addr.sun_path, path, strlen(path) + 1);
+	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (s < 0)
+		return kii_error_set(err, KII_EIO, errno, "socket: %s", strerror(errno));
+	/* The lock on the state folder says that no other worker is behind an old one. */
+	unlink(path);
+	if (bind(s, (struct sockaddr *)&addr, sizeof(addr)) != 0 || chmod(path, 0660) != 0 ||
+	    listen(s, 128) != 0) {
+		kii_error_set(err, KII_EIO, errno, "listen on %s: %s", path, strerror(errno));
+		close(s);
+		return -1;
+	}
+	*fd = s;
+	return 0;
+}
+
+/* --- output --- */
+
+static void want(struct server *s, struct conn *c)
+{
+	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+
+	if (c->out.len)
+		ev.events |= EPOLLOUT;
+	epoll_ctl(s->epoll, EPOLL_CTL_MOD, c->fd, &ev);
+}
+
+static void flush(struct server *s, struct conn *c)
+{
+	while (c->out.len) {
+		ssize_t n = send(c->fd, c->out.data, c->out.len, MSG_NOSIGNAL);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) {
+			c->dead = errno != EAGAIN;
+			break;
+		}
+		kii_buf_drop(&c->out, (size_t)n);
+	}
+	if (!c->dead)
+		want(s, c);
+}
+
+static void put_line(struct server *s, struct conn *c, const json_t *line)
+{
+	struct kii_error err = { 0 };
+
+	if (kii_json_dump(line, 0, &c->out, &err) != 0) {
+		kii_log_warn("peer_dropped", "uid=%u error=%s", (unsigned)c->peer.uid,
+			kii_q(err.msg));
+		c->dead = true;
+		return;
+	}
+	kii_buf_char(&c->out, '\n');
+	flush(s, c);
+}
+
+/* --- watches --- */
+
+static bool watches(const struct conn *c, const char *id, size_t *at)
+{
+	for (size_t i = 0; i < c->n_watches; i++) {
+		if (!strcmp(c->watches[i], id)) {
+			*at = i;
+			return true;
+		}
+	}
+	return false;
+}
+
+static void watch(struct conn *c, const char *id)
+{
+	size_t at;
+
+	if (watches(c, id, &at))
+		return;
+	if (c->n_watches == WATCHES_MAX) {
+		c->dead = true;
+		return;
+	}
+	if (c->n_watches == c->cap_watches) {
+		c->cap_watches = c->cap_watches * 2 + 16;
+		c->watches = kii_xrealloc(c->watches, c->cap_watches * sizeof(job_id));
+	}
+	memcpy(c->watches[c->n_watches++], id, sizeof(job_id));
+}
+
+static void report_end(struct server *s, const char *id)
+{
+	json_t *line = NULL;
+	size_t at;
+
+	for (struct conn *c = s->conns; c; c = c->next) {
+		if (c->dead || !watches(c, id, &at))
+			continue;
+		if (!line)
+			line = ops_end(s->w, id);
+		if (line)
+			put_line(s, c, line);
+		if (at != --c->n_watches)
+			memcpy(c->watches[at], c->watches[c->n_watches], sizeof(job_id));
+	}
+	json_decref(line);
+}
+
+static void report_ends(struct server *s)
+{
+	struct worker *w = s->w;
+	struct ended *list;
+	uint64_t n;
+	ssize_t got = read(w->wake_server, &n, sizeof(n));
+
+	(void)got;
+	pthread_mutex_lock(&w->lock);
+	list = w->ended;
+	w->ended = NULL;
+	w->ended_tail = &w->ended;
+	pthread_mutex_unlock(&w->lock);
+	while (list) {
+		struct ended *next = list->next;
+
+		report_end(s, list->id);
+		free(list);
+		list = next;
+	}
+}
+
+/* --- input --- */
+
+/* One line, if there is one whole. */
+static bool take_line(struct server *s, struct conn *c)
+{
+	char *end = memchr(c->in.data + c->scanned, '\n', c->in.len - c->scanned);
+	char id[KII_JOB_ID + 1];
+	json_t *answer;
+
+	if (!end) {
+		c->scanned = c->in.len;
+		return false;
+	}
+	answer = ops_answer(s->w, &c->peer, c->in.data, (size_t)(end - c->in.data), id);
+	kii_buf_drop(&c->in, (size_t)(end - c->in.data) + 1);
+	c->scanned = 0;
+	if (id[0])
+		watch(c, id);
+	put_line(s, c, answer);
+	json_decref(answer);
+	return true;
+}
+
+static void serve(struct server *s, struct conn *c, uint32_t events)
+{
+	char chunk[READ_SIZE];
+	ssize_t n;
+
+	if (events & EPOLLOUT)
+		flush(s, c);
+	if (c->dead || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+		return;
+	n = recv(c->fd, chunk, sizeof(chunk), 0);
+	if (n < 0 && (errno == EAGAIN || errno == EINTR))
+		return;
+	if (n <= 0) {
+		c->dead = true;
+		return;
+	}
+	kii_buf_add(&c->in, chunk, (size_t)n);
+	if (c->in.overflow) {
+		kii_log_warn("peer_dropped", "uid=%u error=\"line too long\"",
+			(unsigned)c->peer.uid);
+		c->dead = true;
+	}
+	while (!c->dead && take_line(s, c))
+		;
+	/* A burst's memory is not kept for good. */
+	if (!c->in.len)
+		kii_buf_release(&c->in);
+}
+
+/* --- connections --- */
+
+static void free_conn(struct conn *c)
+{
+	close(c->fd);
+	kii_buf_release(&c->in);
+	kii_buf_release(&c->out);
+	free(c->watches);
+	free(c);
+}
+
+static void accept_conn(struct server *s)
+{
+	int fd = accept4(s->listener, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+	struct kii_error err = { 0 };
+	struct epoll_event ev = { .events = EPOLLIN };
+	struct conn *c;
+
+	if (fd < 0)
+		return;
+	c = kii_xcalloc(1, sizeof(*c));
+	c->fd = fd;
+	kii_buf_init(&c->in, KII_WORKLINK_LINE);
+	kii_buf_init(&c->out, OUT_MAX);
+	ev.data.ptr = c;
+	if (s->n_conns >= CONNS_MAX || ops_peer(fd, &c->peer, &err) != 0 ||
+	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
+		kii_log_warn("peer_refused", "connections=%zu error=%s", s->n_conns,
+			kii_q(err.msg));
+		free_conn(c);
+		return;
+	}
+	c->next = s->conns;
+	s->conns = c;
+	s->n_conns++;
+}
+
+static void drop_dead(struct server *s)
+{
+	for (struct conn **p = &s->conns; *p;) {
+		struct conn *c = *p;
+
+		if (!c->dead) {
+			p = &c->next;
+			continue;
+		}
+		*p = c->next;
+		s->n_conns--;
+		free_conn(c);
+	}
+}
+
+static int loop(struct server *s, struct kii_error *err)
+{
+	struct epoll_event events[16];
+
+	while (!atomic_load(&s->w->stop)) {
+		int n = epoll_wait(s->epoll, events, KII_COUNT(events), -1);
+
+		if (n < 0 && errno != EINTR)
+			return kii_error_set(err, KII_EIO, errno, "epoll: %s", strerror(errno));
+		for (int i = 0; i < n; i++) {
+			if (events[i].data.ptr == s)
+				accept_conn(s);
+			else if (events[i].data.ptr == s->w)
+				report_ends(s);
+			else
+				serve(s, events[i].data.ptr, events[i].events);
+		}
+		drop_dead(s);
+	}
+	return 0;
+}
+
+int server_run(struct worker *w, int listener, struct kii_error *err)
+{
+	struct server s = { .w = w, .listener = listener, .epoll = epoll_create1(EPOLL_CLOEXEC) };
+	struct epoll_event on_listener = { .events = EPOLLIN, .data.ptr = &s };
+	struct epoll_event on_wake = { .events = EPOLLIN, .data.ptr = w };
+	int rc = -1;
+
+	if (s.epoll < 0 || epoll_ctl(s.epoll, EPOLL_CTL_ADD, listener, &on_listener) != 0 ||
+	    epoll_ctl(s.epoll, EPOLL_CTL_ADD, w->wake_server, &on_wake) != 0)
+		kii_error_set(err, KII_EIO, errno, "epoll: %s", strerror(errno));
+	else
+		rc = loop(&s, err);
+	for (struct conn *c = s.conns, *next; c; c = next) {
+		next = c->next;
+		free_conn(c);
+	}
+	if (s.epoll >= 0)
+		close(s.epoll);
+	close(listener);
+	return rc;
+}

@@ -1,0 +1,352 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "submit.h"
+
+#include <arpa/inet.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "io.h"
+#include "json.h"
+#include "kll.h"
+#include "log.h"
+#include "queue.h"
+
+#define RETRY_IMAGE 30    /* seconds: the janitor has looked again by then */
+#define RETRY_DISK  300
+#define RETRY_MAX   600
+#define REQUEST_MAX (4u << 20)   /* bytes of a request as the row keeps it */
+
+json_t *submit_refusal(int status, const char *code, const char *field, int retry_after,
+	const char *fmt, ...)
+{
+	json_t *answer = json_object();
+	char text[300];
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(text, sizeof(text), fmt, ap);
+	va_end(ap);
+	json_object_set_new(answer, "ok", json_false());
+	json_object_set_new(answer, "status", json_integer(status));
+	kii_json_set_str(answer, "code", code);
+	kii_json_set_str(answer, "error", text);
+	kii_json_set_str(answer, "field", field && *field ? field : NULL);
+	json_object_set_new(answer, "retry_after", json_integer(retry_after));
+	return answer;
+}
+
+json_t *submit_error(const struct kii_error *err)
+{
+	switch (err->code) {
+	case KII_EINVAL:
+	case KII_ETOOBIG:
+	case KII_ENOTFOUND:
+	case KII_ECONFLICT:
+		return submit_refusal(kii_code_status(err->code), kii_code_word(err->code),
+			err->field, 0, "%s", err->msg);
+	default:
+		kii_log_error("submit_failed", "code=%s error=%s", kii_code_word(err->code),
+			kii_q(err->msg));
+		return submit_refusal(503, kii_code_word(err->code), NULL, 10,
+			"the worker cannot take the request now");
+	}
+}
+
+void submit_client(const char *address, char out[64])
+{
+	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
+	struct in6_addr six;
+	char text[INET6_ADDRSTRLEN];
+
+	if (inet_pton(AF_INET6, address, &six) != 1) {
+		snprintf(out, 64, "%s", address);
+		return;
+	}
+	if (!memcmp(&six, mapped, sizeof(mapped))) {
+		inet_ntop(AF_INET, six.s6_addr + 12, text, sizeof(text));
+		snprintf(out, 64, "%s", text);
+		return;
+	}
+	memset(six.s6_addr + 8, 0, 8);
+	inet_ntop(AF_INET6, &six, text, sizeof(text));
+	snprintf(out, 64, "%s/64", text);
+}
+
+/* --- what is known of a job --- */
+
+/* Until its end, from the history of its kind and board; -1: no history. Under the lock. */
+static int64_t estimate(struct worker *w, const struct kii_job *job, int64_t place)
+{
+	struct kii_error err = { 0 };
+	int64_t ms = -1;
+
+	if (kii_jobs_forecast(w->jobs, job, place, w->conf->queue.slots, kii_io_wall(), &ms,
+			&err) != 0)
+		kii_log_warn("forecast", "error=%s", kii_q(err.msg));
+	return ms;
+}
+
+/* Under the lock: {"ok":true, ...} of a job. */
+static json_t *describe(struct worker *w, const struct kii_job *job, bool cached)
+{
+	struct kii_error err = { 0 };
+	json_t *answer = json_object();
+	int64_t place = 0;
+
+	json_object_set_new(answer, "ok", json_true());
+	kii_json_set_str(answer, "job", job->id);
+	kii_json_set_str(answer, "key", job->key);
+	kii_json_set_str(answer, "state", kii_job_state_name(job->state));
+	if (kii_job_state_final(job->state)) {
+		json_object_set_new(answer, "cached", json_boolean(cached));
+		kii_json_set_str(answer, "artifact", job->artifact);
+		kii_json_set_str(answer, "outcome", job->outcome);
+		kii_json_set_str(answer, "error", job->error);
+		json_object_set_new(answer, "duration_ms",
+			json_integer(job->finished - job->started));
+		return answer;
+	}
+	if (job->state == KII_JOB_QUEUED && queue_place(w, job->id, &place, &err) != 0)
+		kii_log_warn("queue_place", "job=%s error=%s", job->id, kii_q(err.msg));
+	json_object_set_new(answer, "place", json_integer(place));
+	json_object_set_new(answer, "estimate_ms", json_integer(estimate(w, job, place)));
+	return answer;
+}
+
+/* --- admission --- */
+
+/* Where there is room again, by the history: what Retry-After says. Under the lock. */
+static int retry_after(struct worker *w, const struct kii_job *job, int64_t waiting)
+{
+	int64_t ms = estimate(w, job, waiting ? waiting : 1);
+
+	if (ms < 0)
+		return 10;
+	ms = ms / 1000 + 1;
+	return ms > RETRY_MAX ? RETRY_MAX : (int)ms;
+}
+
+/* Under the lock: NULL to go ahead, or why not. */
+static json_t *admit(struct worker *w, const struct kii_job *job, struct kii_error *err)
+{
+	int64_t queued = 0, own = 0;
+	uint64_t room = 0;
+
+	if (kii_jobs_queued_count(w->jobs, &queued, err) != 0 ||
+	    kii_jobs_waiting_of(w->jobs, job->client, &own, err) != 0 ||
+	    kii_io_free(w->conf->paths.state_dir, &room, err) != 0)
+		return submit_error(err);
+	if (own >= w->conf->queue.per_client)
+		return submit_refusal(429, "too_many_jobs", NULL, retry_after(w, job, 1),
+			"%lld builds of this client are waiting or running: that is the limit",
+			(long long)own);
+	if (queued >= w->conf->queue.max_waiting)
+		return submit_refusal(429, "queue_full", NULL, retry_after(w, job, queued),
+			"the queue is full: %lld builds are waiting", (long long)queued);
+	if (room < (uint64_t)w->conf->limits.disk_floor) {
+		kii_log_error("disk_floor", "free=%llu", (unsigned long long)room);
+		return submit_refusal(503, "disk_full", NULL, RETRY_DISK,
+			"the server's disk is too full to build");
+	}
+	return NULL;
+}
+
+/* Under the lock, in a transaction: what answers the key already, or NULL. */
+static json_t *find_known(struct worker *w, const struct kii_job *wanted, char watch[],
+	struct kii_error *err)
+{
+	kii_autojob job = { 0 };
+	kii_autofree char *path = NULL;
+	int rc = kii_jobs_live(w->jobs, wanted->kind, wanted->key, &job, err);
+
+	if (rc < 0)
+		return submit_error(err);
+	if (rc > 0) {
+		memcpy(watch, job.id, sizeof(job.id));
+		return describe(w, &job, false);
+	}
+	if (wanted->fresh)
+		return NULL;
+	rc = kii_jobs_remembered(w->jobs, wanted->kind, wanted->key, &job, err);
+	if (rc < 0)
+		return submit_error(err);
+	if (rc == 0)
+		return NULL;
+	path = kii_xfmt("%s/%s", w->artifacts, job.artifact);
+	if (access(path, R_OK) != 0)
+		return NULL;
+	if (kii_jobs_answered(w->jobs, job.id, kii_io_wall(), err) != 0)
+		return submit_error(err);
+	return describe(w, &job, true);
+}
+
+/* One transaction: known, or refused, or queued. */
+static json_t *take_on(struct worker *w, struct kii_job *job, char watch[])
+{
+	struct kii_error err = { 0 };
+	json_t *answer;
+
+	pthread_mutex_lock(&w->lock);
+	if (kii_jobs_begin(w->jobs, true, &err) != 0) {
+		pthread_mutex_unlock(&w->lock);
+		return submit_error(&err);
+	}
+	answer = find_known(w, job, watch, &err);
+	if (!answer)
+		answer = admit(w, job, &err);
+	if (!answer) {
+		kii_io_random_hex(job->id, KII_JOB_ID / 2);
+		job->created = kii_io_wall();
+		if (kii_jobs_insert(w->jobs, job, &err) != 0)
+			answer = submit_error(&err);
+	}
+	if (err.code != KII_OK || kii_jobs_commit(w->jobs, &err) != 0) {
+		kii_jobs_rollback(w->jobs);
+		watch[0] = '\0';
+		if (!answer || json_is_true(json_object_get(answer, "ok"))) {
+			json_decref(answer);
+			answer = submit_error(&err);
+		}
+	} else if (!answer) {
+		memcpy(watch, job->id, sizeof(job->id));
+		answer = describe(w, job, false);
+		pthread_cond_signal(&w->work_to_do);
+		kii_log_info("job_queued", "job=%s board=%s image=%s client=%s", job->id,
+			kii_q(job->subject), kii_q(job->release), kii_q(job->client));
+	}
+	pthread_mutex_unlock(&w->lock);
+	return answer;
+}
+
+/* --- firmware --- */
+
+/* Under the lock: the release that an env means, or the refusal. */
+static json_t *find_release(struct worker *w, const char *env, struct kii_job *job, char **git_tag)
+{
+	struct kii_error err = { 0 };
+	struct kii_version version = { 0 };
+	const struct kii_image *image;
+	json_t *no = NULL;
+
+	if (kii_versions_find(w->versions, env, &version, &err) != 0) {
+		if (err.code == KII_ENOTFOUND)
+			return submit_refusal(400, "bad_request", "env", 0,
+				"env: there is no such version");
+		return submit_error(&err);
+	}
+	image = worker_image(w, version.container);
+	if (!image) {
+		w->look_now = true;
+		pthread_cond_signal(&w->janitor_wake);
+		no = submit_refusal(503, "image_missing", "env", RETRY_IMAGE,
+			"the image of this version is not there");
+	} else {
+		job->image = kii_xstrdup(image->id);
+		job->release = kii_xstrdup(version.container);
+		*git_tag = kii_xstrdup(version.git_tag);
+	}
+	kii_version_release(&version);
+	return no;
+}
+
+/* What the row keeps of a request: enough to make everything again. */
+static char *keep_request(const char *env, const char *git_tag, json_t *config)
+{
+	kii_autojson *kept = json_object();
+	kii_autobuf text = KII_BUF_INIT(REQUEST_MAX);
+	struct kii_error err = { 0 };
+
+	kii_json_set_str(kept, "env", env);
+	kii_json_set_str(kept, "git_tag", git_tag);
+	json_object_set(kept, "config", config);
+	if (kii_json_dump(kept, 0, &text, &err) != 0)
+		return NULL;
+	return kii_buf_steal(&text);
+}
+
+json_t *submit_firmware(struct worker *w, const json_t *message, char watch[KII_JOB_ID + 1])
+{
+	struct kii_error err = { 0 };
+	kii_autojob job = { .kind = "firmware", .exit_code = -1 };
+	const json_t *request = json_object_get(message, "request");
+	const char *env = kii_json_str(request, "env");
+	const char *client = kii_json_str(message, "client");
+	kii_autofree char *git_tag = NULL;
+	struct kii_kll *kll = NULL;
+	char counted[64];
+	json_t *no;
+
+	watch[0] = '\0';
+	if (!env)
+		return submit_refusal(400, "bad_request", "env", 0, "env: must be a string");
+	pthread_mutex_lock(&w->lock);
+	no = find_release(w, env, &job, &git_tag);
+	pthread_mutex_unlock(&w->lock);
+	if (no)
+		return no;
+	if (kii_kll_make(request, kii_kll_dialect(env, git_tag, false), w->layouts, &kll,
+			&err) != 0)
+		return submit_error(&err);
+	kii_kll_key(kll, job.image, job.key);
+	job.subject = kii_xstrdup(kll->board);
+	kii_kll_free(kll);
+	submit_client(client ? client : "", counted);
+	job.client = kii_xstrdup(counted);
+	job.fresh = json_is_true(json_object_get(message, "fresh"));
+	job.request = keep_request(env, git_tag, json_object_get(request, "config"));
+	if (!job.request)
+		return submit_refusal(413, "too_big", "config", 0, "config: too big");
+	return take_on(w, &job, watch);
+}
+
+json_t *submit_attach(struct worker *w, const char *id, char watch[KII_JOB_ID + 1])
+{
+	struct kii_error err = { 0 };
+	kii_autojob job = { 0 };
+	json_t *answer;
+
+	watch[0] = '\0';
+	pthread_mutex_lock(&w->lock);
+	if (!kii_job_id_valid(id) || kii_jobs_get(w->jobs, id, &job, &err) != 0) {
+		answer = submit_refusal(404, "not_found", "job", 0, "there is no such job");
+	} else {
+		if (!kii_job_state_final(job.state))
+			memcpy(watch, job.id, sizeof(job.id));
+		answer = describe(w, &job, false);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return answer;
+}
+
+json_t *submit_retry(struct worker *w, const char *id)
+{
+	struct kii_error err = { 0 };
+	kii_autojob old = { 0 };
+	kii_autojob job = { .kind = "firmware", .exit_code = -1, .fresh = true };
+	const struct kii_image *image;
+	char watch[KII_JOB_ID + 1];
+
+	pthread_mutex_lock(&w->lock);
+	if (!kii_job_id_valid(id) || kii_jobs_get(w->jobs, id, &old, &err) != 0) {
+		pthread_mutex_unlock(&w->lock);
+		return submit_refusal(404, "not_found", "job", 0, "there is no such job");
+	}
+	image = worker_image(w, old.release ? old.release : "");
+	pthread_mutex_unlock(&w->lock);
+	if (!kii_job_state_final(old.state))
+		return submit_refusal(409, "conflict", "job", 0, "the job has not ended");
+	if (!image || strcmp(image->id, old.image) != 0)
+		return submit_refusal(409, "image_changed", "job", 0,
+			"the job's image is no longer the release's: post the request again");
+	memcpy(job.key, old.key, sizeof(job.key));
+	job.client = kii_xstrdup("retry");
+	job.subject = kii_xstrdup(old.subject);
+	job.release = kii_xstrdup(old.release);
+	job.image = kii_xstrdup(old.image);
+	job.request = kii_xstrdup(old.request);
+	return take_on(w, &job, watch);
+}

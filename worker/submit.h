@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: MIT */
+/* submit: a request gets an answer from memory, a share in a live job, a new job, or a refusal. */
+#ifndef KII_SUBMIT_H
+#define KII_SUBMIT_H
+
+#include <jansson.h>
+
+#include "worker.h"
+
+/*
+ * The answer to a submit (lib/worklink.h); caller owns it, its "tag" is the caller's to set.
+ * `watch` gets the id of the job whose end is to be reported, or "".
+ */
+json_t *submit_firmware(struct worker *w, const json_t *message, char watch[KII_JOB_ID + 1]);
+
+/* The same for a job by id: {"op":"attach"}. */
+json_t *submit_attach(struct worker *w, const char *id, char watch[KII_JOB_ID + 1]);
+
+/* A new job with an ended one's request: {"op":"retry"}. */
+json_t *submit_retry(struct worker *w, const char *id);
+
+/* {"ok":false, ...}; `field` may be NULL, `retry_after` 0. */
+json_t *submit_refusal(int status, const char *code, const char *field, int retry_after,
+	const char *fmt, ...) KII_PRINTF(5, 6);
+json_t *submit_error(const struct kii_error *err);
+
+/* Who a client counts as: IPv6 by /64, all else as it is. */
+void submit_client(const char *address, char out[64]);
+
+#endif

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "worker.h"
+
+#include <string.h>
+#include <unistd.h>
+
+int worker_engine(const struct worker *w, int64_t timeout_ms, struct kii_engine **out,
+	struct kii_error *err)
+{
+	const struct kii_engine_opts opts = {
+		.address = w->conf->docker.socket_path,
+		.tls = w->conf->docker.tls_verify,
+		.cert_path = w->conf->docker.cert_path,
+		.timeout_ms = timeout_ms ? timeout_ms : w->conf->docker.timeout_ms,
+	};
+
+	return kii_engine_new(&opts, out, err);
+}
+
+const struct kii_image *worker_image(const struct worker *w, const char *container)
+{
+	kii_autofree char *name = kii_xfmt("%s%s:latest", w->conf->firmware.image_prefix,
+		container);
+
+	for (size_t i = 0; i < w->n_images; i++)
+		if (!strcmp(w->images[i].name, name))
+			return &w->images[i];
+	return NULL;
+}
+
+void worker_announce(struct worker *w, const char *id)
+{
+	struct ended *e = kii_xcalloc(1, sizeof(*e));
+	uint64_t one = 1;
+	ssize_t n;
+
+	memcpy(e->id, id, sizeof(e->id));
+	*w->ended_tail = e;
+	w->ended_tail = &e->next;
+	n = write(w->wake_server, &one, sizeof(one));
+	(void)n;
+}
+
+char *worker_log_path(const struct worker *w, const char *id, int attempt)
+{
+	if (attempt)
+		return kii_xfmt("%s/%s.%d.log", w->logs, id, attempt);
+	return kii_xfmt("%s/%s.log", w->logs, id);
+}
+
+char *worker_container_name(const struct worker *w, const char *id, int attempt)
+{
+	return kii_xfmt("kiisrv-%s-%s-%d", w->instance, id, attempt);
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * worker: what the parts of kiisrv-worker share. One thread serves worker.sock (server.c), `slots`
+ * threads run jobs (run.c), one keeps house (janitor.c). The databases and everything below "lock"
+ * are used under `lock` only.
+ */
+#ifndef KII_WORKER_H
+#define KII_WORKER_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "conf.h"
+#include "engine.h"
+#include "jobs.h"
+#include "layouts.h"
+#include "versions.h"
+
+#define WORKER_SLOTS_MAX 64
+#define WORKER_ATTEMPTS  3
+
+/* A job that a slot is busy with. */
+struct running {
+	bool used;
+	char id[KII_JOB_ID + 1];
+	int attempt;
+	atomic_bool cancel;
+};
+
+/* The end of a job, on its way to who asked. */
+struct ended {
+	struct ended *next;
+	char id[KII_JOB_ID + 1];
+};
+
+struct worker {
+	const struct kii_conf *conf;
+	char *artifacts, *logs, *work;   /* folders */
+	char instance[17];
+	struct kii_layouts *layouts;
+	atomic_bool stop;
+	int wake_server;                 /* eventfd: there are ended jobs, or stop */
+
+	pthread_mutex_t lock;
+	pthread_cond_t work_to_do;       /* slots wait here */
+	pthread_cond_t janitor_wake;
+	struct kii_jobs *jobs;
+	struct kii_versions *versions;
+	struct running running[WORKER_SLOTS_MAX];
+	struct ended *ended, **ended_tail;
+	struct turns *turns;             /* who was served when (queue.c) */
+	bool look_now;                   /* the janitor shall not wait */
+
+	/* What the janitor last learned of the engine. */
+	struct kii_engine_about about;
+	bool engine_up;
+	char engine_error[200];
+	int64_t engine_seen;             /* ms since 1970 of the last look; 0: none yet */
+	struct kii_image *images;
+	size_t n_images;
+};
+
+/* A new handle with the configuration's address; 0: its time limit too. Fails as kii_engine_new. */
+int worker_engine(const struct worker *w, int64_t timeout_ms, struct kii_engine **out,
+	struct kii_error *err)
+	KII_MUST_CHECK;
+
+/* Under the lock: the image of a release's container, or NULL. Borrowed until the lock is left. */
+const struct kii_image *worker_image(const struct worker *w, const char *container);
+
+/* Under the lock: tell who waits that the job has ended. */
+void worker_announce(struct worker *w, const char *id);
+
+/* "<logs>/<id>.log", or "<logs>/<id>.<n>.log" of an earlier attempt. Caller frees. */
+char *worker_log_path(const struct worker *w, const char *id, int attempt);
+
+/* The name of a job's container. Caller frees. */
+char *worker_container_name(const struct worker *w, const char *id, int attempt);
+
+#define WORKER_LABEL_INSTANCE "kiisrv.instance"
+#define WORKER_LABEL_JOB      "kiisrv.job"
+#define WORKER_LABEL_ATTEMPT  "kiisrv.attempt"
+
+#endif
