@@ -217,18 +217,18 @@ static void silence_and_dribble_time_out(void **state)
 	must(kii_engine_new(&opts, &p->engine, &err));
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_HOLD, "");
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 	fake_reset(p->fake);
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_HOLD, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 	fake_reset(p->fake);
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_SLOW, reply);
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 	fake_reset(p->fake);
 	fake_text(p->fake, FAKE_HOLD, "");
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 }
 
 struct later { atomic_bool stop; };
@@ -260,12 +260,12 @@ static void the_stop_flag_ends_a_call_at_once(void **state)
 		fake_ping(p->fake, "1.41", false);
 		fake_text(p->fake, FAKE_HOLD, replies[i]);
 		assert_int_equal(pthread_create(&thread, NULL, stop_later, &later), 0);
-		assert_in_range(timed(p, KII_ETIMEOUT), 140, 250);
+		assert_in_range(timed(p, KII_ETIMEOUT), 140, 400);
 		pthread_join(thread, NULL);
 	}
 	/* A call that begins with it set does not even connect. */
 	fake_reset(p->fake);
-	assert_in_range(timed(p, KII_ETIMEOUT), 0, 50);
+	assert_in_range(timed(p, KII_ETIMEOUT), 0, 100);
 	assert_int_equal(fake_connections(p->fake), 0);
 	kii_engine_stop_flag(p->engine, NULL);
 	fake_ping(p->fake, "1.41", false);
@@ -278,16 +278,16 @@ static void bad_names_never_reach_the_engine(void **state)
 {
 	static const char *const ids[] = {
 		"", "../x", "a/b", "a?b", "a b", "-x", ".x", "_x", "a%2f", "a\n", "\xc3\xa4",
-		"0123456789012345678901234567890123456789012345678901234567890123456789"
-		"01234567890123456789012345678901234567890123456789012345678",
 	};
 	static const char *const refs[] = {
 		"", "a//b", "a/../b", "/a", "a/", "a:", ":a", "a?b", "a b", "a/.b", "@x",
 	};
 	struct fake_pair *p = *state;
+	kii_autofree char *endless = kii_xfmt("%0129d", 0);
 	struct kii_error err = { 0 };
 	struct kii_image image;
 
+	must_fail(kii_engine_start(p->engine, endless, &err), KII_EINVAL);
 	for (size_t i = 0; i < KII_COUNT(ids); i++) {
 		must_fail(kii_engine_start(p->engine, ids[i], &err), KII_EINVAL);
 		must_fail(kii_engine_volume_remove(p->engine, ids[i], &err), KII_EINVAL);

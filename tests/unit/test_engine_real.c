@@ -404,7 +404,7 @@ static void what_runs_is_seen_listed_and_killed(void **state)
 	kii_containers_free(list, n);
 	start = kii_io_now();
 	must_fail(kii_engine_wait(r->engine, id, 300, &code, &err), KII_ETIMEOUT);
-	assert_in_range(kii_io_now() - start, 300, 600);
+	assert_in_range(kii_io_now() - start, 300, 1500);
 	must_fail(kii_engine_kill(r->engine, id, "NONSENSE", &err), KII_EREFUSED);
 	must(kii_engine_kill(r->engine, id, "TERM", &err));
 	must(kii_engine_wait(r->engine, id, 10000, &code, &err));
@@ -611,7 +611,7 @@ static void an_idle_log_ticks_and_ends_when_told(void **state)
 	start = kii_io_now();
 	must_fail(kii_engine_logs(r->engine, id, true, idle_take, idle_tick, &idle, &err),
 		KII_ETIMEOUT);
-	assert_in_range(kii_io_now() - start, 450, 1500);
+	assert_in_range(kii_io_now() - start, 450, 3000);
 	kii_engine_stop_flag(r->engine, &stop);
 	idle = (struct idle){ .enough = 2, .stop = &stop };
 	must_fail(kii_engine_logs(r->engine, id, true, idle_take, idle_tick, &idle, &err),
