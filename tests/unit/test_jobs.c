@@ -761,9 +761,17 @@ static void ask_all(struct place *p)
 	must(kii_jobs_artifact_users(p->jobs, "7.zip", &n, &err));
 }
 
+static bool count_all(void *arg, const struct kii_job *job)
+{
+	(void)job;
+	++*(int *)arg;
+	return true;
+}
+
 static void a_long_history_costs_nothing(void **state)
 {
 	struct place *p = *state;
+	int seen = 0;
 	struct kii_error err = { 0 };
 	int64_t begin;
 	int64_t n;
@@ -779,6 +787,15 @@ static void a_long_history_costs_nothing(void **state)
 		fail_msg("200 rounds took %ld ms", (long)n);
 	must(kii_jobs_artifact_bytes(p->jobs, &n, &err));
 	assert_int_equal(n, 7000000);
+	/* A walk goes on where it was: one that searched from its start takes ten times as long. */
+	begin = kii_io_now();
+	must(kii_jobs_ended_before(p->jobs, INT64_MAX, count_all, &seen, &err));
+	n = kii_io_now() - begin;
+	begin += n;
+	must(kii_jobs_oldest_artifacts(p->jobs, count_all, &seen, &err));
+	assert_int_equal(seen, 200000);
+	if (kii_io_now() - begin > 4 * n + 500)
+		fail_msg("the walk took %ld ms", (long)(kii_io_now() - begin));
 }
 
 /* --- counts --- */

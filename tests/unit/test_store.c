@@ -63,7 +63,8 @@ int __wrap_chmod(const char *path, mode_t mode)
 
 /* --- a database in a folder of its own, at version 1 --- */
 
-enum { ADD, ADD_PART, GET, ALL, COUNT, BAD_SQL, MAX_PAGES, SYNC, FILL, FKEYS, VALUES, TRUSTED };
+enum { ADD, ADD_PART, GET, ALL, COUNT, BAD_SQL, MAX_PAGES, SYNC, FILL, FKEYS, VALUES, TRUSTED,
+	WRITABLE, EDIT };
 static const char *const statements[] = {
 	[ADD] = "INSERT INTO Things (name, size) VALUES (?, ?)",
 	[ADD_PART] = "INSERT INTO Parts (thing) VALUES (?)",
@@ -77,6 +78,8 @@ static const char *const statements[] = {
 	[FKEYS] = "PRAGMA foreign_keys",
 	[VALUES] = "SELECT ?, ?, ?, ?, ?, ?",
 	[TRUSTED] = "PRAGMA trusted_schema",
+	[WRITABLE] = "PRAGMA writable_schema = 1",
+	[EDIT] = "UPDATE sqlite_schema SET sql = sql WHERE name = 'Things'",
 };
 
 struct place {
@@ -236,9 +239,12 @@ static void rules_that_cannot_be_set_refuse_the_database(void **state)
 static void every_handle_has_the_rules(void **state)
 {
 	struct place *p = *state;
+	struct kii_error err = { 0 };
 	struct kii_store *s = new_store(p);
 
 	assert_int_equal(busy_asked, 5000);
+	must(kii_store_run(s, WRITABLE, NULL, &err, ""));
+	must_fail(kii_store_run(s, EDIT, NULL, &err, ""), KII_EDB);
 	assert_int_equal(number(s, FKEYS), 1);
 	assert_int_equal(number(s, TRUSTED), 0);
 	assert_int_equal(number(s, SYNC), 1);
@@ -807,21 +813,52 @@ static void a_locked_database_is_not_migrated(void **state)
 	kii_store_close(s);
 }
 
+static pid_t start_migration(const struct place *p)
+{
+	struct kii_error err = { 0 };
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (kii_store_migrate(p->db, p->schema, "things", 2, &err) != 0)
+		fprintf(stderr, "# %s\n", err.msg);
+	_exit(err.code);
+}
+
+/* A process of its own, since a child must not inherit an open database; returns with the lock. */
+static pid_t hold_lock(const struct place *p)
+{
+	int ends[2];
+	char byte = 0;
+	sqlite3 *db;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (sqlite3_open(p->db, &db) != SQLITE_OK || sqlite3_exec(db, "PRAGMA journal_mode "
+				"= WAL; BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+			_exit(1);
+		if (write(ends[1], "!", 1) == 1)
+			usleep(300000);
+		_exit(0);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return pid;
+}
+
+/* All know the same old version when the lock that they wait for goes away. */
 static void many_may_migrate_at_once(void **state)
 {
 	struct place *p = *state;
-	struct kii_error err = { 0 };
-	pid_t pids[6];
+	pid_t pids[7];
 
 	put(p->schema, "things.2.sql", "INSERT INTO Things (name) VALUES ('once');");
-	for (size_t i = 0; i < KII_COUNT(pids); i++) {
-		pids[i] = fork();
-		if (pids[i] != 0)
-			continue;
-		if (kii_store_migrate(p->db, p->schema, "things", 2, &err) != 0)
-			fprintf(stderr, "# %s\n", err.msg);
-		_exit(err.code);
-	}
+	pids[0] = hold_lock(p);
+	for (size_t i = 1; i < KII_COUNT(pids); i++)
+		pids[i] = start_migration(p);
 	for (size_t i = 0; i < KII_COUNT(pids); i++) {
 		int status;
 
