@@ -110,8 +110,5 @@ int kii_stats_each(struct kii_stats *s, kii_stats_take *take, void *arg, struct 
 
 int kii_stats_writable(struct kii_stats *s, struct kii_error *err)
 {
-	if (kii_store_begin(s->store, err) != 0)
-		return -1;
-	kii_store_rollback(s->store);
-	return 0;
+	return kii_store_writable(s->store, err);
 }

@@ -54,10 +54,7 @@ typedef void kii_stats_take(void *arg, const struct kii_stats_count *count);
 int kii_stats_each(struct kii_stats *s, kii_stats_take *take, void *arg, struct kii_error *err)
 	KII_MUST_CHECK;
 
-/*
- * Could a request be recorded now? Takes the lock of a writer and leaves it. Fails further with
- * what SQLite has against writing.
- */
+/* Could a request be recorded now? As kii_store_writable. */
 int kii_stats_writable(struct kii_stats *s, struct kii_error *err) KII_MUST_CHECK;
 
 #endif
