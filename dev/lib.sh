@@ -173,21 +173,24 @@ start_docker() {
 
 # start_podman DIR: likewise, at unix://DIR/podman.sock.
 start_podman() {
-	local files procs runtime=crun
+	local files procs pids runtime=crun
 	mkdir -p "$1"
 	rm -rf "$1/run" "$1/tmp" "$1/podman.sock"
 	# crun does not start where both kinds of cgroups are mounted.
 	[ -e /sys/fs/cgroup/cgroup.controllers ] || runtime=runc
-	files=$(ulimit -Hn)
-	procs=$(ulimit -Hu)
-	{
-		echo '[containers]'
-		# Without the right to raise them, the defaults would be refused.
-		[ "$files" = unlimited ] || [ "$procs" = unlimited ] ||
-			echo "default_ulimits = [\"nofile=$files:$files\", \"nproc=$procs:$procs\"]"
-		printf '[engine]\nruntime = "%s"\ncgroup_manager = "cgroupfs"\n' $runtime
-		printf 'events_logger = "file"\n'
-	} >"$1/containers.conf"
+	# Where the right to raise limits is missing, those of a container may not be above ours.
+	# Podman lowers its own to the greatest process number that there can be.
+	files=$(ulimit -Hn) procs=$(ulimit -Hu) pids=$(cat /proc/sys/kernel/pid_max)
+	[ "$files" != unlimited ] || files=1048576
+	[ "$procs" != unlimited ] && [ "$procs" -lt "$pids" ] || procs=$pids
+	cat >"$1/containers.conf" <<-EOT
+	[containers]
+	default_ulimits = ["nofile=$files:$files", "nproc=$procs:$procs"]
+	[engine]
+	runtime = "$runtime"
+	cgroup_manager = "cgroupfs"
+	events_logger = "file"
+	EOT
 	CONTAINERS_CONF=$1/containers.conf spawn podman podman --root "$1/data" \
 		--runroot "$1/run" --tmpdir "$1/tmp" --network-config-dir "$1/net" \
 		system service --time=0 "unix://$1/podman.sock"
