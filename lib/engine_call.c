@@ -3,12 +3,10 @@
 
 #include "engine_handle.h"
 
-#include <errno.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
-#include <sys/socket.h>
 #include <time.h>
 
 #include "io.h"
@@ -200,26 +198,10 @@ static void reset_state(struct kii_engine *e, struct kii_call *c)
 	c->deadline = limit > 0 ? c->heard + limit : 0;
 }
 
-/* A kept connection that the engine has ended: there may be another engine by now. */
-static void forget_dead(struct kii_engine *e)
-{
-	char byte;
-	ssize_t n;
-
-	if (e->live < 0)
-		return;
-	n = recv(e->live, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
-		return;
-	e->live = -1;
-	e->api[0] = '\0';
-}
-
 int kii_call_begin(struct kii_engine *e, struct kii_call *c, struct kii_error *err)
 {
 	kii_autofree char *url = NULL;
 
-	forget_dead(e);
 	if (kii_buf_check(&c->path, "path", err) || (!c->plain && kii_engine_negotiate(e, err)))
 		return -1;
 	url = kii_xfmt("%s%s%s%s", e->base, c->plain ? "" : "/v", c->plain ? "" : e->api,
@@ -247,7 +229,7 @@ void kii_call_end(struct kii_engine *e, struct kii_call *c)
 		e->live = c->done ? live : -1;
 		curl_multi_remove_handle(e->multi, e->easy);
 		c->reconnected = connects > 0;
-		if ((c->reconnected && !c->plain) || !c->done)
+		if (c->reconnected || !c->done)
 			e->api[0] = '\0';
 	}
 	c->active = false;

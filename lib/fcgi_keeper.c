@@ -175,7 +175,8 @@ static void current_ended(struct keeper *k, int status)
 	k->current = 0;
 	if (k->stopping)
 		return;
-	kii_log_error("child_died", "signal=%d status=%d", WIFSIGNALED(status) ? WTERMSIG(status) : 0,
+	kii_log_error("child_died", "signal=%d status=%d",
+		WIFSIGNALED(status) ? WTERMSIG(status) : 0,
 		WIFEXITED(status) ? WEXITSTATUS(status) : 0);
 	if (kii_io_now() - k->born_ms >= LONG_LIFE_MS)
 		k->deaths = 0;
