@@ -114,11 +114,12 @@ start_time() {
 	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
 }
 
-# spawn NAME COMMAND...: in the background, in a session of its own, with its output in a log.
+# spawn NAME COMMAND...: in the background, in a session of its own, with its output in a log and
+# out of the checkout (conmon leaves notes where it stands).
 spawn() {
 	local name=$1 pid
 	shift
-	setsid "$@" >>"$work/log/$name.log" 2>&1 </dev/null 9>&- &
+	{ cd "$work" && exec setsid "$@"; } >>"$work/log/$name.log" 2>&1 </dev/null 9>&- &
 	pid=$!
 	echo "$pid $(start_time $pid)" >"$work/pid/$name"
 }
