@@ -15,8 +15,8 @@
 #include "io.h"
 #include "metrics.h"
 
-#define LOOK_MS    1000   /* however many ask, the worker is asked once in so long */
-#define RETRY      10     /* seconds: as often as the worker looks at the engine */
+#define LOOK_MS     1000   /* however many ask, the worker is asked once in so long */
+#define RETRY       10     /* seconds: as often as the worker looks at the engine */
 #define METRICS_MAX (1u << 20)
 
 static kii_handler get_health, get_metrics;
@@ -58,7 +58,8 @@ static int get_health(struct kii_req *req, struct kii_res *res, struct kii_error
 	body = kii_health_json(h);
 	pthread_mutex_unlock(&lock);
 	if (!ok) {
-		kii_json_set_str(body, "error", "Not everything is as it should be: see the reasons.");
+		kii_json_set_str(body, "error",
+			"Not everything is as it should be: see the reasons.");
 		kii_json_set_str(body, "code", "unhealthy");
 		kii_res_header(res, "Retry-After", "%d", RETRY);
 	}
