@@ -118,10 +118,9 @@ static void print_text(const struct kii_kll *k)
 	printf("script=%s\n", k->script);
 }
 
-static int print_json(const struct kii_kll *k, struct kii_error *err)
+static void print_json(const struct kii_kll *k)
 {
 	kii_autojson *result = json_object();
-	kii_autobuf text = KII_BUF_INIT(1 << 20);
 	json_t *files = json_array();
 	char *env[4];
 	size_t n = kii_kll_env(k, env);
@@ -137,10 +136,8 @@ static int print_json(const struct kii_kll *k, struct kii_error *err)
 		free(env[i]);
 	}
 	kii_json_set_str(result, "script", k->script);
-	if (kii_json_dump(result, 0, &text, err))
-		return -1;
-	printf("%s\n", text.data);
-	return 0;
+	json_dumpf(result, stdout, JSON_COMPACT);
+	printf("\n");
 }
 
 /* As the server answers, whatever was asked for: {"error", "code", "field"}. */
@@ -165,7 +162,7 @@ int ctl_kll(struct ctl *ctl, int argc, char **argv)
 	if (!rc)
 		rc = write_files(o.out, k, &err);
 	if (!rc && ctl->json)
-		rc = print_json(k, &err);
+		print_json(k);
 	else if (!rc)
 		print_text(k);
 	kii_kll_free(k);

@@ -82,6 +82,7 @@ int kii_engine_new(const struct kii_engine_opts *opts, struct kii_engine **out,
 {
 	struct kii_engine *e = kii_xcalloc(1, sizeof(*e));
 
+	e->live = -1;
 	pthread_once(&curl_once, start_curl);
 	e->timeout_ms = opts->timeout_ms > 0 ? opts->timeout_ms : 300000;
 	if (set_address(e, opts, err)) {

@@ -220,13 +220,16 @@ int kii_call_begin(struct kii_engine *e, struct kii_call *c, struct kii_error *e
 
 void kii_call_end(struct kii_engine *e, struct kii_call *c)
 {
+	curl_socket_t live = CURL_SOCKET_BAD;
 	long connects = 0;
 
 	if (c->active) {
 		curl_easy_getinfo(e->easy, CURLINFO_NUM_CONNECTS, &connects);
+		curl_easy_getinfo(e->easy, CURLINFO_ACTIVESOCKET, &live);
+		e->live = c->done ? live : -1;
 		curl_multi_remove_handle(e->multi, e->easy);
 		c->reconnected = connects > 0;
-		if ((c->reconnected && !c->plain) || !c->done)
+		if (c->reconnected || !c->done)
 			e->api[0] = '\0';
 	}
 	c->active = false;

@@ -19,6 +19,8 @@ struct kii_engine {
 	struct curl_slist *headers;   /* of the running call */
 	char trouble[CURL_ERROR_SIZE];
 
+	int live;                /* the kept connection, curl's, to look at only; or -1 */
+
 	/* Who is there; api is "" until it is negotiated, and again after a reconnect. */
 	char api[16];
 	bool podman;

@@ -3,9 +3,11 @@
 
 #include "engine_handle.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <strings.h>
+#include <sys/socket.h>
 
 #include "json.h"
 
@@ -85,6 +87,21 @@ static int choose(struct kii_engine *e, int theirs, const json_t *version, struc
 	return 0;
 }
 
+/* A kept connection that the engine has ended: there may be another engine by now. */
+static void forget_dead(struct kii_engine *e)
+{
+	char byte;
+	ssize_t n;
+
+	if (e->live < 0)
+		return;
+	n = recv(e->live, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK))
+		return;
+	e->live = -1;
+	e->api[0] = '\0';
+}
+
 /*
  * The ping says what is needed in half a millisecond; Podman's version takes it hundreds, so that
  * is asked only where the ping says nothing, or something newer than we know.
@@ -95,6 +112,7 @@ int kii_engine_negotiate(struct kii_engine *e, struct kii_error *err)
 	kii_autojson *version = NULL;
 	int theirs;
 
+	forget_dead(e);
 	if (e->api[0])
 		return 0;
 	c.want[0] = "Api-Version";
@@ -130,7 +148,7 @@ int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct 
 	kii_autojson *info = NULL;
 	struct kii_engine_about about = { 0 };
 
-	if (get_version(e, &version, err))
+	if (kii_engine_negotiate(e, err) || get_version(e, &version, err))
 		return -1;
 	kii_call_path(&c, "/info");
 	if (kii_call_json(e, &c, &info, err))

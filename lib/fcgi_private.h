@@ -28,8 +28,8 @@ enum kii_conn_state {
 struct kii_conn {
 	FCGX_Request fcgx;
 	int fd;                /* -1: plain CGI */
-	uint32_t index;        /* the table's ... */
-	uint32_t gen;          /* ... and new for each time that it is waited for: see kii_conn_take */
+	uint32_t index;        /* in the table */
+	uint32_t gen;          /* new each time that something else is waited for */
 	enum kii_conn_state state;
 	bool watched;          /* it is in the epoll set */
 	bool settled;          /* parked, and its handler's thread has let go */

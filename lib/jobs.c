@@ -67,6 +67,11 @@ static const char *const statements[] = {
 	[JOBS_USERS] = "SELECT count(*) FROM Jobs WHERE artifact = ?1",
 	[JOBS_BYTES] = "SELECT coalesce(sum(bytes), 0) FROM (SELECT max(artifact_bytes) AS bytes "
 		"FROM Jobs WHERE artifact IS NOT NULL GROUP BY artifact)",
+	[JOBS_ENDS] = "SELECT subject, release, outcome, n FROM EndCounts WHERE kind = ?1 "
+		"ORDER BY subject, release, outcome",
+	[JOBS_DURATIONS] = "SELECT b.subject, b.le, b.n, s.ms FROM DurationBuckets b "
+		"JOIN DurationSums s USING (kind, subject) WHERE b.kind = ?1 "
+		"ORDER BY b.subject, b.le",
 	[JOBS_STATE] = "SELECT state FROM Jobs WHERE id = ?1",
 	[JOBS_INSERT] = "INSERT INTO Jobs (id, kind, key, client, subject, release, image, "
 		"request, created, fresh) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",

@@ -8,7 +8,7 @@
 
 #include "store.h"
 
-#define KII_STATS_VERSION 1   /* the newest schema that this program knows */
+#define KII_STATS_VERSION 2   /* the newest schema that this program knows */
 
 struct kii_stats;
 
@@ -42,5 +42,19 @@ struct kii_stats_request {
 /* Fails further with ECONFLICT when a text is NULL. */
 int kii_stats_record(struct kii_stats *s, const struct kii_stats_request *request,
 	struct kii_error *err) KII_MUST_CHECK;
+
+/* Requests of a board and container since the beginning: they only grow. Texts as above. */
+struct kii_stats_count {
+	const char *board, *container;
+	bool success;
+	int64_t n;
+};
+typedef void kii_stats_take(void *arg, const struct kii_stats_count *count);
+/* All, or those that came from the cache; sorted by the members. The call must leave `s` alone. */
+int kii_stats_each(struct kii_stats *s, bool cached, kii_stats_take *take, void *arg,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/* Could a request be recorded now? As kii_store_writable. */
+int kii_stats_writable(struct kii_stats *s, struct kii_error *err) KII_MUST_CHECK;
 
 #endif

@@ -57,7 +57,8 @@ static int vacuum_into(const char *path, const char *copy, struct kii_error *err
 	int version;
 	int rc;
 
-	if (kii_store_connect(path, SQLITE_OPEN_READONLY, &db, &version, err) != 0)
+	if (kii_store_connect(path, SQLITE_OPEN_READONLY, KII_STORE_BUSY_MS, &db, &version, err)
+		!= 0)
 		return -1;
 	rc = sqlite3_prepare_v2(db, "VACUUM INTO ?", -1, &stmt, NULL);
 	if (rc == SQLITE_OK)
@@ -169,7 +170,8 @@ int kii_store_migrate(const char *path, const char *schema_dir, const char *name
 
 	if (make_file(path, err) != 0)
 		return -1;
-	if (kii_store_connect(path, SQLITE_OPEN_READWRITE, &db, &version, err) != 0)
+	if (kii_store_connect(path, SQLITE_OPEN_READWRITE, KII_STORE_BUSY_MS, &db, &version, err)
+		!= 0)
 		return -1;
 	rc = bring_up(db, &plan, version, newest, err);
 	sqlite3_close(db);

@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "gc.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -18,6 +19,7 @@
 
 #define LOOK_MS      10000
 #define RECONCILE_MS 60000
+#define GC_MS        600000
 
 /* --- engine and images --- */
 
@@ -206,6 +208,16 @@ void janitor_sweep(struct worker *w)
 		closedir(dir);
 }
 
+static void collect(struct worker *w)
+{
+	struct kii_error err = { 0 };
+	json_t *report = NULL;
+
+	if (gc_run(w, false, &report, &err) != 0)
+		kii_log_warn("gc", "error=%s", kii_q(err.msg));
+	json_decref(report);
+}
+
 /* --- the thread --- */
 
 static void wait_until(struct worker *w, int64_t until)
@@ -224,7 +236,7 @@ void *janitor_run(void *arg)
 	struct worker *w = arg;
 	struct kii_engine *engine = NULL;
 	struct kii_error err = { 0 };
-	int64_t reconcile_at = 0;
+	int64_t reconcile_at = 0, gc_at = 0;
 
 	if (worker_engine(w, 0, &engine, &err) != 0) {
 		kii_log_error("engine", "error=%s", kii_q(err.msg));
@@ -239,6 +251,10 @@ void *janitor_run(void *arg)
 				reconcile_at = kii_io_now() + RECONCILE_MS;
 			else
 				kii_log_warn("reconcile", "error=%s", kii_q(err.msg));
+		}
+		if (kii_io_now() >= gc_at) {
+			collect(w);
+			gc_at = kii_io_now() + GC_MS;
 		}
 		wait_until(w, kii_io_now() + LOOK_MS);
 	}

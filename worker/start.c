@@ -20,8 +20,8 @@
 #define FOLDER_MODE 02750
 
 /*
- * A folder of ours: made where it is missing. An existing one stays as it is: a chmod by an owner who
- * is not in the folder's group would take away its setgid bit.
+ * A folder of ours: made where it is missing. An existing one stays as it is: a chmod by an owner
+ * who is not in the folder's group would take away its setgid bit.
  */
 static int folder(const char *path, mode_t mode, struct kii_error *err)
 {

@@ -5,6 +5,7 @@ users of production, on one engine. Stopping it asserts that nothing of it is le
 import json
 import os
 import pathlib
+import pwd
 import re
 import shutil
 import signal
@@ -19,7 +20,7 @@ from client import FILENAME, UnixConnection, Reply, ask
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = pathlib.Path(os.environ.get("KIISRV_TEST_PREFIX", "/var/lib/kiisrv-test/prefix"))
 TMP = pathlib.Path(os.environ.get("KIISRV_TEST_TMP", "/var/lib/kiisrv-test/api"))
-PUBLIC = ("versions", "layouts", "jobs", "build")
+PUBLIC = ("versions", "layouts", "jobs", "build", "health")
 LAYOUTS = PREFIX / "share/kiisrv/layouts"
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
@@ -38,7 +39,8 @@ def wait_until(check, seconds=30, step=0.05):
 def as_user(user, groups=()):
     """The beginning of a command line that runs as `user`."""
     group = "--groups=" + ",".join(map(str, groups)) if groups else "--clear-groups"
-    return ["setpriv", "--reuid", user, "--regid", user, group]
+    own = pwd.getpwnam(user).pw_gid
+    return ["setpriv", "--reuid", user, "--regid", str(own), group]
 
 
 class Engine:

@@ -1,9 +1,8 @@
 # SPDX-License-Identifier: MIT
 """The walls between the zones, tried by the users themselves: root would prove nothing."""
 
-import errno
+import concurrent.futures
 import json
-import os
 import subprocess
 
 import pytest
@@ -156,24 +155,21 @@ def say(stack, user, groups, message):
     {"op": "submit", "tag": 1, "kind": "image", "client": "192.0.2.1", "request": {}},
     {"op": "submit", "tag": 1, "kind": "firmware", "client": "192.0.2.1", "request": {}},
     {"op": "cancel", "tag": 1, "job": "0" * 32},
-    {"op": "gc", "tag": 1, "dry_run": False},
+    {"op": "retry", "tag": 1, "job": "0" * 32},
     {"op": "no_such_thing", "tag": 1},
 ])
 def test_the_worker_refuses_what_user_kiisrv_may_not_ask(stack, message):
     answer = say(stack, "kiisrv", (), message)
     assert answer is None or (answer["tag"] == 1 and answer["ok"] is False), answer
-    if answer and message["op"] in ("cancel", "gc"):
+    if answer and message["op"] in ("cancel", "retry"):
         assert answer["status"] == 403, answer
     assert stack.answers()
 
 
 def test_a_container_is_walled_in(stack):
     """What the engine says of a build's container while it runs."""
-    import concurrent.futures
-    config = stack.layout("MDErgo1-Default")
-    config["header"]["Author"] = "walled in"
     with concurrent.futures.ThreadPoolExecutor(1) as pool:
-        answer = pool.submit(stack.build, config)
+        answer = pool.submit(stack.post, stack.ordered("walled in", "tick 3"))
         container = wait_until(lambda: (stack.containers() or [None])[0], 30, 0.01)
         reply = stack.engine.ask("GET", f"/containers/{container['Id']}/json")
         assert answer.result().json["success"] is True
@@ -184,7 +180,8 @@ def test_a_container_is_walled_in(stack):
     assert not host["Privileged"]
     assert host["ReadonlyRootfs"] is True
     assert "no-new-privileges" in " ".join(host["SecurityOpt"])
-    assert not host["Binds"], "an archive transport shares no path of the host"
+    # Podman counts volumes among them; what begins with a slash is a path of the host.
+    assert not [bind for bind in host["Binds"] or () if bind.startswith("/")], host["Binds"]
     for mount in told["Mounts"]:
         assert mount["Type"] != "bind", mount
     if stack.engine.name == "docker":

@@ -3,6 +3,7 @@
 """cgi/versions, cgi/jobs and cgi/layouts as plain CGI, and kiisrvctl versions: TAP."""
 
 import contextlib
+import inspect
 import json
 import os
 import pathlib
@@ -290,7 +291,8 @@ def layout(place, name, layout_name, leds):
     header = {"Name": name, "Variant": "Standard", "Layout": layout_name, "Base": "Blank",
               "Version": "1", "Author": "a", "KLL": "0.5", "Date": "2020-01-01", "Generator": "g"}
     matrix = [{"code": "0x01", "layers": {"0": {"key": "A", "label": "A"}}}]
-    text = json.dumps({"header": header, "matrix": matrix, "leds": [{"id": 1, "x": 0, "y": 0}] * leds})
+    text = json.dumps({"header": header, "matrix": matrix,
+                       "leds": [{"id": 1, "x": 0, "y": 0}] * leds})
     (place.root / f"layouts/{name}-{layout_name}.json").write_text(text)
 
 
@@ -372,9 +374,12 @@ def without_a_database_or_configuration_nothing_is_done(place):
     assert "nowhere" in place.ctl("versions", "list", code=2)
 
 
-TESTS = [f for f in list(globals().values())
-         if callable(f) and getattr(f, "__code__", None) and f.__code__.co_varnames[:1] == ("place",)
-         and f.__code__.co_argcount == 1]
+def is_test(f):
+    """Tests are the functions that want a place and nothing else."""
+    return inspect.isfunction(f) and list(inspect.signature(f).parameters) == ["place"]
+
+
+TESTS = [f for f in list(globals().values()) if is_test(f)]
 
 
 def main():

@@ -75,7 +75,10 @@ static void become_app(const struct world *w, int listening, unsigned files)
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("KIISRV_CONFIG", w->config, 1);
-	setenv("NOTIFY_SOCKET", w->notify, 1);
+	if (w->told)
+		setenv("NOTIFY_SOCKET", w->notify, 1);
+	else
+		unsetenv("NOTIFY_SOCKET");
 	dup2(listening, STDIN_FILENO);
 	dup2(log, STDERR_FILENO);
 	if (files)
@@ -87,7 +90,7 @@ static void become_app(const struct world *w, int listening, unsigned files)
 void world_start(struct world *w, unsigned files)
 {
 	kii_autoclose int listening = -1;
-	int status;
+	siginfo_t ended = { 0 };
 
 	unlink(w->socket);
 	listening = bound(w->socket, SOCK_STREAM);
@@ -96,9 +99,8 @@ void world_start(struct world *w, unsigned files)
 	assert_true(w->keeper >= 0);
 	if (w->keeper == 0)
 		become_app(w, listening, files);
-	for (int i = 0; i < 1000 && !world_logged(w, "event=child_ready", 10); i++)
-		if (waitpid(w->keeper, &status, WNOHANG | WNOWAIT) == w->keeper)
-			return;
+	for (int i = 0; i < 2000 && !world_logged(w, "event=child_ready", 10) && !ended.si_pid; i++)
+		waitid(P_PID, (id_t)w->keeper, &ended, WEXITED | WNOHANG | WNOWAIT);
 }
 
 int world_wait(struct world *w, int limit_ms)
@@ -212,8 +214,18 @@ int world_setup(void **state)
 	return 0;
 }
 
+/* Ends it properly, so that a sanitizer can say what it found. */
 int world_teardown(void **state)
 {
-	world_free(*state);
-	return 0;
+	struct world *w = *state;
+	size_t found;
+
+	if (w->keeper)
+		world_end(w, SIGTERM, 20000);
+	found = world_log_count(w, "Sanitizer");
+	if (found)
+		print_error("a sanitizer complains: see %s\n", w->log);
+	else
+		world_free(w);
+	return found ? -1 : 0;
 }

@@ -15,7 +15,8 @@ struct world {
 	char *socket;
 	char *config;
 	char *log;             /* stderr of all processes */
-	char *notify;          /* where NOTIFY_SOCKET listens */
+	char *notify;          /* where NOTIFY_SOCKET listens ... */
+	bool told;             /* ... if the application is to know it */
 	int notices;
 	pid_t keeper;          /* 0: not running */
 };

@@ -14,7 +14,7 @@
 #include "io.h"
 #include "testlib.h"
 
-#define SOON_MS 4000
+#define SOON_MS 20000
 
 static const struct ask hello = { "GET", "/hello", NULL, 0, NULL, NULL, KEEP };
 
@@ -59,16 +59,26 @@ static void answer_parked(int fd, const char *name)
 	answered(fd, 200, "\r\n\r\n1");
 }
 
-static void reload(const struct world *w)
+static void logged_more(const struct world *w, const char *text, size_t than)
 {
-	size_t n = world_log_count(w, "event=child_ready");
 	int64_t end = kii_io_now() + SOON_MS;
 
-	kill(w->keeper, SIGHUP);
-	while (world_log_count(w, "event=child_ready") == n) {
-		assert_true(kii_io_now() < end);
+	while (world_log_count(w, text) <= than) {
+		if (kii_io_now() > end)
+			fail_msg("'%s' is not logged", text);
 		poll(NULL, 0, 5);
 	}
+}
+
+/* Until the new child serves and the old one accepts no more. */
+static void reload(const struct world *w)
+{
+	size_t ready = world_log_count(w, "event=child_ready");
+	size_t draining = world_log_count(w, "event=draining");
+
+	kill(w->keeper, SIGHUP);
+	logged_more(w, "event=child_ready", ready);
+	logged_more(w, "event=draining", draining);
 }
 
 static void ends(pid_t pid)
@@ -120,6 +130,8 @@ static void the_service_manager_is_told(void **state)
 	struct world *w = *state;
 	char room[200];
 
+	w->told = true;
+	world_start(w, 0);
 	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "READY=1");
 	reload(w);
 	assert_memory_equal(world_notice(w, room, sizeof(room), SOON_MS),
@@ -128,6 +140,18 @@ static void the_service_manager_is_told(void **state)
 	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
 	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "STOPPING=1");
 	assert_string_equal(world_notice(w, room, sizeof(room), 50), "");
+}
+
+/* A datagram socket takes about ten, then its sender waits; the keeper must not wait for long. */
+static void a_service_manager_that_does_not_listen_holds_nobody(void **state)
+{
+	struct world *w = *state;
+
+	w->told = true;
+	world_start(w, 0);
+	for (int i = 0; i < 7; i++)
+		reload(w);
+	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
 }
 
 /* --- reload --- */
@@ -349,20 +373,18 @@ static void term_answers_parked_requests_with_503(void **state)
 {
 	struct world *w = *state;
 	int parked[3];
-	int64_t began;
 
 	for (int i = 0; i < 3; i++)
 		parked[i] = sent(w, "POST", "/park/t");
 	world_child(w);
-	began = kii_io_now();
 	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
-	assert_true(kii_io_now() - began < 900);
 	for (int i = 0; i < 3; i++) {
 		answered(parked[i], 503, "\r\nRetry-After: 2\r\n");
 		close(parked[i]);
 	}
 	assert_true(world_logged(w, "event=quit", 0));
 	assert_int_equal(world_log_count(w, "status=503"), 3);
+	assert_int_equal(world_log_count(w, "event=stopped_in_work"), 0);
 }
 
 static void term_lets_running_requests_end(void **state)
@@ -380,11 +402,9 @@ static void term_waits_only_so_long(void **state)
 {
 	struct world *w = *state;
 	int fd = sent(w, "GET", "/sleep/60000");
-	int64_t began = kii_io_now();
 
 	poll(NULL, 0, 200);
 	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
-	assert_true(kii_io_now() - began < 3000);
 	assert_true(world_logged(w, "event=stopped_in_work busy=1", 0));
 	ends_without_answer(fd);
 }
@@ -442,7 +462,8 @@ int main(void)
 		prepared(a_broken_configuration_refuses_the_start),
 		prepared(an_init_that_fails_refuses_the_start),
 		prepared(a_child_that_is_never_ready_is_given_up),
-		served(the_service_manager_is_told),
+		prepared(the_service_manager_is_told),
+		prepared(a_service_manager_that_does_not_listen_holds_nobody),
 		served(a_reload_lets_the_old_child_finish),
 		served(a_draining_child_ends_idle_connections_at_last),
 		served(a_reload_with_a_broken_configuration_changes_nothing),

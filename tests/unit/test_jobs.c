@@ -12,6 +12,18 @@
 #include "io.h"
 #include "testlib.h"
 
+/* What was promised last: the disk's word cannot be asked for. */
+static int promised = -1;
+
+int __real_kii_store_durable(struct kii_store *s, bool full, struct kii_error *err);
+int __wrap_kii_store_durable(struct kii_store *s, bool full, struct kii_error *err);
+
+int __wrap_kii_store_durable(struct kii_store *s, bool full, struct kii_error *err)
+{
+	promised = full;
+	return __real_kii_store_durable(s, full, err);
+}
+
 struct place {
 	char *dir;
 	char *db;
@@ -611,6 +623,29 @@ static void a_transaction_is_whole_or_nothing(void **state)
 	kii_jobs_close(reader);
 }
 
+static void a_new_job_and_its_end_are_durable_the_rest_is_not(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+
+	insert(p, 1, "k1");
+	assert_int_equal(promised, 1);
+	must(kii_jobs_start(p->jobs, id_of(1), 1, 1, &err));
+	assert_int_equal(promised, 0);
+	must(finish(p, 1, KII_JOB_LOST, NULL, NULL, 1, &err));
+	assert_int_equal(promised, 1);
+	must(kii_jobs_answered(p->jobs, id_of(1), 1, &err));
+	assert_int_equal(promised, 0);
+	must(kii_jobs_begin(p->jobs, true, &err));
+	assert_int_equal(promised, 1);
+	insert(p, 2, "k2");
+	must(kii_jobs_start(p->jobs, id_of(2), 1, 1, &err));
+	assert_int_equal(promised, 1);
+	must(kii_jobs_commit(p->jobs, &err));
+	must(kii_jobs_progress(p->jobs, id_of(2), "p", &err));
+	assert_int_equal(promised, 0);
+}
+
 static void a_reader_cannot_write(void **state)
 {
 	struct place *p = *state;
@@ -726,9 +761,17 @@ static void ask_all(struct place *p)
 	must(kii_jobs_artifact_users(p->jobs, "7.zip", &n, &err));
 }
 
+static bool count_all(void *arg, const struct kii_job *job)
+{
+	(void)job;
+	++*(int *)arg;
+	return true;
+}
+
 static void a_long_history_costs_nothing(void **state)
 {
 	struct place *p = *state;
+	int seen = 0;
 	struct kii_error err = { 0 };
 	int64_t begin;
 	int64_t n;
@@ -744,6 +787,107 @@ static void a_long_history_costs_nothing(void **state)
 		fail_msg("200 rounds took %ld ms", (long)n);
 	must(kii_jobs_artifact_bytes(p->jobs, &n, &err));
 	assert_int_equal(n, 7000000);
+	/* A walk goes on where it was: one that searched from its start takes ten times as long. */
+	begin = kii_io_now();
+	must(kii_jobs_ended_before(p->jobs, INT64_MAX, count_all, &seen, &err));
+	n = kii_io_now() - begin;
+	begin += n;
+	must(kii_jobs_oldest_artifacts(p->jobs, count_all, &seen, &err));
+	assert_int_equal(seen, 200000);
+	if (kii_io_now() - begin > 4 * n + 500)
+		fail_msg("the walk took %ld ms", (long)(kii_io_now() - begin));
+}
+
+/* --- counts --- */
+
+static void append_ends(void *arg, const struct kii_jobs_ends *e)
+{
+	kii_buf_fmt(arg, "%s %s %s %d;", e->subject, e->release, e->outcome, (int)e->n);
+}
+
+static void append_duration(void *arg, const struct kii_jobs_durations *d)
+{
+	if (d->le_ms == 500 || d->le_ms == 1000 || d->le_ms == INT64_MAX)
+		kii_buf_fmt(arg, "%s %d %d %d;", d->subject,
+			d->le_ms == INT64_MAX ? -1 : (int)d->le_ms, (int)d->n, (int)d->sum_ms);
+}
+
+static void change(struct place *p, const char *sql)
+{
+	sqlite3 *db;
+
+	assert_int_equal(sqlite3_open(p->db, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+}
+
+static void ends_are_counted_once_and_for_good(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	kii_autobuf ends = KII_BUF_INIT(10000);
+	kii_autobuf times = KII_BUF_INIT(10000);
+
+	whole(p, 1, "a", KII_JOB_SUCCEEDED, "built", "a.zip", 400);
+	whole(p, 2, "b", KII_JOB_SUCCEEDED, "built", "b.zip", 500);
+	whole(p, 3, "c", KII_JOB_FAILED, "build_failed", "c.zip", 501);
+	whole(p, 4, "d", KII_JOB_LOST, NULL, NULL, -5);
+	insert(p, 5, "e");
+	must(finish(p, 5, KII_JOB_CANCELLED, "cancelled", NULL, 9000, &err));
+	insert(p, 6, "f");
+	must_fail(finish(p, 1, KII_JOB_FAILED, "again", NULL, 9000, &err), KII_ECONFLICT);
+	must(kii_jobs_forget_artifact(p->jobs, id_of(1), &err));
+	must(kii_jobs_delete(p->jobs, id_of(1), &err));
+	must(kii_jobs_each_ends(p->jobs, "firmware", append_ends, &ends, &err));
+	assert_string_equal(ends.data, "MD1 controller-057 build_failed 1;"
+		"MD1 controller-057 built 2;MD1 controller-057 cancelled 1;"
+		"MD1 controller-057 lost 1;");
+	/* What ended in the queue took no time; a clock that went back counts as none. */
+	must(kii_jobs_each_durations(p->jobs, "firmware", append_duration, &times, &err));
+	assert_string_equal(times.data, "MD1 500 3 1401;MD1 1000 4 1401;MD1 -1 4 1401;");
+	kii_buf_reset(&ends);
+	must(kii_jobs_each_ends(p->jobs, "image", append_ends, &ends, &err));
+	assert_string_equal(ends.data, "");
+}
+
+static void an_older_database_brings_its_counts_along(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	kii_autofree char *schema = test_source("schema");
+	kii_autobuf ends = KII_BUF_INIT(10000);
+	kii_autobuf times = KII_BUF_INIT(10000);
+
+	kii_jobs_close(p->jobs);
+	p->jobs = NULL;
+	assert_int_equal(unlink(p->db), 0);
+	must(kii_store_migrate(p->db, schema, "jobs", 1, &err));
+	change(p, "INSERT INTO Jobs (id, kind, key, state, outcome, subject, release, created, "
+		"started, finished) VALUES "
+		"(printf('%032x', 1), 'firmware', 'a', 'succeeded', 'built', 'Kira', 'r', 1, 2, "
+		"402), (printf('%032x', 2), 'firmware', 'b', 'succeeded', 'built', 'Kira', 'r', 1, "
+		"2, 902), "
+		"(printf('%032x', 3), 'firmware', 'c', 'lost', NULL, NULL, NULL, 1, NULL, 9), "
+		"(printf('%032x', 4), 'firmware', 'd', 'running', NULL, 'Kira', 'r', 1, 2, NULL)");
+	must(kii_jobs_migrate(p->db, schema, &err));
+	must(kii_jobs_open(p->db, KII_STORE_WRITE, &p->jobs, &err));
+	must(finish(p, 4, KII_JOB_SUCCEEDED, "built", "x.zip", 1502, &err));
+	must(kii_jobs_each_ends(p->jobs, "firmware", append_ends, &ends, &err));
+	assert_string_equal(ends.data, "  lost 1;Kira r built 3;");
+	must(kii_jobs_each_durations(p->jobs, "firmware", append_duration, &times, &err));
+	assert_string_equal(times.data, "Kira 500 1 2800;Kira 1000 2 2800;Kira -1 3 2800;");
+}
+
+static void counts_that_are_gone_are_an_error(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	kii_autobuf b = KII_BUF_INIT(10000);
+
+	change(p, "DROP TABLE EndCounts; DROP TABLE DurationSums");
+	must_fail(kii_jobs_each_ends(p->jobs, "firmware", append_ends, &b, &err), KII_EDB);
+	must_fail(kii_jobs_each_durations(p->jobs, "firmware", append_duration, &b, &err),
+		KII_EDB);
 }
 
 #define with_place(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -769,10 +913,14 @@ int main(void)
 		with_place(artifacts_come_least_recently_answered_first),
 		with_place(ended_jobs_come_oldest_first_up_to_a_time),
 		with_place(a_transaction_is_whole_or_nothing),
+		with_place(a_new_job_and_its_end_are_durable_the_rest_is_not),
 		with_place(a_reader_cannot_write),
 		with_place(a_missing_database_is_not_found),
 		with_place(a_table_that_is_gone_is_an_error_everywhere),
 		with_place(a_long_history_costs_nothing),
+		with_place(ends_are_counted_once_and_for_good),
+		with_place(an_older_database_brings_its_counts_along),
+		with_place(counts_that_are_gone_are_an_error),
 	};
 
 	return cmocka_run_group_tests_name("jobs", tests, NULL, NULL);

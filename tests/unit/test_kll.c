@@ -450,14 +450,14 @@ static void the_stored_text_is_the_config_without_macros(void **state)
 	kllfix_set(request, "config", "{\"z\":[1,2.5,null,\"\\u00e9\\n\"],\"macros\":{\"0\":[]},"
 		"\"matrix\":[{\"layers\":{\"0\":{\"key\":\"A\",\"macros\":1}},\"board\":1,"
 		"\"code\":\"0x00\"}],\"header\":{\"Name\":\"MD1\",\"Layout\":\"L\","
-		"\"Base\":\"Mini\",\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\",\"Date\":\"\",\"Generator\":\"\","
-		"\"Variant\":null}}");
+		"\"Base\":\"Mini\",\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\","
+		"\"Date\":\"\",\"Generator\":\"\",\"Variant\":null}}");
 	k = make(request, KII_KLL_LATEST);
 	assert_string_equal(k->stored, "{\"z\":[1,2.5,null,\"\xc3\xa9\\n\"],"
 		"\"matrix\":[{\"layers\":{\"0\":{\"key\":\"A\",\"macros\":1}},\"board\":1,"
 		"\"code\":\"0x00\"}],\"header\":{\"Name\":\"MD1\",\"Layout\":\"L\","
-		"\"Base\":\"Mini\",\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\",\"Date\":\"\",\"Generator\":\"\","
-		"\"Variant\":null}}");
+		"\"Base\":\"Mini\",\"Version\":\"\",\"Author\":\"\",\"KLL\":\"\","
+		"\"Date\":\"\",\"Generator\":\"\",\"Variant\":null}}");
 	assert_int_equal(k->stored_len, strlen(k->stored));
 	/* The request itself is borrowed: it keeps what is not stored. */
 	assert_non_null(json_object_get(json_object_get(request, "config"), "macros"));
@@ -554,7 +554,7 @@ static void a_file_beyond_its_limit_is_too_big(void **state)
 	must_fail(kii_kll_make(request, KII_KLL_LATEST, layouts, &k, &err), KII_ETOOBIG);
 }
 
-static void a_custom_text_beyond_its_limit_is_too_big(void **state)
+static void texts_beyond_their_limit_are_too_big(void **state)
 {
 	kii_autojson *request = kllfix_request("MD1");
 	kii_autofree char *text = kii_xmalloc(9 << 20);
@@ -570,6 +570,10 @@ static void a_custom_text_beyond_its_limit_is_too_big(void **state)
 	json_object_set_new(config, "unknown", json_stringn(text, 9 << 20));
 	must_fail(kii_kll_make(request, KII_KLL_LATEST, layouts, &k, &err), KII_ETOOBIG);
 	json_object_del(config, "unknown");
+	json_object_set_new(config, "animations", json_pack("{s:{s:s,s:[],s:s#}}", "a", "settings",
+		"", "frames", "unknown", text, 9 << 20));
+	must_fail(kii_kll_make(request, KII_KLL_LATEST, layouts, &k, &err), KII_ETOOBIG);
+	json_object_del(config, "animations");
 	memcpy(text, "#:", 2);
 	json_object_set_new(json_object_get(json_object_get(json_array_get(
 		json_object_get(config, "matrix"), 0), "layers"), "0"), "key",
@@ -605,7 +609,7 @@ int main(void)
 		cmocka_unit_test(different_requests_do_not),
 		cmocka_unit_test(the_key_names_image_and_dialect),
 		cmocka_unit_test(a_file_beyond_its_limit_is_too_big),
-		cmocka_unit_test(a_custom_text_beyond_its_limit_is_too_big),
+		cmocka_unit_test(texts_beyond_their_limit_are_too_big),
 	};
 
 	return cmocka_run_group_tests_name("kll", tests, setup, teardown);

@@ -197,6 +197,82 @@ static void totals_are_what_a_scan_would_give(void **state)
 	assert_rows(p, "SELECT count(*) FROM Counts", "0;");
 }
 
+static void append_count(void *arg, const struct kii_stats_count *c)
+{
+	kii_buf_fmt(arg, "%s|%s|%d|%d;", c->board, c->container, c->success, (int)c->n);
+}
+
+static void assert_counts(struct place *p, bool cached, const char *want)
+{
+	struct kii_error err = { 0 };
+	kii_autobuf all = KII_BUF_INIT(100000);
+
+	must(kii_stats_each(p->s, cached, append_count, &all, &err));
+	assert_string_equal(all.data, want);
+}
+
+static void counts_of_boards_only_grow(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	kii_autobuf all = KII_BUF_INIT(100000);
+	kii_autobuf cached = KII_BUF_INIT(100000);
+
+	assert_counts(p, false, "");
+	record_many(p);
+	query(p, "SELECT board, container, success, count(*) FROM Requests GROUP BY 1, 2, 3 "
+		"ORDER BY 1, 2, 3", &all);
+	query(p, "SELECT board, container, success, count(*) FROM Requests "
+		"WHERE build_duration IS NULL GROUP BY 1, 2, 3 ORDER BY 1, 2, 3", &cached);
+	assert_true(cached.len > 10 && all.len > cached.len);
+	change(p, "DELETE FROM Requests", SQLITE_OK);
+	assert_counts(p, false, all.data);
+	assert_counts(p, true, cached.data);
+	change(p, "DROP TABLE RequestCounts", SQLITE_OK);
+	must_fail(kii_stats_each(p->s, false, append_count, &all, &err), KII_EDB);
+}
+
+static void an_older_database_brings_its_counts_along(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	kii_autofree char *schema = test_source("schema");
+
+	kii_stats_close(p->s);
+	p->s = NULL;
+	assert_int_equal(unlink(p->db), 0);
+	must(kii_store_migrate(p->db, schema, "stats", 1, &err));
+	change(p, "INSERT INTO Requests (ip_addr, os, web, hash, board, variant, layers, "
+		"container, success, request_time, build_duration) VALUES "
+		"('1', 'Linux', 1, 'a', 'MD1', 'x', 1, 'c', 1, 't', 5), "
+		"('1', 'Linux', 1, 'a', 'MD1', 'x', 1, 'c', 1, 't', 6), "
+		"('1', 'Linux', 1, 'a', 'MD1', 'x', 1, 'c', 0, 't', NULL)", SQLITE_OK);
+	must(kii_stats_migrate(p->db, schema, &err));
+	must(kii_stats_open(p->db, KII_STORE_READ, &p->s, &err));
+	assert_counts(p, false, "MD1|c|0|1;MD1|c|1|2;");
+	assert_counts(p, true, "MD1|c|0|1;");
+}
+
+static void whether_it_can_be_written_is_told(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	struct kii_stats *s;
+	sqlite3 *db;
+
+	must(kii_stats_writable(p->s, &err));
+	must(kii_stats_open(p->db, KII_STORE_WRITE | KII_STORE_HURRY, &s, &err));
+	assert_int_equal(sqlite3_open(p->db, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
+	must_fail(kii_stats_writable(s, &err), KII_EBUSY);
+	sqlite3_close(db);
+	must(kii_stats_writable(s, &err));
+	kii_stats_close(s);
+	must(kii_stats_open(p->db, KII_STORE_READ, &s, &err));
+	must_fail(kii_stats_writable(s, &err), KII_EDB);
+	kii_stats_close(s);
+}
+
 static void a_request_without_its_facts_is_refused(void **state)
 {
 	struct place *p = *state;
@@ -241,6 +317,9 @@ int main(void)
 		cmocka_unit_test(system_and_program_come_from_the_agent),
 		with_place(a_request_is_kept_as_the_reference_keeps_it),
 		with_place(totals_are_what_a_scan_would_give),
+		with_place(counts_of_boards_only_grow),
+		with_place(an_older_database_brings_its_counts_along),
+		with_place(whether_it_can_be_written_is_told),
 		with_place(a_request_without_its_facts_is_refused),
 		with_place(a_reader_cannot_write),
 		with_place(a_missing_database_is_not_found),

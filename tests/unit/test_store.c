@@ -17,6 +17,8 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "jobs.h"
+#include "stats.h"
 #include "testlib.h"
 
 /* --- what cannot be provoked otherwise, and five seconds that nobody wants to wait --- */
@@ -61,7 +63,8 @@ int __wrap_chmod(const char *path, mode_t mode)
 
 /* --- a database in a folder of its own, at version 1 --- */
 
-enum { ADD, ADD_PART, GET, ALL, COUNT, BAD_SQL, MAX_PAGES, SYNC, FILL, FKEYS, VALUES, TRUSTED };
+enum { ADD, ADD_PART, GET, ALL, COUNT, BAD_SQL, MAX_PAGES, SYNC, FILL, FKEYS, VALUES, TRUSTED,
+	WRITABLE, EDIT };
 static const char *const statements[] = {
 	[ADD] = "INSERT INTO Things (name, size) VALUES (?, ?)",
 	[ADD_PART] = "INSERT INTO Parts (thing) VALUES (?)",
@@ -75,6 +78,8 @@ static const char *const statements[] = {
 	[FKEYS] = "PRAGMA foreign_keys",
 	[VALUES] = "SELECT ?, ?, ?, ?, ?, ?",
 	[TRUSTED] = "PRAGMA trusted_schema",
+	[WRITABLE] = "PRAGMA writable_schema = 1",
+	[EDIT] = "UPDATE sqlite_schema SET sql = sql WHERE name = 'Things'",
 };
 
 struct place {
@@ -234,9 +239,12 @@ static void rules_that_cannot_be_set_refuse_the_database(void **state)
 static void every_handle_has_the_rules(void **state)
 {
 	struct place *p = *state;
+	struct kii_error err = { 0 };
 	struct kii_store *s = new_store(p);
 
 	assert_int_equal(busy_asked, 5000);
+	must(kii_store_run(s, WRITABLE, NULL, &err, ""));
+	must_fail(kii_store_run(s, EDIT, NULL, &err, ""), KII_EDB);
 	assert_int_equal(number(s, FKEYS), 1);
 	assert_int_equal(number(s, TRUSTED), 0);
 	assert_int_equal(number(s, SYNC), 1);
@@ -542,6 +550,23 @@ static void a_writer_that_cannot_have_wal_is_refused(void **state)
 	kii_store_close(open_at(p, KII_STORE_WRITE, 1));
 }
 
+static void who_is_in_a_hurry_waits_less(void **state)
+{
+	struct place *p = *state;
+	sqlite3 *db;
+
+	kii_store_close(new_store(p));
+	kii_store_close(open_at(p, KII_STORE_READ | KII_STORE_HURRY, 1));
+	assert_int_equal(busy_asked, 300);
+	assert_int_equal(sqlite3_open(p->db, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE; "
+		"COMMIT", NULL, NULL, NULL), SQLITE_OK);
+	must_not_open(p, KII_STORE_READ | KII_STORE_HURRY, 1, KII_EBUSY);
+	must_not_open(p, KII_STORE_WRITE | KII_STORE_HURRY, 1, KII_EBUSY);
+	sqlite3_close(db);
+	kii_store_close(open_at(p, KII_STORE_WRITE | KII_STORE_HURRY, 1));
+}
+
 /* --- disks --- */
 
 static void a_full_database_is_an_error_and_stays_whole(void **state)
@@ -613,6 +638,7 @@ static void a_broken_file_is_an_error(void **state)
 	for (off_t at = 4096; at < 40 * 4096; at += 4096)
 		assert_int_equal(pwrite(fd, junk, sizeof(junk), at), sizeof(junk));
 	close(fd);
+	must_fail(kii_store_verify(p->db, 1, &err), KII_EDB);
 	s = open_at(p, KII_STORE_READ, 1);
 	must(kii_store_query(s, ALL, &err, ""));
 	while ((rc = kii_store_next(s, ALL, &err)) == 1)
@@ -622,6 +648,27 @@ static void a_broken_file_is_an_error(void **state)
 	assert_int_equal(err.code, KII_EDB);
 	assert_int_equal(err.detail & 0xff, SQLITE_CORRUPT);
 	kii_store_close(s);
+}
+
+static void damage_is_found_where_nobody_has_read(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	struct kii_store *s = new_store(p);
+	sqlite3 *db;
+
+	must_fail(kii_store_verify(p->schema, 1, &err), KII_EDB);
+	must_fail(kii_store_verify("/nonexistent/x", 1, &err), KII_ENOTFOUND);
+	add(s, "one");
+	kii_store_close(s);
+	must(kii_store_verify(p->db, 1, &err));
+	must_fail(kii_store_verify(p->db, 2, &err), KII_ECONFLICT);
+	assert_int_equal(sqlite3_open(p->db, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_exec(db, "PRAGMA writable_schema = ON; UPDATE sqlite_schema "
+		"SET rootpage = 99 WHERE name = 'Parts'", NULL, NULL, NULL), SQLITE_OK);
+	sqlite3_close(db);
+	assert_int_equal(kii_store_verify(p->db, 1, &err), -1);
+	assert_int_equal(err.code, KII_EDB);
 }
 
 /* --- migrations --- */
@@ -766,21 +813,52 @@ static void a_locked_database_is_not_migrated(void **state)
 	kii_store_close(s);
 }
 
+static pid_t start_migration(const struct place *p)
+{
+	struct kii_error err = { 0 };
+	pid_t pid = fork();
+
+	if (pid != 0)
+		return pid;
+	if (kii_store_migrate(p->db, p->schema, "things", 2, &err) != 0)
+		fprintf(stderr, "# %s\n", err.msg);
+	_exit(err.code);
+}
+
+/* A process of its own, since a child must not inherit an open database; returns with the lock. */
+static pid_t hold_lock(const struct place *p)
+{
+	int ends[2];
+	char byte = 0;
+	sqlite3 *db;
+	pid_t pid;
+
+	assert_int_equal(pipe(ends), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (sqlite3_open(p->db, &db) != SQLITE_OK || sqlite3_exec(db, "PRAGMA journal_mode "
+				"= WAL; BEGIN IMMEDIATE", NULL, NULL, NULL) != SQLITE_OK)
+			_exit(1);
+		if (write(ends[1], "!", 1) == 1)
+			usleep(300000);
+		_exit(0);
+	}
+	close(ends[1]);
+	assert_int_equal(read(ends[0], &byte, 1), 1);
+	close(ends[0]);
+	return pid;
+}
+
+/* All know the same old version when the lock that they wait for goes away. */
 static void many_may_migrate_at_once(void **state)
 {
 	struct place *p = *state;
-	struct kii_error err = { 0 };
-	pid_t pids[6];
+	pid_t pids[7];
 
 	put(p->schema, "things.2.sql", "INSERT INTO Things (name) VALUES ('once');");
-	for (size_t i = 0; i < KII_COUNT(pids); i++) {
-		pids[i] = fork();
-		if (pids[i] != 0)
-			continue;
-		if (kii_store_migrate(p->db, p->schema, "things", 2, &err) != 0)
-			fprintf(stderr, "# %s\n", err.msg);
-		_exit(err.code);
-	}
+	pids[0] = hold_lock(p);
+	for (size_t i = 1; i < KII_COUNT(pids); i++)
+		pids[i] = start_migration(p);
 	for (size_t i = 0; i < KII_COUNT(pids); i++) {
 		int status;
 
@@ -834,10 +912,10 @@ static void run_file(const char *path, const char *file)
 
 static void a_complete_schema_is_what_the_migrations_give(void **state)
 {
-	static const struct { const char *name; const char *rows; } all[] = {
-		{ "config", "SELECT * FROM Versions ORDER BY name" },
-		{ "jobs", "SELECT count(*) FROM Jobs" },
-		{ "stats", "SELECT * FROM Totals" },
+	static const struct { const char *name; int newest; const char *rows; } all[] = {
+		{ "config", 1, "SELECT * FROM Versions ORDER BY name" },
+		{ "jobs", KII_JOBS_VERSION, "SELECT * FROM DurationBounds" },
+		{ "stats", KII_STATS_VERSION, "SELECT * FROM Totals" },
 	};
 	struct place *p = *state;
 	struct kii_error err = { 0 };
@@ -850,7 +928,7 @@ static void a_complete_schema_is_what_the_migrations_give(void **state)
 		kii_autofree char *a = kii_xfmt("%s/%s.a", p->dir, all[i].name);
 		kii_autofree char *b = kii_xfmt("%s/%s.b", p->dir, all[i].name);
 
-		must(kii_store_migrate(a, schema, all[i].name, 1, &err));
+		must(kii_store_migrate(a, schema, all[i].name, all[i].newest, &err));
 		describe(a, all[i].rows, &migrated);
 		run_file(b, file);
 		describe(b, all[i].rows, &complete);
@@ -887,9 +965,11 @@ int main(void)
 		with_place(durable_is_full_until_it_is_not),
 		with_place(a_locked_database_is_busy),
 		with_place(a_writer_that_cannot_have_wal_is_refused),
+		with_place(who_is_in_a_hurry_waits_less),
 		with_place(a_full_database_is_an_error_and_stays_whole),
 		with_place(a_disk_that_takes_no_more_is_an_error_and_nothing_is_lost),
 		with_place(a_broken_file_is_an_error),
+		with_place(damage_is_found_where_nobody_has_read),
 		with_place(migrating_again_changes_nothing),
 		with_place(an_old_database_is_copied_and_brought_up),
 		with_place(a_script_that_fails_leaves_the_old_version),

@@ -6,6 +6,7 @@
 #include <sqlite3.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "buf.h"
@@ -280,12 +281,11 @@ static void a_missing_database_is_not_found(void **state)
 	kii_versions_close(NULL);
 }
 
-static void drop(struct place *p, const char *table)
+static void run_sql(const char *path, const char *sql)
 {
-	kii_autofree char *sql = kii_xfmt("DROP TABLE %s", table);
 	sqlite3 *db;
 
-	assert_int_equal(sqlite3_open(p->db, &db), SQLITE_OK);
+	assert_int_equal(sqlite3_open(path, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, sql, NULL, NULL, NULL), SQLITE_OK);
 	sqlite3_close(db);
 }
@@ -302,9 +302,7 @@ static void a_table_that_is_gone_is_an_error_everywhere(void **state)
 	struct kii_version *list;
 	size_t n;
 
-	drop(p, "Versions");
-	drop(p, "Releases");
-	drop(p, "Images");
+	run_sql(p->db, "DROP TABLE Versions; DROP TABLE Releases; DROP TABLE Images");
 	must_fail(kii_versions_find(p->v, "lts", &version, &err), KII_EDB);
 	must_fail(kii_versions_list(p->v, &list, &n, &err), KII_EDB);
 	must_fail(kii_versions_remove(p->v, "lts", &err), KII_EDB);
@@ -313,6 +311,31 @@ static void a_table_that_is_gone_is_an_error_everywhere(void **state)
 	must_fail(kii_versions_images(p->v, &images, &n, &err), KII_EDB);
 	must_fail(kii_versions_set_images(p->v, "kiisrv-", &one, 1, 1, &err), KII_EDB);
 	must_fail(kii_versions_set_images(p->v, "kiisrv-", &one, 1, 1, &err), KII_EDB);
+}
+
+static void an_env_is_found_or_the_known_ones_are_named(void **state)
+{
+	struct place *p = *state;
+	kii_autofree char *queue = kii_xfmt("%s/queue", p->dir);
+	kii_autofree char *schema = test_source("schema");
+	kii_autofree char *path = kii_xfmt("%s/config.sqlite", queue);
+	struct kii_error err = { 0 };
+	kii_autoversion version = { 0 };
+
+	must_fail(kii_versions_of_env(p->dir, "lts", &version, &err), KII_EDOWN);
+	assert_int_equal(mkdir(queue, 0755), 0);
+	must(kii_versions_migrate(path, schema, &err));
+	must(kii_versions_of_env(p->dir, "lts", &version, &err));
+	assert_string_equal(version.container, "controller-050");
+	assert_int_equal(kii_versions_of_env(p->dir, "none", &version, &err), -1);
+	assert_int_equal(err.code, KII_EINVAL);
+	assert_string_equal(err.field, "env");
+	assert_non_null(strstr(err.msg, "latest, lts, nightly"));
+	kii_error_clear(&err);
+	run_sql(path, "DROP TABLE Versions");
+	must_fail(kii_versions_of_env(p->dir, "lts", &version, &err), KII_EDB);
+	run_sql(path, "PRAGMA user_version = 99");
+	must_fail(kii_versions_of_env(p->dir, "lts", &version, &err), KII_EDOWN);
 }
 
 #define with_place(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -331,6 +354,7 @@ int main(void)
 		with_place(a_reader_cannot_write),
 		with_place(a_missing_database_is_not_found),
 		with_place(a_table_that_is_gone_is_an_error_everywhere),
+		with_place(an_env_is_found_or_the_known_ones_are_named),
 	};
 
 	return cmocka_run_group_tests_name("versions", tests, NULL, NULL);

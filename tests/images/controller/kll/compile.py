@@ -36,7 +36,10 @@ SETTING = re.compile(r"^[a-z]+(:\w+)?$")
 
 
 class Bad(Exception):
-    pass
+    """What the log says of a mistake, in one line."""
+
+    def __init__(self, text):
+        super().__init__(" ".join(text.split()))
 
 
 def statements(text):
@@ -178,7 +181,7 @@ class Compiler:
     def statement(self, layer, text):
         if text.count("(") != text.count(")"):
             # The reference's own Kira layout has such a line.
-            print("ignored, a bracket is missing: " + " ".join(text.split())[:80])
+            print("ignored, a bracket is missing: %s" % " ".join(text.split())[:80])
             return
         left, sign, right = operator(text)
         if sign == "=":
