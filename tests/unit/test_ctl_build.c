@@ -394,7 +394,8 @@ static void refusals_end_by_their_kind(void **state)
 		{ 302, "Location: /x\r\n", "", "status 302", CTL_FAILED },
 		{ 202, "", "{}", "makes no sense", CTL_FAILED },
 		{ 202, "", "no JSON", "makes no sense", CTL_FAILED },
-		{ 202, "", "{\"job\":\"../x\",\"state\":\"queued\"}", "makes no sense", CTL_FAILED },
+		{ 202, "", "{\"job\":\"../x\",\"state\":\"queued\"}", "makes no sense",
+			CTL_FAILED },
 		{ 202, "", "{\"job\":\"" JOB "\",\"state\":\"dead\"}", "makes no sense",
 			CTL_FAILED },
 		{ 202, "", "{\"job\":\"" JOB "\"}", "makes no sense", CTL_FAILED },
@@ -538,6 +539,7 @@ static void a_signal_takes_the_part_with_it(void **state)
 	http = fake_http_start(hold_zip, NULL);
 	setenv("KIISRV_URL", fake_http_url(http), 1);
 	s.zip_missing = 100;
+	fake_http_sync(http);
 	ctlrun_start(&r, 0, args);
 	for (int i = 0; i < 1000 && !atomic_load(&s.zip_asked); i++)
 		usleep(10000);

@@ -24,6 +24,7 @@
 #define TWO   "22222222222222222222222222222222"
 #define THREE "33333333333333333333333333333333"
 #define NONE  "99999999999999999999999999999999"
+#define NONSENSE "makes no sense"
 #define T0    INT64_C(1767225600000)   /* 2026-01-01T00:00:00Z */
 
 static struct ctlrun r;
@@ -407,10 +408,10 @@ static void the_workers_refusals_are_told(void **state)
 			"kiisrvctl: the job has ended: failed\n", CTL_FAILED },
 		{ "{\"ok\":false,\"status\":404,\"error\":\"there is no such job\"}",
 			"kiisrvctl: there is no such job\n", CTL_FAILED },
-		{ "{\"ok\":true}", "makes no sense", CTL_FAILED },
-		{ "{\"ok\":true,\"job\":\"x\",\"state\":\"queued\"}", "makes no sense", CTL_FAILED },
-		{ "{\"ok\":true,\"job\":\"" ONE "\",\"state\":\"x\"}", "makes no sense", CTL_FAILED },
-		{ "nonsense", "makes no sense", CTL_FAILED },
+		{ "{\"ok\":true}", NONSENSE, CTL_FAILED },
+		{ "{\"ok\":true,\"job\":\"x\",\"state\":\"queued\"}", NONSENSE, CTL_FAILED },
+		{ "{\"ok\":true,\"job\":\"" ONE "\",\"state\":\"x\"}", NONSENSE, CTL_FAILED },
+		{ "nonsense", NONSENSE, CTL_FAILED },
 		{ NULL, "hung up", CTL_FAILED },
 	};
 
@@ -435,11 +436,13 @@ static void the_workers_refusals_are_told(void **state)
 
 static void gc_says_what_goes_and_why(void **state)
 {
-	struct worker dry = { .answer = "{\"ok\":true,\"dry_run\":true,\"bytes\":3145728,\"items\":["
-		"{\"kind\":\"artifact\",\"name\":\"MD1-a.zip\",\"bytes\":3144704,\"why\":\"budget\"},"
+	struct worker dry = { .answer = "{\"ok\":true,\"dry_run\":true,\"bytes\":3145728,"
+		"\"items\":[{\"kind\":\"artifact\",\"name\":\"MD1-a.zip\",\"bytes\":3144704,"
+		"\"why\":\"budget\"},"
 		"{\"kind\":\"log\",\"name\":\"" ONE ".log\",\"bytes\":1024,\"why\":\"age\"},"
 		"{\"kind\":\"job\",\"name\":\"" TWO "\",\"bytes\":0,\"why\":\"later\"}]}" };
-	struct worker none = { .answer = "{\"ok\":true,\"dry_run\":false,\"items\":[],\"bytes\":0}" };
+	struct worker none = { .answer = "{\"ok\":true,\"dry_run\":false,\"items\":[],"
+		"\"bytes\":0}" };
 	struct worker odd = { .answer = "{\"ok\":true}" };
 
 	(void)state;
