@@ -310,6 +310,11 @@ static void a_target_that_cannot_be_replaced_stays(void **state)
 	assert_int_equal(run("build", "-o", name.data, "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "File name too long"));
 	expect_nothing_saved();
+	assert_int_equal(mkdir("MD1-x.zip", 0700), 0);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "write MD1-x.zip: Is a directory"));
+	assert_int_equal(rmdir("MD1-x.zip"), 0);
+	expect_nothing_saved();
 }
 
 /* --- progress and log --- */

@@ -322,6 +322,8 @@ static void a_log_that_is_not_there_is_a_failure(void **state)
 	assert_non_null(strstr(r.err.data, ONE " has no log\n"));
 	assert_int_equal(ctlrun(&r, "jobs", "log", NONE), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "no such job"));
+	assert_int_equal(ctlrun(&r, "jobs", "log", "-f", NONE), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "no such job"));
 	/* Nothing is read through a link. */
 	assert_int_equal(symlink("/etc/passwd", path), 0);
 	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
@@ -330,6 +332,23 @@ static void a_log_that_is_not_there_is_a_failure(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "read "));
+}
+
+static void a_log_that_cannot_be_written_is_a_failure(void **state)
+{
+	kii_autobuf many = KII_BUF_INIT(1 << 20);
+
+	(void)state;
+	insert(ONE, 'a', T0);
+	write_log(ONE, "short\n", 6, "w");
+	r.out_to = "/dev/full";
+	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "log: write: No space"));
+	while (many.len < 200000)
+		kii_buf_str(&many, "a long one\n");
+	write_log(ONE, many.data, many.len, "w");
+	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "log: write: No space"));
 }
 
 /* --- cancel and retry --- */
@@ -381,6 +400,12 @@ static void cancel_does_not_wait_forever(void **state)
 	stop_worker(&w);
 	assert_string_equal(r.out.data, "");
 	assert_non_null(strstr(r.err.data, "has not within 1 s"));
+	/* Nor for one that the database does not know. */
+	w.answer = "{\"ok\":true,\"job\":\"" NONE "\",\"state\":\"running\"}";
+	start_worker(&w);
+	assert_int_equal(ctlrun(&r, "jobs", "cancel", NONE), CTL_FAILED);
+	stop_worker(&w);
+	assert_non_null(strstr(r.err.data, "no such job"));
 }
 
 static void a_retry_names_the_new_job(void **state)
@@ -558,6 +583,7 @@ int main(void)
 		TEST(a_terminal_gets_no_escapes),
 		TEST(following_ends_with_the_job),
 		TEST(a_log_that_is_not_there_is_a_failure),
+		TEST(a_log_that_cannot_be_written_is_a_failure),
 		TEST(a_queued_job_is_cancelled_at_once),
 		TEST(cancel_waits_for_the_end),
 		TEST(cancel_does_not_wait_forever),
