@@ -692,9 +692,10 @@ static void a_state_folder_that_is_not_there_fails(void **state)
 static void layouts_must_be_there_and_good(void **state)
 {
 	static const char good[] = "{\"header\": {\"Name\": \"MD1\", \"Variant\": \"Standard\", "
-		"\"Layout\": \"Blank\", \"Base\": \"Blank\", \"Version\": \"1\", \"Author\": "
-		"\"a\", \"KLL\": \"0.5\", \"Date\": \"2020-01-01\", \"Generator\": \"g\"}, \"matrix\": "
-		"[{\"code\": \"0x01\", \"layers\": {\"0\": {\"key\": \"A\", \"label\": \"A\"}}}]}";
+		"\"Layout\": \"Blank\", \"Base\": \"Blank\", \"Version\": \"1\", "
+		"\"Author\": \"a\", \"KLL\": \"0.5\", \"Date\": \"2020-01-01\", "
+		"\"Generator\": \"g\"}, \"matrix\": [{\"code\": \"0x01\", \"layers\": {\"0\": "
+		"{\"key\": \"A\", \"label\": \"A\"}}}]}";
 	struct visit *v = *state;
 	kii_autofree char *file = kii_xfmt("%s/layouts/MD1-Blank.json", v->h->dir);
 	struct kii_error err = { 0 };
