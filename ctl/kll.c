@@ -12,8 +12,7 @@
 #include "io.h"
 #include "json.h"
 #include "kll.h"
-
-#define INPUT_MAX (8u << 20)
+#include "request.h"
 
 struct options {
 	const char *env;      /* NULL: the file's */
@@ -55,47 +54,6 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return CTL_OK;
 }
 
-/* A file without the frame of a request is a configuration such as a layout file. */
-static bool is_bare(const json_t *document)
-{
-	return !json_object_get(document, "env") && !json_object_get(document, "config") &&
-		(json_object_get(document, "header") || json_object_get(document, "matrix"));
-}
-
-/* A layout file may be a link that a checkout made a plain file. */
-static int read_file(const char *path, struct kii_buf *text, struct kii_error *err)
-{
-	const char *slash = strrchr(path, '/');
-	kii_autofree char *dir = NULL;
-
-	if (!slash)
-		return kii_layouts_read(".", path, text, err);
-	dir = kii_xstrndup(path, (size_t)(slash - path));
-	return kii_layouts_read(dir, slash + 1, text, err);
-}
-
-/* The file as a request; --env is put into it. Caller owns *out. */
-static int read_request(const struct options *o, json_t **out, struct kii_error *err)
-{
-	kii_autobuf text = KII_BUF_INIT(INPUT_MAX);
-	kii_autojson *document = NULL;
-
-	if (read_file(o->file, &text, err) ||
-	    kii_json_parse(text.data, text.len, "body", &document, err))
-		return -1;
-	if (is_bare(document)) {
-		json_t *request = json_object();
-
-		json_object_set_new(request, "config", kii_steal(&document));
-		kii_json_set_str(request, "env", "latest");
-		document = request;
-	}
-	if (o->env && json_is_object(document))
-		kii_json_set_str(document, "env", o->env);
-	*out = kii_steal(&document);
-	return 0;
-}
-
 static int load_layouts(const struct ctl *ctl, const struct options *o, struct kii_layouts **out,
 	struct kii_error *err)
 {
@@ -120,7 +78,7 @@ static int make(const struct ctl *ctl, const struct options *o, struct kii_kll *
 	const char *env;
 	int rc;
 
-	if (read_request(o, &request, err) || load_layouts(ctl, o, &layouts, err))
+	if (ctl_request_read(o->file, o->env, &request, err) || load_layouts(ctl, o, &layouts, err))
 		return -1;
 	env = kii_json_str(request, "env");
 	if (!env)

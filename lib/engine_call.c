@@ -229,7 +229,7 @@ void kii_call_end(struct kii_engine *e, struct kii_call *c)
 		e->live = c->done ? live : -1;
 		curl_multi_remove_handle(e->multi, e->easy);
 		c->reconnected = connects > 0;
-		if ((c->reconnected && !c->plain) || !c->done)
+		if (c->reconnected || !c->done)
 			e->api[0] = '\0';
 	}
 	c->active = false;

@@ -64,10 +64,11 @@ static int add_tags(struct kii_engine *e, const json_t *listed, const char *pref
 {
 	const char *id = kii_json_str(listed, "Id");
 	const json_t *tags = json_object_get(listed, "RepoTags");
+	struct kii_error ignored = { 0 };
 	const json_t *tag;
 	size_t i;
 
-	if (!id)
+	if (kii_engine_name(KII_NAME_IMAGE, "image", id, &ignored))
 		return kii_engine_odd("image Id", err);
 	*images = kii_xrealloc(*images, (*n + json_array_size(tags) + 1) * sizeof(**images));
 	json_array_foreach(tags, i, tag) {

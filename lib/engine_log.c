@@ -98,7 +98,7 @@ static int follow_by_passes(struct kii_engine *e, const char *id, struct log *lo
 	log->ceiling = 0;
 	while (running) {
 		int64_t start = kii_io_now();
-		int64_t took;
+		int64_t pause;
 
 		if (is_running(e, id, &running, err))
 			return -1;
@@ -107,8 +107,9 @@ static int follow_by_passes(struct kii_engine *e, const char *id, struct log *lo
 		if (read_log(e, id, false, log, tick, err))
 			return -1;
 		log->ceiling = log->seen;
-		took = 3 * (kii_io_now() - start);
-		if (running && kii_call_pause(e, took > PAUSE_MS ? took : PAUSE_MS, tick, log->arg, err))
+		pause = 3 * (kii_io_now() - start);
+		pause = pause > PAUSE_MS ? pause : PAUSE_MS;
+		if (running && kii_call_pause(e, pause, tick, log->arg, err))
 			return -1;
 	}
 	return 0;

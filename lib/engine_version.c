@@ -148,7 +148,7 @@ int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct 
 	kii_autojson *info = NULL;
 	struct kii_engine_about about = { 0 };
 
-	if (get_version(e, &version, err))
+	if (kii_engine_negotiate(e, err) || get_version(e, &version, err))
 		return -1;
 	kii_call_path(&c, "/info");
 	if (kii_call_json(e, &c, &info, err))

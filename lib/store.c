@@ -209,6 +209,18 @@ int kii_store_begin(struct kii_store *s, struct kii_error *err)
 	return kii_store_exec(s->db, s->path, "BEGIN IMMEDIATE", err);
 }
 
+int kii_store_writable(struct kii_store *s, struct kii_error *err)
+{
+	/* BEGIN IMMEDIATE alone succeeds there. */
+	if (sqlite3_db_readonly(s->db, "main"))
+		return kii_error_set(err, KII_EDB, SQLITE_READONLY, "%s cannot be written",
+			s->path);
+	if (kii_store_begin(s, err) != 0)
+		return -1;
+	kii_store_rollback(s);
+	return 0;
+}
+
 int kii_store_commit(struct kii_store *s, struct kii_error *err)
 {
 	return kii_store_exec(s->db, s->path, "COMMIT", err);

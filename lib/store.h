@@ -49,6 +49,9 @@ bool kii_store_moved(struct kii_store *s);
 int kii_store_migrate(const char *path, const char *schema_dir, const char *name, int newest,
 	struct kii_error *err) KII_MUST_CHECK;
 
+/* Takes a writer's lock and leaves it: could something be written now? Changes nothing. */
+int kii_store_writable(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;
+
 int kii_store_begin(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;   /* IMMEDIATE */
 int kii_store_commit(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;
 void kii_store_rollback(struct kii_store *s);   /* nothing when none is open */

@@ -373,3 +373,26 @@ unsigned fake_connections(struct fake *f)
 	pthread_mutex_unlock(&f->lock);
 	return n;
 }
+
+int fake_pair_open(void **state)
+{
+	struct fake_pair *p = kii_xcalloc(1, sizeof(*p));
+	struct kii_engine_opts opts = { .timeout_ms = 2000 };
+	struct kii_error err = { 0 };
+
+	p->fake = fake_new();
+	opts.address = fake_address(p->fake);
+	must(kii_engine_new(&opts, &p->engine, &err));
+	*state = p;
+	return 0;
+}
+
+int fake_pair_close(void **state)
+{
+	struct fake_pair *p = *state;
+
+	kii_engine_free(p->engine);
+	fake_free(p->fake);
+	free(p);
+	return 0;
+}

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "engine.h"
+
 enum fake_how {
 	FAKE_HANGUP  = 1u << 0,  /* close behind the reply */
 	FAKE_SLOW    = 1u << 1,  /* 20 ms before each byte */
@@ -44,5 +46,14 @@ void fake_reset(struct fake *f);
 char *fake_seen(struct fake *f);
 /* Connections that were made since the reset. */
 unsigned fake_connections(struct fake *f);
+
+/* A fake and a client of it, as cmocka's setup and teardown of a test. */
+struct fake_pair {
+	struct fake *fake;
+	struct kii_engine *engine;
+};
+int fake_pair_open(void **state);
+int fake_pair_close(void **state);
+#define FAKE_TEST(f) cmocka_unit_test_setup_teardown(f, fake_pair_open, fake_pair_close)
 
 #endif

@@ -13,41 +13,6 @@
 #include "io.h"
 #include "testlib.h"
 
-struct pair {
-	struct fake *fake;
-	struct kii_engine *engine;
-};
-
-static void open_engine(struct pair *p, int64_t timeout_ms)
-{
-	struct kii_error err = { 0 };
-	const struct kii_engine_opts opts = {
-		.address = fake_address(p->fake), .timeout_ms = timeout_ms,
-	};
-
-	must(kii_engine_new(&opts, &p->engine, &err));
-}
-
-static int open_pair(void **state)
-{
-	struct pair *p = kii_xcalloc(1, sizeof(*p));
-
-	p->fake = fake_new();
-	open_engine(p, 2000);
-	*state = p;
-	return 0;
-}
-
-static int close_pair(void **state)
-{
-	struct pair *p = *state;
-
-	kii_engine_free(p->engine);
-	fake_free(p->fake);
-	free(p);
-	return 0;
-}
-
 /* --- addresses --- */
 
 static void an_address_is_unix_or_tcp(void **state)
@@ -73,8 +38,8 @@ static void an_address_is_unix_or_tcp(void **state)
 		kii_engine_free(e);
 	}
 	for (size_t i = 0; i < KII_COUNT(bad); i++)
-		must_fail(kii_engine_new(&(struct kii_engine_opts){ .address = bad[i] }, &e, &err),
-			KII_EINVAL);
+		must_fail(kii_engine_new(&(struct kii_engine_opts){ .address = bad[i] }, &e,
+			&err), KII_EINVAL);
 	snprintf(path, sizeof(path), "unix:///%0107d", 0);
 	must_fail(kii_engine_new(&(struct kii_engine_opts){ .address = path }, &e, &err),
 		KII_EINVAL);
@@ -92,7 +57,8 @@ static void an_engine_that_is_not_there_is_down(void **state)
 	must_fail(kii_engine_ping(e, &err), KII_EDOWN);
 	must_fail(kii_engine_start(e, "abc", &err), KII_EDOWN);
 	kii_engine_free(e);
-	must(kii_engine_new(&(struct kii_engine_opts){ .address = "tcp://127.0.0.1:1" }, &e, &err));
+	must(kii_engine_new(&(struct kii_engine_opts){ .address = "tcp://127.0.0.1:1" }, &e,
+		&err));
 	must_fail(kii_engine_ping(e, &err), KII_EDOWN);
 	kii_engine_free(e);
 }
@@ -107,7 +73,7 @@ static void each_status_has_its_class(void **state)
 		enum kii_code code;
 		const char *says;
 	} rows[] = {
-		{ 404, "{\"message\":\"No such container: x\"}", KII_ENOTFOUND, "No such container: x" },
+		{ 404, "{\"message\":\"No such thing: x\"}", KII_ENOTFOUND, "No such thing: x" },
 		{ 409, "{\"message\":\"in use\"}", KII_ECONFLICT, "in use" },
 		{ 400, "{\"message\":\"bad\"}", KII_EREFUSED, "bad" },
 		{ 401, "", KII_EREFUSED, "401" },
@@ -116,7 +82,9 @@ static void each_status_has_its_class(void **state)
 		{ 503, "{}", KII_EBROKEN, "no message" },
 		{ 500, "{\"message\":3,\"cause\":[]}", KII_EBROKEN, "no message" },
 		{ 302, "", KII_EBROKEN, "302" },
-		{ 500, "{\"cause\":\"that name is already in use\",\"message\":\"m\"}", KII_ECONFLICT, "m" },
+		{ 500, "{\"cause\":\"that name is already in use\",\"message\":\"m\"}",
+			KII_ECONFLICT, "m" },
+		{ 500, "{\"cause\":\"name is in use\"}", KII_ECONFLICT, "" },
 		{ 500, "{\"cause\":\"container state improper\"}", KII_ECONFLICT, "" },
 		{ 500, "{\"cause\":\"volume is being used\"}", KII_ECONFLICT, "" },
 		{ 500, "{\"cause\":\"no such container\"}", KII_ENOTFOUND, "" },
@@ -124,12 +92,13 @@ static void each_status_has_its_class(void **state)
 		{ 500, "{\"cause\":\"image not known\"}", KII_ENOTFOUND, "" },
 		{ 500, "{\"cause\":\"invalid signal: X\"}", KII_EREFUSED, "" },
 		{ 500, "{\"cause\":\"no command or entrypoint provided, and\"}", KII_EREFUSED, "" },
-		{ 500, "{\"cause\":\"OCI runtime attempted to invoke a command that was not found\"}",
+		{ 500, "{\"cause\":\"OCI runtime attempted to invoke a command that was "
+			"not found\"}",
 			KII_EREFUSED, "" },
 		{ 500, "{\"cause\":\"OCI permission denied\"}", KII_EREFUSED, "" },
 		{ 500, "{\"cause\":\"something else\"}", KII_EBROKEN, "" },
 	};
-	struct pair *p = *state;
+	struct fake_pair *p = *state;
 
 	for (size_t i = 0; i < KII_COUNT(rows); i++) {
 		struct kii_error err = { 0 };
@@ -146,7 +115,8 @@ static void each_status_has_its_class(void **state)
 }
 
 /* One call (it lists images, so it wants JSON) against one raw reply. */
-static void expect(struct pair *p, unsigned how, const char *reply, size_t len, enum kii_code want)
+static void expect(struct fake_pair *p, unsigned how, const char *reply, size_t len,
+	enum kii_code want)
 {
 	struct kii_error err = { 0 };
 	struct kii_image *images;
@@ -202,7 +172,7 @@ static void a_reply_without_bounds_ends_at_its_cap(void **state)
 
 static void a_refusal_without_bounds_is_cut(void **state)
 {
-	struct pair *p = *state;
+	struct fake_pair *p = *state;
 	kii_autobuf big = KII_BUF_INIT(16 << 20);
 	struct kii_error err = { 0 };
 
@@ -225,7 +195,7 @@ static void who_hangs_up_is_down(void **state)
 	expect(*state, FAKE_HANGUP, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n[", 40, KII_EDOWN);
 }
 
-static int64_t timed(struct pair *p, enum kii_code want)
+static int64_t timed(struct fake_pair *p, enum kii_code want)
 {
 	struct kii_error err = { 0 };
 	int64_t start = kii_io_now();
@@ -236,25 +206,29 @@ static int64_t timed(struct pair *p, enum kii_code want)
 
 static void silence_and_dribble_time_out(void **state)
 {
-	static const char reply[] = "HTTP/1.1 204 No Content, but it takes its time to say so\r\n\r\n";
-	struct pair *p = *state;
+	static const char reply[] = "HTTP/1.1 204 No Content, it takes its time to say so\r\n\r\n";
+	struct fake_pair *p = *state;
+	const struct kii_engine_opts opts = {
+		.address = fake_address(p->fake), .timeout_ms = 300,
+	};
+	struct kii_error err = { 0 };
 
 	kii_engine_free(p->engine);
-	open_engine(p, 300);
+	must(kii_engine_new(&opts, &p->engine, &err));
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_HOLD, "");
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 	fake_reset(p->fake);
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_HOLD, "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc");
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 	fake_reset(p->fake);
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_SLOW, reply);
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 	fake_reset(p->fake);
 	fake_text(p->fake, FAKE_HOLD, "");
-	assert_in_range(timed(p, KII_ETIMEOUT), 300, 500);
+	assert_in_range(timed(p, KII_ETIMEOUT), 300, 1500);
 }
 
 struct later { atomic_bool stop; };
@@ -274,7 +248,7 @@ static void the_stop_flag_ends_a_call_at_once(void **state)
 	static const char *const replies[] = {
 		"", "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nabc",
 	};
-	struct pair *p = *state;
+	struct fake_pair *p = *state;
 	struct kii_error err = { 0 };
 	struct later later = { false };
 	pthread_t thread;
@@ -286,12 +260,12 @@ static void the_stop_flag_ends_a_call_at_once(void **state)
 		fake_ping(p->fake, "1.41", false);
 		fake_text(p->fake, FAKE_HOLD, replies[i]);
 		assert_int_equal(pthread_create(&thread, NULL, stop_later, &later), 0);
-		assert_in_range(timed(p, KII_ETIMEOUT), 140, 250);
+		assert_in_range(timed(p, KII_ETIMEOUT), 140, 400);
 		pthread_join(thread, NULL);
 	}
 	/* A call that begins with it set does not even connect. */
 	fake_reset(p->fake);
-	assert_in_range(timed(p, KII_ETIMEOUT), 0, 50);
+	assert_in_range(timed(p, KII_ETIMEOUT), 0, 100);
 	assert_int_equal(fake_connections(p->fake), 0);
 	kii_engine_stop_flag(p->engine, NULL);
 	fake_ping(p->fake, "1.41", false);
@@ -304,16 +278,16 @@ static void bad_names_never_reach_the_engine(void **state)
 {
 	static const char *const ids[] = {
 		"", "../x", "a/b", "a?b", "a b", "-x", ".x", "_x", "a%2f", "a\n", "\xc3\xa4",
-		"0123456789012345678901234567890123456789012345678901234567890123456789"
-		"01234567890123456789012345678901234567890123456789012345678",
 	};
 	static const char *const refs[] = {
 		"", "a//b", "a/../b", "/a", "a/", "a:", ":a", "a?b", "a b", "a/.b", "@x",
 	};
-	struct pair *p = *state;
+	struct fake_pair *p = *state;
+	kii_autofree char *endless = kii_xfmt("%0129d", 0);
 	struct kii_error err = { 0 };
 	struct kii_image image;
 
+	must_fail(kii_engine_start(p->engine, endless, &err), KII_EINVAL);
 	for (size_t i = 0; i < KII_COUNT(ids); i++) {
 		must_fail(kii_engine_start(p->engine, ids[i], &err), KII_EINVAL);
 		must_fail(kii_engine_volume_remove(p->engine, ids[i], &err), KII_EINVAL);
@@ -329,7 +303,9 @@ static void bad_names_never_reach_the_engine(void **state)
 static void paths_and_parts_are_plain(void **state)
 {
 	static const char *const paths[] = { "/mnt", "/mnt/a b", "/a/..b", "/\xc3\xa4" };
-	static const char *const bad[] = { "", "/", "mnt", "/a/", "//a", "/a/../b", "/a/.", "/a\n" };
+	static const char *const bad[] = {
+		"", "/", "mnt", "/a/", "//a", "/a/../b", "/a/.", "/a\n",
+	};
 	static const char *const parts[] = { "", ".", "..", "a/b", "a\tb" };
 	struct kii_error err = { 0 };
 
@@ -360,7 +336,7 @@ static void times_are_read_to_the_millisecond(void **state)
 
 static void a_path_that_is_too_long_is_said(void **state)
 {
-	struct pair *p = *state;
+	struct fake_pair *p = *state;
 	struct kii_error err = { 0 };
 	kii_autofree char *label = kii_xfmt("%09000d", 0);
 	struct kii_container *list;
@@ -370,24 +346,22 @@ static void a_path_that_is_too_long_is_said(void **state)
 	must_fail(kii_engine_list(p->engine, "x", "\xff", &list, &n, &err), KII_EINVAL);
 }
 
-#define CASE(f) cmocka_unit_test_setup_teardown(f, open_pair, close_pair)
-
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_is_unix_or_tcp),
 		cmocka_unit_test(an_engine_that_is_not_there_is_down),
-		CASE(each_status_has_its_class),
-		CASE(nonsense_is_broken),
-		CASE(a_reply_without_bounds_ends_at_its_cap),
-		CASE(a_refusal_without_bounds_is_cut),
-		CASE(who_hangs_up_is_down),
-		CASE(silence_and_dribble_time_out),
-		CASE(the_stop_flag_ends_a_call_at_once),
-		CASE(bad_names_never_reach_the_engine),
+		FAKE_TEST(each_status_has_its_class),
+		FAKE_TEST(nonsense_is_broken),
+		FAKE_TEST(a_reply_without_bounds_ends_at_its_cap),
+		FAKE_TEST(a_refusal_without_bounds_is_cut),
+		FAKE_TEST(who_hangs_up_is_down),
+		FAKE_TEST(silence_and_dribble_time_out),
+		FAKE_TEST(the_stop_flag_ends_a_call_at_once),
+		FAKE_TEST(bad_names_never_reach_the_engine),
 		cmocka_unit_test(paths_and_parts_are_plain),
 		cmocka_unit_test(times_are_read_to_the_millisecond),
-		CASE(a_path_that_is_too_long_is_said),
+		FAKE_TEST(a_path_that_is_too_long_is_said),
 	};
 
 	return cmocka_run_group_tests_name("engine_call", tests, NULL, NULL);

@@ -191,12 +191,6 @@ static void add_passes(struct fake *f)
 	add_frames(f);
 }
 
-static void add_info(struct fake *f)
-{
-	fake_ping(f, "1.41", false);
-	fake_reply(f, 200, "", "{\"ID\":\"x\",\"LiveRestoreEnabled\":true}");
-}
-
 static const struct row {
 	const char *name;
 	call_fn *call;
@@ -208,9 +202,9 @@ static const struct row {
 	size_t spare;
 } rows[] = {
 	{ "ping", call_ping, .plain = true, .replies = { { 200, "OK" } } },
-	/* It asks for the version before it pings. */
-	{ "about", call_about, .plain = true, .replies = {
-		{ 200, "{\"Version\":\"20.10\",\"Components\":[]}" } }, .add = add_info },
+	{ "about", call_about, .replies = {
+		{ 200, "{\"Version\":\"20.10\",\"Components\":[]}" },
+		{ 200, "{\"ID\":\"x\",\"LiveRestoreEnabled\":true}" } } },
 	{ "images", call_images, .replies = {
 		{ 200, "[{\"Id\":\"sha256:1\",\"RepoTags\":[\"kii:x\",\"other:y\"]}]" },
 		{ 200, "{\"Id\":\"sha256:1\",\"Config\":{\"User\":\"kii\"}}" } } },

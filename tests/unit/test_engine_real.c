@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The same calls on real engines: KIISRV_TEST_DOCKER and KIISRV_TEST_PODMAN name them
- * ("unix:///..."). The image is Debian's busybox-static, imported by the test; what the test made,
- * it removes.
+ * The calls on a real engine, compiled once for each: KIISRV_TEST_DOCKER or KIISRV_TEST_PODMAN
+ * names it ("unix:///..."). The image is Debian's busybox-static, imported by the test; what the
+ * test made, it removes.
  */
 #include <config.h>
 
@@ -21,9 +21,15 @@
 
 #define LABEL "kiisrv.test"
 
+#ifdef KII_TEST_PODMAN
+#define VARIABLE "KIISRV_TEST_PODMAN"
+enum { PODMAN = 1 };
+#else
+#define VARIABLE "KIISRV_TEST_DOCKER"
+enum { PODMAN = 0 };
+#endif
+
 struct real {
-	const char *variable;
-	const char *what;
 	struct kii_engine *engine;
 	char run[17];
 	struct kii_image image;
@@ -103,40 +109,30 @@ static void import_image(struct real *r)
 	must(kii_engine_image_inspect(r->engine, ref, &r->image, &err));
 }
 
-/* --- each test has the engine or is skipped --- */
+/* --- all tests share one engine and one image --- */
 
 static int open_real(void **state)
 {
-	struct real *r = *state;
+	struct real *r = kii_xcalloc(1, sizeof(*r));
 	struct kii_error err = { 0 };
-	const struct kii_engine_opts opts = {
-		.address = getenv(r->variable), .timeout_ms = 60000,
-	};
+	const struct kii_engine_opts opts = { .address = getenv(VARIABLE), .timeout_ms = 60000 };
 
-	if (r->engine || !opts.address || !opts.address[0])
-		return 0;
+	*state = r;
 	kii_io_random_hex(r->run, 8);
 	must(kii_engine_new(&opts, &r->engine, &err));
 	import_image(r);
 	return 0;
 }
 
-static void need(struct real *r)
+static int close_real(void **state)
 {
-	if (!r->engine)
-		skip();
-}
-
-static void close_real(struct real *r)
-{
+	struct real *r = *state;
 	struct kii_error err = { 0 };
 	kii_autocall c = KII_CALL_INIT("DELETE");
 	struct kii_container *left;
 	char **volumes;
 	size_t n;
 
-	if (!r->engine)
-		return;
 	must(kii_engine_list(r->engine, LABEL, r->run, &left, &n, &err));
 	for (size_t i = 0; i < n; i++)
 		must(kii_engine_remove(r->engine, left[i].id, &err));
@@ -149,6 +145,8 @@ static void close_real(struct real *r)
 	must(kii_call_run(r->engine, &c, &err));
 	kii_image_release(&r->image);
 	kii_engine_free(r->engine);
+	free(r);
+	return 0;
 }
 
 /* A container that runs `script` with sh, as user 1000, with volumes at /in and /out. */
@@ -236,10 +234,9 @@ static void it_says_what_it_is(void **state)
 	struct kii_error err = { 0 };
 	struct kii_engine_about about;
 
-	need(r);
 	must(kii_engine_ping(r->engine, &err));
 	must(kii_engine_about(r->engine, &about, &err));
-	assert_int_equal(about.podman, strcmp(r->what, "podman") == 0);
+	assert_int_equal(about.podman, PODMAN);
 	assert_true(about.version[0] >= '1' && about.version[0] <= '9');
 	assert_memory_equal(about.api, "1.", 2);
 	assert_int_equal(about.id[0] == '\0', about.podman);
@@ -253,7 +250,6 @@ static void images_are_found_by_prefix(void **state)
 	struct kii_image *images;
 	size_t n;
 
-	need(r);
 	must(kii_engine_images(r->engine, prefix, &images, &n, &err));
 	assert_int_equal(n, 1);
 	assert_string_equal(images[0].id, r->image.id);
@@ -278,7 +274,6 @@ static void a_container_runs_and_is_gone(void **state)
 	struct logged l;
 	char id[128];
 
-	need(r);
 	create(r, "echo $GREETING; id -u; pwd; exit 7", NULL, id);
 	must(kii_engine_inspect(r->engine, id, &c, &err));
 	assert_int_equal(c.state, KII_CONTAINER_CREATED);
@@ -316,9 +311,9 @@ static void the_walls_of_a_container_stand(void **state)
 	struct logged l;
 	char id[128];
 
-	need(r);
 	create(r, "cat /proc/self/status; touch /bin/x; cat /proc/net/dev; ls /proc;"
-		"/bin/busybox tr '\\000' ' ' </proc/1/cmdline; echo '#!/bin/sh' >/tmp/x; echo echo ran >>/tmp/x;"
+		"/bin/busybox tr '\\000' ' ' </proc/1/cmdline;"
+		"echo '#!/bin/sh' >/tmp/x; echo echo ran >>/tmp/x;"
 		"/bin/busybox chmod 755 /tmp/x; /tmp/x;"
 		"dd if=/dev/zero of=/tmp/big bs=1M count=9; exit 0", NULL, id);
 	assert_int_equal(run(r, id, &l), 0);
@@ -342,14 +337,13 @@ static void memory_past_the_limit_is_said(void **state)
 	struct logged l;
 	char id[128];
 
-	need(r);
 	create(r, "exec dd if=/dev/zero of=/dev/null bs=200M count=1", NULL, id);
 	assert_int_equal(run(r, id, &l), 137);
 	close_logged(&l);
 	must(kii_engine_inspect(r->engine, id, &c, &err));
 	assert_int_equal(c.exit_code, 137);
 	/* Podman 4.3 does not notice on cgroups of version 1. */
-	assert_true(c.oom || strcmp(r->what, "podman") == 0);
+	assert_true(c.oom || PODMAN);
 	kii_container_release(&c);
 	must(kii_engine_remove(r->engine, id, &err));
 }
@@ -361,7 +355,6 @@ static void a_program_that_is_missing_ends_with_127(void **state)
 	struct logged l;
 	char id[128];
 
-	need(r);
 	create(r, "/no/such/program", NULL, id);
 	assert_int_equal(run(r, id, &l), 127);
 	close_logged(&l);
@@ -378,7 +371,6 @@ static void what_cannot_be_made_is_refused(void **state)
 	struct kii_error err = { 0 };
 	char id[128];
 
-	need(r);
 	snprintf(r->name, sizeof(r->name), "kiitest-%s-%u", r->run, r->serial++);
 	/* Neither the image nor the spec has a command. */
 	must_fail(kii_engine_create(r->engine, &spec, id, &err), KII_EREFUSED);
@@ -397,7 +389,6 @@ static void what_runs_is_seen_listed_and_killed(void **state)
 	size_t n;
 	int code;
 
-	need(r);
 	create(r, "sleep 4321", NULL, id);
 	must_fail(kii_engine_top(r->engine, id, &top, &err), KII_ECONFLICT);
 	must(kii_engine_start(r->engine, id, &err));
@@ -414,7 +405,7 @@ static void what_runs_is_seen_listed_and_killed(void **state)
 	kii_containers_free(list, n);
 	start = kii_io_now();
 	must_fail(kii_engine_wait(r->engine, id, 300, &code, &err), KII_ETIMEOUT);
-	assert_in_range(kii_io_now() - start, 300, 600);
+	assert_in_range(kii_io_now() - start, 300, 1500);
 	must_fail(kii_engine_kill(r->engine, id, "NONSENSE", &err), KII_EREFUSED);
 	must(kii_engine_kill(r->engine, id, "TERM", &err));
 	must(kii_engine_wait(r->engine, id, 10000, &code, &err));
@@ -431,7 +422,6 @@ static void a_running_container_is_removed_by_force(void **state)
 	struct kii_error err = { 0 };
 	char id[128];
 
-	need(r);
 	create(r, "sleep 4321", NULL, id);
 	must(kii_engine_start(r->engine, id, &err));
 	must(kii_engine_remove(r->engine, id, &err));
@@ -450,7 +440,6 @@ static void files_go_in(void **state)
 	struct logged l;
 	char id[128];
 
-	need(r);
 	create(r, "cat /in/job/a.kll; /bin/sh /in/job/run.sh; cat /in/b;"
 		"stat -c '%n %a %u' /in/job /in/job/*", NULL, id);
 	must(kii_engine_put(r->engine, id, "/in", "job", files, 3, 1000, 1000, &err));
@@ -487,7 +476,8 @@ static uint64_t get(struct real *r, const char *id, const char *name, uint64_t c
 static void one_plain_file_comes_out_and_nothing_else(void **state)
 {
 	static const char script[] =
-		"cd /out; seq 1 200000 >good.zip; ln -s good.zip link; ln -s /bin/busybox away; ln -s /no/such dangling;"
+		"cd /out; seq 1 200000 >good.zip; ln -s good.zip link;"
+		"ln -s /bin/busybox away; ln -s /no/such dangling;"
 		"mkfifo pipe; mkdir dir; echo x >dir/x; ln -s dir dirlink; touch empty;"
 		"truncate -s 400000000 sparse; truncate -s 1000000 small; ln good.zip hard;"
 		"ln -s /out outlink";
@@ -498,13 +488,10 @@ static void one_plain_file_comes_out_and_nothing_else(void **state)
 	kii_autofree char *dir = test_dir_new();
 	kii_autofree char *path = kii_xfmt("%s/file", dir);
 	kii_autoclose int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-	const enum kii_code outward = strcmp(r->what, "podman") ? KII_EINVAL : KII_ENOTFOUND;
+	const enum kii_code outward = PODMAN ? KII_ENOTFOUND : KII_EINVAL;
 	struct logged l;
 	char id[128];
 
-	if (!r->engine)
-		test_dir_remove(dir);
-	need(r);
 	create(r, script, NULL, id);
 	assert_int_equal(run(r, id, &l), 0);
 	assert_string_equal(l.err.data, "");
@@ -540,7 +527,6 @@ static void a_log_is_exact_to_the_byte(void **state)
 	struct logged l, followed;
 	char id[128];
 
-	need(r);
 	/*
 	 * Lines of more than a frame, both streams, no end of line at the end. Docker's json-file
 	 * keeps UTF-8 only, so that is what is written.
@@ -580,7 +566,6 @@ static void a_slow_log_comes_as_it_is_written(void **state)
 	struct slow slow = { .logged = &l };
 	char id[128];
 
-	need(r);
 	create(r, "for i in 1 2 3 4; do seq 1 20000; /bin/busybox printf 'part of'; sleep 1;"
 		"echo ' a line'; done", NULL, id);
 	open_logged(&l);
@@ -623,13 +608,12 @@ static void an_idle_log_ticks_and_ends_when_told(void **state)
 	char id[128];
 	int64_t start;
 
-	need(r);
 	create(r, "echo one; sleep 4321", NULL, id);
 	must(kii_engine_start(r->engine, id, &err));
 	start = kii_io_now();
 	must_fail(kii_engine_logs(r->engine, id, true, idle_take, idle_tick, &idle, &err),
 		KII_ETIMEOUT);
-	assert_in_range(kii_io_now() - start, 450, 1500);
+	assert_in_range(kii_io_now() - start, 450, 3000);
 	kii_engine_stop_flag(r->engine, &stop);
 	idle = (struct idle){ .enough = 2, .stop = &stop };
 	must_fail(kii_engine_logs(r->engine, id, true, idle_take, idle_tick, &idle, &err),
@@ -649,7 +633,6 @@ static void volumes_come_with_labels_and_go(void **state)
 	char **names;
 	size_t n;
 
-	need(r);
 	create(r, "echo kept >/in/file", name, first);
 	assert_int_equal(run(r, first, &l), 0);
 	close_logged(&l);
@@ -674,46 +657,29 @@ static void volumes_come_with_labels_and_go(void **state)
 	kii_names_free(names, n);
 }
 
-#define CASE(f) { #f, f, open_real, NULL, NULL }
-
 int main(void)
 {
-	static const struct CMUnitTest cases[] = {
-		CASE(it_says_what_it_is),
-		CASE(images_are_found_by_prefix),
-		CASE(a_container_runs_and_is_gone),
-		CASE(the_walls_of_a_container_stand),
-		CASE(memory_past_the_limit_is_said),
-		CASE(a_program_that_is_missing_ends_with_127),
-		CASE(what_cannot_be_made_is_refused),
-		CASE(what_runs_is_seen_listed_and_killed),
-		CASE(a_running_container_is_removed_by_force),
-		CASE(files_go_in),
-		CASE(one_plain_file_comes_out_and_nothing_else),
-		CASE(a_log_is_exact_to_the_byte),
-		CASE(a_slow_log_comes_as_it_is_written),
-		CASE(an_idle_log_ticks_and_ends_when_told),
-		CASE(volumes_come_with_labels_and_go),
+	const struct CMUnitTest tests[] = {
+		cmocka_unit_test(it_says_what_it_is),
+		cmocka_unit_test(images_are_found_by_prefix),
+		cmocka_unit_test(a_container_runs_and_is_gone),
+		cmocka_unit_test(the_walls_of_a_container_stand),
+		cmocka_unit_test(memory_past_the_limit_is_said),
+		cmocka_unit_test(a_program_that_is_missing_ends_with_127),
+		cmocka_unit_test(what_cannot_be_made_is_refused),
+		cmocka_unit_test(what_runs_is_seen_listed_and_killed),
+		cmocka_unit_test(a_running_container_is_removed_by_force),
+		cmocka_unit_test(files_go_in),
+		cmocka_unit_test(one_plain_file_comes_out_and_nothing_else),
+		cmocka_unit_test(a_log_is_exact_to_the_byte),
+		cmocka_unit_test(a_slow_log_comes_as_it_is_written),
+		cmocka_unit_test(an_idle_log_ticks_and_ends_when_told),
+		cmocka_unit_test(volumes_come_with_labels_and_go),
 	};
-	static struct real engines[] = {
-		{ .variable = "KIISRV_TEST_DOCKER", .what = "docker" },
-		{ .variable = "KIISRV_TEST_PODMAN", .what = "podman" },
-	};
-	struct CMUnitTest tests[KII_COUNT(engines) * KII_COUNT(cases)];
-	size_t n = 0;
-	int rc;
 
-	for (size_t i = 0; i < KII_COUNT(tests); i++) {
-		struct real *r = &engines[i / KII_COUNT(cases)];
-
-		tests[n] = cases[i % KII_COUNT(cases)];
-		tests[n].name = kii_xfmt("%s_%s", r->what, tests[n].name);
-		tests[n++].initial_state = r;
+	if (!getenv(VARIABLE) || !getenv(VARIABLE)[0]) {
+		puts("1..0 # SKIP " VARIABLE " names no engine");
+		return 0;
 	}
-	rc = cmocka_run_group_tests_name("engine_real", tests, NULL, NULL);
-	for (size_t i = 0; i < n; i++)
-		free((char *)tests[i].name);
-	for (size_t i = 0; i < KII_COUNT(engines); i++)
-		close_real(&engines[i]);
-	return rc;
+	return cmocka_run_group_tests_name("engine_real", tests, open_real, close_real);
 }
