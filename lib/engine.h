@@ -2,9 +2,10 @@
 /*
  * engine: the Docker Engine API over a Unix socket or TCP+TLS, as Docker and Podman serve it. One
  * handle per thread, not thread-safe; a program that uses TLS ignores SIGPIPE. The engine is
- * trusted but bounded: every answer has a cap; container output is hostile. Every call fails with one of: ENOTFOUND, ECONFLICT, EREFUSED (4xx,
- * the engine's message in `msg`), EDOWN, ETIMEOUT, EBROKEN (or 5xx); further codes are named at
- * the call.
+ * trusted but bounded: every answer has a cap; container output is hostile. Every call fails with
+ * one of: ENOTFOUND, ECONFLICT, EREFUSED (4xx, the engine's message in `msg`), EDOWN, ETIMEOUT,
+ * EBROKEN (or 5xx), EINVAL and ETOOBIG for what cannot be asked, EIO where curl or the machine
+ * fails; further codes are named at the call.
  */
 #ifndef KII_ENGINE_H
 #define KII_ENGINE_H

@@ -163,6 +163,7 @@ static void start_ended(struct keeper *k, int status)
 			(int)k->current);
 		kii_notify("READY=1");
 	} else if (k->served) {
+		kii_log_error("start_failed", "status=%d", exit_code(status));
 		schedule_start(k);
 	} else {
 		k->status = exit_code(status);
@@ -190,6 +191,9 @@ static void reap(struct keeper *k)
 	pid_t pid;
 
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		/* it may have been ready, served and died since we last looked */
+		if (pid == k->starting && k->ready >= 0)
+			hear_ready(k);
 		if (pid == k->starting)
 			start_ended(k, status);
 		else if (pid == k->current)

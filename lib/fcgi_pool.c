@@ -268,10 +268,11 @@ static int start_threads(struct pool *p, struct kii_error *err)
 	return 0;
 }
 
-static int start_listening(struct pool *p, struct kii_error *err)
+/* All but the last step, listen_again, which cannot fail any more. */
+static int prepare_listening(struct pool *p, struct kii_error *err)
 {
 	fcntl(STDIN_FILENO, F_SETFL, fcntl(STDIN_FILENO, F_GETFL) | O_NONBLOCK);
-	if (watch(p, STDIN_FILENO, EPOLLIN | EPOLLONESHOT, KEY_LISTEN))
+	if (watch(p, STDIN_FILENO, EPOLLONESHOT, KEY_LISTEN))
 		return kii_error_set(err, KII_EIO, errno, "cannot watch the listening socket");
 	return 0;
 }
@@ -357,12 +358,14 @@ static int serve(struct pool *p, int ready)
 {
 	int how = 0;
 
+	/* in this order: who has served a request has been ready */
 	announce(ready);
+	listen_again(p);
 	while (!how)
 		how = next_signal(p, -1);
+	stop_accepting(p);
 	kii_log_info("draining", "signal=%s open=%zu", how == SIGTERM ? "TERM" : "QUIT",
 		kii_conns_count());
-	stop_accepting(p);
 	if (!drain(p, how)) {
 		kii_log_warn("stopped_in_work", "busy=%zu", kii_conns_busy());
 		_exit(1);
@@ -381,7 +384,7 @@ int kii_pool_run(const struct kii_app *app, const struct kii_conf *conf, int rea
 
 	raise_file_limit();
 	if (open_pool(&p, &err) || (app->init && app->init(conf, &err)) ||
-	    start_threads(&p, &err) || start_listening(&p, &err)) {
+	    start_threads(&p, &err) || prepare_listening(&p, &err)) {
 		kii_log_error("start_refused", "msg=%s", kii_q(err.msg));
 		return 1;
 	}

@@ -6,6 +6,7 @@
 #include <curl/curl.h>
 #include <inttypes.h>
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
@@ -67,7 +68,8 @@ static char *url_part(CURLU *url, CURLUPart part)
 
 static bool is_this_machine(const char *host)
 {
-	return !strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) || !strcmp(host, "[::1]");
+	return !strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) ||
+		!strcmp(host, "[::1]");
 }
 
 static int read_base(struct kii_httpc *h, CURLU *url, const char *base, struct kii_error *err)
@@ -83,7 +85,8 @@ static int read_base(struct kii_httpc *h, CURLU *url, const char *base, struct k
 		user = url_part(url, CURLUPART_USER);
 	}
 	/* No user: it would be shown in every message. */
-	if (!scheme || !host || user || (strcmp(scheme, "http") && strcmp(scheme, "https")) ||
+	if (!scheme || !host || user ||
+	    (strcmp(scheme, "http") && strcmp(scheme, "https")) ||
 	    strpbrk(base, "?#"))
 		return kii_error_field(err, "server", "must be http:// or https:// and a host");
 	while (len && base[len - 1] == '/')

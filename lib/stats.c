@@ -9,13 +9,15 @@
 
 #include "io.h"
 
-enum { RECORD, EACH, STATEMENTS };
+enum { RECORD, EACH, EACH_CACHED, STATEMENTS };
 static const char *const statements[] = {
 	[RECORD] = "INSERT INTO Requests (ip_addr, os, web, hash, board, variant, layers, "
 		"container, success, request_time, build_duration) "
 		"VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10, nullif(?11, -1))",
-	[EACH] = "SELECT board, container, success, cached, n FROM RequestCounts "
-		"ORDER BY board, container, success, cached",
+	[EACH] = "SELECT board, container, success, sum(n) FROM RequestCounts "
+		"GROUP BY board, container, success ORDER BY board, container, success",
+	[EACH_CACHED] = "SELECT board, container, success, n FROM RequestCounts WHERE cached = 1 "
+		"ORDER BY board, container, success",
 };
 static_assert(KII_COUNT(statements) == STATEMENTS, "a text for every statement");
 
@@ -90,21 +92,22 @@ int kii_stats_record(struct kii_stats *s, const struct kii_stats_request *reques
 		request->build_duration_ms);
 }
 
-int kii_stats_each(struct kii_stats *s, kii_stats_take *take, void *arg, struct kii_error *err)
+int kii_stats_each(struct kii_stats *s, bool cached, kii_stats_take *take, void *arg,
+	struct kii_error *err)
 {
+	int i = cached ? EACH_CACHED : EACH;
 	int rc;
 
-	if (kii_store_query(s->store, EACH, err, "") != 0)
+	if (kii_store_query(s->store, i, err, "") != 0)
 		return -1;
-	while ((rc = kii_store_next(s->store, EACH, err)) == 1)
+	while ((rc = kii_store_next(s->store, i, err)) == 1)
 		take(arg, &(struct kii_stats_count){
-			.board = kii_store_text(s->store, EACH, 0),
-			.container = kii_store_text(s->store, EACH, 1),
-			.success = kii_store_int(s->store, EACH, 2) != 0,
-			.cached = kii_store_int(s->store, EACH, 3) != 0,
-			.n = kii_store_int(s->store, EACH, 4),
+			.board = kii_store_text(s->store, i, 0),
+			.container = kii_store_text(s->store, i, 1),
+			.success = kii_store_int(s->store, i, 2) != 0,
+			.n = kii_store_int(s->store, i, 3),
 		});
-	kii_store_reset(s->store, EACH);
+	kii_store_reset(s->store, i);
 	return rc;
 }
 

@@ -46,13 +46,13 @@ int kii_stats_record(struct kii_stats *s, const struct kii_stats_request *reques
 /* Requests of a board and container since the beginning: they only grow. Texts as above. */
 struct kii_stats_count {
 	const char *board, *container;
-	bool success, cached;
+	bool success;
 	int64_t n;
 };
 typedef void kii_stats_take(void *arg, const struct kii_stats_count *count);
-/* Sorted by the members' order. The call must leave the handle alone. */
-int kii_stats_each(struct kii_stats *s, kii_stats_take *take, void *arg, struct kii_error *err)
-	KII_MUST_CHECK;
+/* All, or those that came from the cache; sorted by the members. The call must leave `s` alone. */
+int kii_stats_each(struct kii_stats *s, bool cached, kii_stats_take *take, void *arg,
+	struct kii_error *err) KII_MUST_CHECK;
 
 /* Could a request be recorded now? As kii_store_writable. */
 int kii_stats_writable(struct kii_stats *s, struct kii_error *err) KII_MUST_CHECK;

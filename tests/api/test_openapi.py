@@ -105,6 +105,10 @@ def examples(stack, config, reply):
     yield "/api/v1/jobs/{id}", "get", ("GET", f"/api/v1/jobs/{job}"), 200
     yield "/api/v1/jobs/{id}", "get", ("GET", "/api/v1/jobs/" + "0" * 32), 404
     yield "/api/v1/jobs/{id}", "get", ("DELETE", f"/api/v1/jobs/{job}"), 405
+    yield "/healthz", "get", ("GET", "/healthz"), 200
+    yield "/healthz", "get", ("DELETE", "/healthz"), 405
+    yield "/metrics", "get", ("GET", "/metrics"), 200
+    yield "/metrics", "get", ("DELETE", "/metrics"), 405
 
 
 def test_the_server_does_what_the_document_says(stack, built):

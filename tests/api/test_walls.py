@@ -180,7 +180,8 @@ def test_a_container_is_walled_in(stack):
     assert not host["Privileged"]
     assert host["ReadonlyRootfs"] is True
     assert "no-new-privileges" in " ".join(host["SecurityOpt"])
-    assert not host["Binds"], "an archive transport shares no path of the host"
+    # Podman counts volumes among them; what begins with a slash is a path of the host.
+    assert not [bind for bind in host["Binds"] or () if bind.startswith("/")], host["Binds"]
     for mount in told["Mounts"]:
         assert mount["Type"] != "bind", mount
     if stack.engine.name == "docker":

@@ -4,6 +4,7 @@
  * "hang" never gets there.
  *   GET /hello   GET /pid   GET /big/{bytes}   GET /sleep/{ms}   GET /open   POST /echo
  *   POST /json   GET /die   GET /gone (how many parked clients left)   GET /id
+ *   GET /parked (how many there are)
  *   POST /park/{name}: parked until POST /answer/{name} answers it with its body
  *   POST /parkjson/{name}: likewise, and its body must be JSON
  *   POST /early: answered by another thread before its handler returns
@@ -117,6 +118,20 @@ static int get_id(struct kii_req *req, struct kii_res *res, struct kii_error *er
 	kii_log_info("seen", NULL);
 	kii_res_json(res, 200, json_pack("{s:s,s:s,s:s,s:s,s:s}", "id", req->id, "client",
 		req->client, "query", req->query, "path", req->path, "agent", req->user_agent));
+	return KII_DONE;
+}
+
+static int get_parked(struct kii_req *req, struct kii_res *res, struct kii_error *err)
+{
+	int n = 0;
+
+	(void)req;
+	(void)err;
+	pthread_mutex_lock(&lock);
+	for (size_t i = 0; i < PARKED_MAX; i++)
+		n += parked[i].ticket != 0;
+	pthread_mutex_unlock(&lock);
+	kii_res_json(res, 200, json_integer(n));
 	return KII_DONE;
 }
 
@@ -255,6 +270,7 @@ int main(void)
 		{ KII_GET, "/die", get_die, 0 },
 		{ KII_GET, "/gone", get_gone, 0 },
 		{ KII_GET, "/id*", get_id, 0 },
+		{ KII_GET, "/parked", get_parked, 0 },
 		{ KII_POST, "/echo", post_echo, 0 },
 		{ KII_POST, "/json", post_json, KII_BODY_JSON },
 		{ KII_POST, "/park/{}", post_park, 0 },

@@ -283,8 +283,9 @@ static void inspect_tells_what_became_of_it(void **state)
 {
 	struct kii_container c;
 
-	inspect(*state, "{\"Id\":\"" ID "\",\"Name\":\"/kiisrv-1\",\"State\":{\"Status\":\"exited\","
-		"\"ExitCode\":137,\"OOMKilled\":true,\"StartedAt\":\"2026-11-28T22:38:10.246521561Z\","
+	inspect(*state, "{\"Id\":\"" ID "\",\"Name\":\"/kiisrv-1\",\"State\":{"
+		"\"Status\":\"exited\",\"ExitCode\":137,\"OOMKilled\":true,"
+		"\"StartedAt\":\"2026-11-28T22:38:10.246521561Z\","
 		"\"FinishedAt\":\"2026-11-28T22:38:11.25180766Z\"},"
 		"\"Config\":{\"Labels\":{\"kiisrv.job\":\"j\"}}}", &c, KII_OK);
 	assert_string_equal(c.id, ID);
@@ -297,7 +298,8 @@ static void inspect_tells_what_became_of_it(void **state)
 	assert_string_equal(kii_json_str(c.labels, "kiisrv.job"), "j");
 	kii_container_release(&c);
 	inspect(*state, "{\"Id\":\"x\",\"State\":{\"Status\":\"created\",\"ExitCode\":0,"
-		"\"StartedAt\":\"0001-01-01T00:00:00Z\"},\"Config\":{\"Labels\":null}}", &c, KII_OK);
+		"\"StartedAt\":\"0001-01-01T00:00:00Z\"},\"Config\":{\"Labels\":null}}", &c,
+		KII_OK);
 	assert_string_equal(c.name, "");
 	assert_int_equal(c.started_ms, 0);
 	assert_true(json_is_object(c.labels));
@@ -317,7 +319,8 @@ static void each_state_is_one_of_three(void **state)
 
 	for (size_t i = 0; i < KII_COUNT(rows); i++) {
 		kii_autofree char *body = kii_xfmt(
-			"{\"Id\":\"x\",\"State\":{\"Status\":\"%s\",\"ExitCode\":1}}", rows[i].word);
+			"{\"Id\":\"x\",\"State\":{\"Status\":\"%s\",\"ExitCode\":1}}",
+			rows[i].word);
 		struct kii_container c;
 
 		inspect(*state, body, &c, KII_OK);
@@ -370,7 +373,8 @@ static void a_list_is_by_label(void **state)
 static void a_list_that_is_none_is_broken(void **state)
 {
 	static const char *const bodies[] = {
-		"{}", "null", "[7]", "[{\"Id\":\"1\",\"State\":\"dead\",\"Labels\":{\"a\":\"b\"}},{}]",
+		"{}", "null", "[7]",
+		"[{\"Id\":\"1\",\"State\":\"dead\",\"Labels\":{\"a\":\"b\"}},{}]",
 		"[{\"Id\":\"1\",\"State\":\"odd\"}]",
 	};
 	struct fake_pair *p = *state;

@@ -312,7 +312,8 @@ static void the_walls_of_a_container_stand(void **state)
 	char id[128];
 
 	create(r, "cat /proc/self/status; touch /bin/x; cat /proc/net/dev; ls /proc;"
-		"/bin/busybox tr '\\000' ' ' </proc/1/cmdline; echo '#!/bin/sh' >/tmp/x; echo echo ran >>/tmp/x;"
+		"/bin/busybox tr '\\000' ' ' </proc/1/cmdline;"
+		"echo '#!/bin/sh' >/tmp/x; echo echo ran >>/tmp/x;"
 		"/bin/busybox chmod 755 /tmp/x; /tmp/x;"
 		"dd if=/dev/zero of=/tmp/big bs=1M count=9; exit 0", NULL, id);
 	assert_int_equal(run(r, id, &l), 0);
@@ -475,7 +476,8 @@ static uint64_t get(struct real *r, const char *id, const char *name, uint64_t c
 static void one_plain_file_comes_out_and_nothing_else(void **state)
 {
 	static const char script[] =
-		"cd /out; seq 1 200000 >good.zip; ln -s good.zip link; ln -s /bin/busybox away; ln -s /no/such dangling;"
+		"cd /out; seq 1 200000 >good.zip; ln -s good.zip link;"
+		"ln -s /bin/busybox away; ln -s /no/such dangling;"
 		"mkfifo pipe; mkdir dir; echo x >dir/x; ln -s dir dirlink; touch empty;"
 		"truncate -s 400000000 sparse; truncate -s 1000000 small; ln good.zip hard;"
 		"ln -s /out outlink";

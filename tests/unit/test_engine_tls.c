@@ -32,7 +32,8 @@ static const char make_keys[] =
 	"cp client.pem cert.pem; cp client-key.pem key.pem; cd ..\n"
 	"done\n"
 	"cp good/ca.pem other/cert.pem other/key.pem mixed\n"
-	"printf 'HTTP/1.1 200 OK\\r\\nApi-Version: 1.41\\r\\nContent-Length: 2\\r\\n\\r\\nOK' >_ping\n";
+	"printf 'HTTP/1.1 200 OK\\r\\nApi-Version: 1.41\\r\\n' >_ping\n"
+	"printf 'Content-Length: 2\\r\\n\\r\\nOK' >>_ping\n";
 
 static pid_t spawn_sh(const char *dir, const char *script, int out)
 {

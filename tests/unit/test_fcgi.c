@@ -339,16 +339,8 @@ static void parked_requests_are_answered_from_elsewhere(void **state)
 
 	for (int i = 0; i < 50; i++)
 		fds[i] = park(w, i % 2 ? "/park/a" : "/park/b");
-	get(other, "/hello", 200, NULL);
-	assert_true(world_logged(w, "event=request", SOON_MS));
-	for (int n = 0; n < 25;) {
-		struct ask a = { "POST", "/answer/a", "done", 4, NULL, NULL, KEEP };
-
-		assert_int_equal(client_send(other, &a), 0);
-		assert_int_equal(client_read(other, SOON_MS, &r), 0);
-		n += (int)strtol(r.body, NULL, 10);
-		reply_release(&r);
-	}
+	becomes(other, "/parked", "50");
+	post(other, "/answer/a", "done", 200, "25");
 	for (int i = 1; i < 50; i += 2) {
 		assert_int_equal(client_read(fds[i], SOON_MS, &r), 0);
 		assert_int_equal(r.status, 200);
@@ -373,7 +365,7 @@ static void a_parked_request_may_close_its_connection(void **state)
 	struct reply r;
 
 	assert_int_equal(client_send(fd, &a), 0);
-	poll(NULL, 0, 100);
+	becomes(other, "/parked", "1");
 	post(other, "/answer/x", "late", 200, "1");
 	assert_int_equal(client_read(fd, SOON_MS, &r), 0);
 	assert_string_equal(r.body, "late");
@@ -399,7 +391,7 @@ static void a_hang_up_is_noticed_at_once(void **state)
 	int64_t began;
 	int fd = park(w, "/park/left");
 
-	poll(NULL, 0, 100);
+	becomes(other, "/parked", "1");
 	get(other, "/gone", 200, "0");
 	began = kii_io_now();
 	close(fd);
@@ -455,8 +447,7 @@ static void a_parked_request_costs_little(void **state)
 		fds[i] = client_open(w->socket);
 		assert_int_equal(client_send(fds[i], &a), 0);
 	}
-	poll(NULL, 0, 300);
-	get(other, "/hello", 200, NULL);
+	becomes(other, "/parked", "900");
 	cost = (world_memory(child) - before) / N;
 	print_message("# %ld kB a parked request\n", cost);
 	assert_true(cost <= 32);

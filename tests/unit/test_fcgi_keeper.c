@@ -59,16 +59,26 @@ static void answer_parked(int fd, const char *name)
 	answered(fd, 200, "\r\n\r\n1");
 }
 
-static void reload(const struct world *w)
+static void logged_more(const struct world *w, const char *text, size_t than)
 {
-	size_t n = world_log_count(w, "event=child_ready");
 	int64_t end = kii_io_now() + SOON_MS;
 
-	kill(w->keeper, SIGHUP);
-	while (world_log_count(w, "event=child_ready") == n) {
-		assert_true(kii_io_now() < end);
+	while (world_log_count(w, text) <= than) {
+		if (kii_io_now() > end)
+			fail_msg("'%s' is not logged", text);
 		poll(NULL, 0, 5);
 	}
+}
+
+/* Until the new child serves and the old one accepts no more. */
+static void reload(const struct world *w)
+{
+	size_t ready = world_log_count(w, "event=child_ready");
+	size_t draining = world_log_count(w, "event=draining");
+
+	kill(w->keeper, SIGHUP);
+	logged_more(w, "event=child_ready", ready);
+	logged_more(w, "event=draining", draining);
 }
 
 static void ends(pid_t pid)

@@ -864,8 +864,9 @@ static void an_older_database_brings_its_counts_along(void **state)
 	must(kii_store_migrate(p->db, schema, "jobs", 1, &err));
 	change(p, "INSERT INTO Jobs (id, kind, key, state, outcome, subject, release, created, "
 		"started, finished) VALUES "
-		"(printf('%032x', 1), 'firmware', 'a', 'succeeded', 'built', 'Kira', 'r', 1, 2, 402), "
-		"(printf('%032x', 2), 'firmware', 'b', 'succeeded', 'built', 'Kira', 'r', 1, 2, 902), "
+		"(printf('%032x', 1), 'firmware', 'a', 'succeeded', 'built', 'Kira', 'r', 1, 2, "
+		"402), (printf('%032x', 2), 'firmware', 'b', 'succeeded', 'built', 'Kira', 'r', 1, "
+		"2, 902), "
 		"(printf('%032x', 3), 'firmware', 'c', 'lost', NULL, NULL, NULL, 1, NULL, 9), "
 		"(printf('%032x', 4), 'firmware', 'd', 'running', NULL, 'Kira', 'r', 1, 2, NULL)");
 	must(kii_jobs_migrate(p->db, schema, &err));

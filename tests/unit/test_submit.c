@@ -200,7 +200,8 @@ static void a_result_is_remembered_when_it_is_the_users(void **state)
 			assert_string_equal(kii_json_str(answer, "artifact"), "x.zip");
 			assert_string_equal(watch, "");
 		}
-		expect_yes(answer, ends[i].kept ? kii_job_state_name(ends[i].state) : "queued", NULL);
+		expect_yes(answer, ends[i].kept ? kii_job_state_name(ends[i].state) : "queued",
+			NULL);
 		if (!ends[i].kept)
 			end_next(f, KII_JOB_LOST, "engine", NULL);
 	}
