@@ -14,7 +14,9 @@
 #include "log.h"
 #include "queue.h"
 
+#ifndef PAUSE_MS        /* shortened for tests */
 #define PAUSE_MS 1000   /* between attempts, and between tries of a database that is in trouble */
+#endif
 
 /* Sleep, but not past the worker's end. */
 static void pause_for(struct worker *w, int64_t ms)
