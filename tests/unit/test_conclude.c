@@ -194,10 +194,10 @@ static void what_the_build_says_of_itself_counts(void **state)
 			.state = KII_JOB_SUCCEEDED, .outcome = "built", .zip = THEIR_ZIP },
 		{ .exit_code = 0, .oom = true, .result = TOY_ZIP,
 			.state = KII_JOB_SUCCEEDED, .outcome = "built", .zip = THEIR_ZIP },
-		{ .exit_code = 1, .result = TOY_ERROR_ZIP,
-			.state = KII_JOB_FAILED, .outcome = "build_failed", .zip = THEIR_ERROR_ZIP },
-		{ .exit_code = 2, .result = TOY_ERROR_ZIP,
-			.state = KII_JOB_FAILED, .outcome = "builder_failed", .zip = THEIR_ERROR_ZIP },
+		{ .exit_code = 1, .result = TOY_ERROR_ZIP, .state = KII_JOB_FAILED,
+			.outcome = "build_failed", .zip = THEIR_ERROR_ZIP },
+		{ .exit_code = 2, .result = TOY_ERROR_ZIP, .state = KII_JOB_FAILED,
+			.outcome = "builder_failed", .zip = THEIR_ERROR_ZIP },
 		{ .exit_code = 3, .result = TOY_NONE,
 			.state = KII_JOB_FAILED, .outcome = "builder_failed", .zip = OUR_ZIP },
 		{ .exit_code = 127, .result = TOY_NONE,
@@ -252,8 +252,8 @@ static void what_an_earlier_worker_did_to_it_counts(void **state)
 		{ .exit_code = 137, .ran_ms = 10000, .result = TOY_NONE,
 			.state = KII_JOB_TIMED_OUT, .outcome = "timeout", .zip = OUR_ZIP },
 		/* The wish came too late for this one. */
-		{ .exit_code = 1, .cancel = true, .result = TOY_ERROR_ZIP,
-			.state = KII_JOB_FAILED, .outcome = "build_failed", .zip = THEIR_ERROR_ZIP },
+		{ .exit_code = 1, .cancel = true, .result = TOY_ERROR_ZIP, .state = KII_JOB_FAILED,
+			.outcome = "build_failed", .zip = THEIR_ERROR_ZIP },
 	};
 
 	expect_rows(*state, rows, KII_COUNT(rows));
@@ -521,7 +521,11 @@ static void a_full_disk_loses_the_job(void **state)
 
 static void an_engine_that_fails_is_asked_again(void **state)
 {
-	static const struct { enum toy_trouble trouble; int status; enum kii_code code; } cases[] = {
+	static const struct {
+		enum toy_trouble trouble;
+		int status;
+		enum kii_code code;
+	} cases[] = {
 		{ TOY_DROP, 0, KII_EDOWN },
 		{ TOY_REFUSE, 500, KII_EBROKEN },
 		{ TOY_REFUSE, 409, KII_ECONFLICT },
