@@ -61,11 +61,11 @@ static int open_part(const char *target, int *fd, struct kii_error *err)
 
 	if (snprintf(doomed, sizeof(doomed), "%.*s.kiisrvctl-XXXXXX", dir, target)
 		>= (int)sizeof(doomed))
-		return kii_error_set(err, KII_EIO, ENAMETOOLONG, "%.200s: name too long", target);
+		return kii_error_set(err, KII_EIO, ENAMETOOLONG, "write %.150s: name too long", target);
 	*fd = mkostemp(doomed, O_CLOEXEC);
 	if (*fd < 0)
-		return kii_error_set(err, KII_EIO, errno, "write into %.*s: %s", dir ? dir : 1,
-			dir ? target : ".", strerror(errno));
+		return kii_error_set(err, KII_EIO, errno, "write into %.*s: %s",
+			dir < 1 ? 1 : dir < 150 ? dir : 150, dir ? target : ".", strerror(errno));
 	is_doomed = 1;
 	return 0;
 }
@@ -90,7 +90,7 @@ static int publish(int fd, const char *target, struct kii_error *err)
 	umask(mask);
 	if (fchmod(fd, 0666 & ~mask) == 0 && fsync(fd) == 0 && rename(doomed, target) == 0)
 		return 0;
-	return kii_error_set(err, KII_EIO, errno, "write %s: %s", target, strerror(errno));
+	return kii_error_set(err, KII_EIO, errno, "write %.150s: %s", target, strerror(errno));
 }
 
 int ctl_build_save(struct ctl_build *b, char **path, struct kii_error *err)

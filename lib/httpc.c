@@ -37,7 +37,8 @@ struct course {
 	uint64_t cap;
 	uint64_t got;
 	size_t head;
-	bool framed;             /* the head says where the body ends */
+	bool complete;           /* the head has ended, */
+	bool framed;             /* and says where the body ends */
 };
 
 static pthread_once_t curl_once = PTHREAD_ONCE_INIT;
@@ -170,8 +171,10 @@ static void take_header(struct course *c, char *line)
 	if (strncmp(line, "HTTP/", 5) == 0) {
 		a->retry_after = 0;
 		a->job[0] = '\0';
-		c->framed = false;
+		c->complete = c->framed = false;
 		a->status = (int)strtol(line + strcspn(line, " "), NULL, 10);
+	} else if (line[0] == '\r' || line[0] == '\n') {
+		c->complete = true;
 	} else if ((value = value_of(line, "Retry-After"))) {
 		a->retry_after = seconds_of(value);
 	} else if ((value = value_of(line, "X-Kiisrv-Job")) && is_job_id(value)) {
@@ -288,9 +291,15 @@ static enum kii_code code_of(CURLcode rc)
 	}
 }
 
-/* Without a length, an answer that was cut short could not be told from a whole one. */
+/*
+ * curl takes an end within the head for the head's. Without a length, an answer that was cut
+ * short could not be told from a whole one.
+ */
 static int check_answer(const struct course *c, struct kii_error *err)
 {
+	if (!c->complete)
+		return kii_error_set(err, KII_EDOWN, 0,
+			"the server hung up in its answer's head");
 	if (c->framed || !is_content(c->answer->status))
 		return 0;
 	return kii_error_set(err, KII_EBROKEN, 0,

@@ -320,7 +320,7 @@ static void a_log_that_is_not_there_is_a_failure(void **state)
 	assert_int_equal(ctlrun(&r, "jobs", "log", "--follow", ONE), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, ONE " has no log\n"));
 	assert_int_equal(ctlrun(&r, "jobs", "log", NONE), CTL_FAILED);
-	assert_non_null(strstr(r.err.data, "no job"));
+	assert_non_null(strstr(r.err.data, "no such job"));
 	/* Nothing is read through a link. */
 	assert_int_equal(symlink("/etc/passwd", path), 0);
 	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
@@ -497,7 +497,7 @@ static void wrong_commands_end_by_their_kind(void **state)
 		{ { "jobs", "list", "--state", "dead" }, "--state: must be", CTL_BAD_INPUT },
 		{ { "jobs", "show" }, "usage: kiisrvctl jobs show ID", CTL_USAGE },
 		{ { "jobs", "show", "1" }, "ID: must be", CTL_BAD_INPUT },
-		{ { "jobs", "show", NONE }, "no job", CTL_FAILED },
+		{ { "jobs", "show", NONE }, "no such job", CTL_FAILED },
 		{ { "jobs", "log" }, "usage: kiisrvctl jobs log", CTL_USAGE },
 		{ { "jobs", "log", "-x", ONE }, "bad option", CTL_USAGE },
 		{ { "jobs", "log", "../../etc/passwd" }, "ID: must be", CTL_BAD_INPUT },

@@ -340,19 +340,10 @@ static void nobody_there_is_down(void **state)
 	struct fixture *f = *state;
 	struct kii_error err = { 0 };
 	struct kii_httpc *other = NULL;
-	kii_autofree char *tls = NULL;
 
 	must(kii_httpc_new("http://127.0.0.1:1", &other, &err));
 	must_fail(kii_httpc_ask(other, &(struct kii_httpc_request){ .path = "/" }, &f->answer,
 		&err), KII_EDOWN);
-	kii_httpc_free(other);
-	/* Nor is one who speaks no TLS. */
-	f->reply = "HTTP/1.1 400 No\r\nContent-Length: 0\r\n\r\n";
-	f->stay = false;
-	tls = kii_xfmt("https%s", fake_http_url(f->server) + 4);
-	must(kii_httpc_new(tls, &other, &err));
-	must_fail(kii_httpc_ask(other, &(struct kii_httpc_request){ .path = "/", .limit_ms = 1000 },
-		&f->answer, &err), KII_EDOWN);
 	kii_httpc_free(other);
 	kii_httpc_free(NULL);
 }
