@@ -149,13 +149,12 @@ static size_t take_body(char *data, size_t size, size_t n, void *arg)
 {
 	struct kii_call *c = arg;
 	size_t len = size * n;
-	size_t room = c->refusal.limit - c->refusal.len;
 	int rc;
 
 	c->heard = kii_io_now();
 	c->fresh = true;
 	if (!good(c->status)) {
-		kii_buf_add(&c->refusal, data, len < room ? len : room);
+		kii_buf_add(&c->refusal, data, len);   /* what is past its limit is left out */
 		return len;
 	}
 	rc = c->sink ? c->sink(c->sink_arg, data, len, c->err) : take_reply(c, data, len);

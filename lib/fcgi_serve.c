@@ -4,6 +4,7 @@
 #include "fcgi_private.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -13,6 +14,7 @@
 
 #define HEAD_MAX   (32u << 10)
 #define DRAIN_MAX  (64u << 20)   /* a body that we do not want is read so far, then we hang up */
+#define LARGE_BODY (16u << 10)
 #define NO_LENGTH  (-1)
 
 /* --- the two transports: libfcgi's streams, or stdin and stdout of plain CGI --- */
@@ -195,6 +197,18 @@ static void begin(struct kii_conn *c)
 	choose_id(c);
 }
 
+/*
+ * What a parked request keeps is small and stays long; without this malloc would keep the room of
+ * its body and JSON too, in the holes between (0.2 ms, against 12 ms for having parsed them).
+ */
+static void give_back(char **body, size_t len)
+{
+	free(*body);
+	*body = NULL;
+	if (len >= LARGE_BODY)
+		malloc_trim(0);
+}
+
 /* Fill `res`, or return KII_PARKED. A broken request gets neither. */
 static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *c,
 	struct kii_res *res)
@@ -202,6 +216,7 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 	struct kii_error err = { 0 };
 	kii_autofree char *body = NULL;
 	struct kii_req req;
+	int rc;
 
 	fill(c, &req);
 	if (find_path(c, &req.query, &err) ||
@@ -213,7 +228,10 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 		return KII_DONE;
 	req.path = c->path;
 	req.body = body;
-	return kii_http_serve(app->routes, app->n_routes, c->method, &req, res);
+	rc = kii_http_serve(app->routes, app->n_routes, c->method, &req, res);
+	if (rc == KII_PARKED)
+		give_back(&body, req.body_len);
+	return rc;
 }
 
 static void log_request(const struct kii_conn *c, int status, size_t bytes)

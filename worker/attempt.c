@@ -13,10 +13,19 @@
 #include "log.h"
 #include "transport.h"
 
+/* Times, shortened for tests. */
+#ifndef PATIENCE_MS
 #define PATIENCE_MS   60000   /* for an engine that is down, within one attempt */
+#endif
+#ifndef LOOK_AGAIN_MS
 #define LOOK_AGAIN_MS 300
+#endif
+#ifndef GRACE_MS
 #define GRACE_MS      10000   /* between TERM and KILL */
+#endif
+#ifndef KILLED_MS
 #define KILLED_MS     20000   /* until a killed container must be gone */
+#endif
 #define PROCESSES_MAX 8192
 
 /* --- beginning and end --- */

@@ -134,6 +134,7 @@ static json_t *op_status(struct worker *w, const json_t *message, char watch[])
 	json_object_set_new(answer, "engine_seen", json_integer(w->engine_seen));
 	json_object_set_new(answer, "podman", json_boolean(w->about.podman));
 	json_object_set_new(answer, "live_restore", json_boolean(w->about.live_restore));
+	kii_json_set_str(answer, "engine_address", w->conf->docker.socket_path);
 	kii_json_set_str(answer, "engine_version", w->about.version);
 	kii_json_set_str(answer, "engine_error", w->engine_error);
 	json_object_set_new(answer, "images", image_list(w));

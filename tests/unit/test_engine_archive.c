@@ -31,13 +31,14 @@ struct part {
 	const char *link;      /* symbolic */
 	const char *hard;
 	int64_t hole;          /* a GNU sparse file of that size */
+	int64_t time;          /* with nanoseconds, so that it gets a pax header */
 };
 
 static void tar_of(struct kii_buf *tar, const struct part *parts, size_t n)
 {
 	struct archive *a = archive_write_new();
 
-	archive_write_set_format_pax_restricted(a);
+	archive_write_set_format_pax(a);
 	archive_write_set_bytes_per_block(a, 512);
 	archive_write_set_bytes_in_last_block(a, 512);
 	archive_write_open(a, tar, NULL, grow, NULL);
@@ -54,6 +55,8 @@ static void tar_of(struct kii_buf *tar, const struct part *parts, size_t n)
 			archive_entry_set_symlink(entry, p->link);
 		if (p->hard)
 			archive_entry_set_hardlink(entry, p->hard);
+		if (p->time)
+			archive_entry_set_mtime(entry, p->time, 1);
 		if (p->hole)
 			archive_entry_sparse_add_entry(entry, 0, (la_int64_t)len);
 		assert_int_equal(archive_write_header(a, entry), ARCHIVE_OK);
@@ -171,6 +174,26 @@ static void what_is_not_one_file_is_refused(void **state)
 		tar_of(&tar, rows[i].parts, rows[i].parts[1].name ? 2 : 1);
 		get(*state, PLAIN, tar.data, tar.len, 1000, rows[i].code, NULL);
 	}
+}
+
+/* A hard link that has data as well, as pax allows: libarchive calls it a regular file. */
+static void a_hard_link_with_data_is_refused(void **state)
+{
+	const struct part file = { .name = "a", .type = AE_IFREG, .data = "one", .time = 1 };
+	kii_autobuf tar = KII_BUF_INIT(1 << 20);
+	unsigned sum = 0;
+	char *head;
+
+	tar_of(&tar, &file, 1);
+	head = tar.data + 1024;   /* behind the pax header and its data */
+	assert_string_equal(head, "a");
+	head[156] = '1';
+	head[157] = 'b';
+	memset(head + 148, ' ', 8);
+	for (size_t i = 0; i < 512; i++)
+		sum += (unsigned char)head[i];
+	snprintf(head + 148, 8, "%06o", sum);
+	get(*state, PLAIN, tar.data, tar.len, 1000, KII_EINVAL, NULL);
 }
 
 static void holes_are_zeros(void **state)
@@ -385,6 +408,7 @@ int main(void)
 		FAKE_TEST(one_file_is_taken_however_it_is_split),
 		FAKE_TEST(a_name_may_have_a_root),
 		FAKE_TEST(what_is_not_one_file_is_refused),
+		FAKE_TEST(a_hard_link_with_data_is_refused),
 		FAKE_TEST(holes_are_zeros),
 		FAKE_TEST(the_stat_of_the_path_is_judged_first),
 		FAKE_TEST(a_stat_that_is_no_base64_is_broken),

@@ -170,6 +170,19 @@ static void a_reply_without_bounds_ends_at_its_cap(void **state)
 		expect(*state, FAKE_ENDLESS, replies[i], strlen(replies[i]), KII_EBROKEN);
 }
 
+/* curl has a cap of its own in newer versions, a higher one. */
+static void a_head_has_our_cap(void **state)
+{
+	struct fake_pair *p = *state;
+	struct kii_error err = { 0 };
+
+	fake_ping(p->fake, "1.41", false);
+	fake_text(p->fake, FAKE_ENDLESS, "HTTP/1.1 200 OK\r\nX-Endless: one more line\r\n");
+	assert_int_equal(kii_engine_start(p->engine, "abc", &err), -1);
+	assert_int_equal(err.code, KII_EBROKEN);
+	assert_string_equal(err.msg, "the engine's reply has an endless head");
+}
+
 static void a_refusal_without_bounds_is_cut(void **state)
 {
 	struct fake_pair *p = *state;
@@ -354,6 +367,7 @@ int main(void)
 		FAKE_TEST(each_status_has_its_class),
 		FAKE_TEST(nonsense_is_broken),
 		FAKE_TEST(a_reply_without_bounds_ends_at_its_cap),
+		FAKE_TEST(a_head_has_our_cap),
 		FAKE_TEST(a_refusal_without_bounds_is_cut),
 		FAKE_TEST(who_hangs_up_is_down),
 		FAKE_TEST(silence_and_dribble_time_out),
