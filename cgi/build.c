@@ -17,7 +17,7 @@
 #include "io.h"
 #include "kll.h"
 #include "log.h"
-#include "stats.h"
+#include "stats_queue.h"
 #include "versions.h"
 #include "worklink.h"
 
@@ -36,7 +36,7 @@ static const struct kii_conf *conf;
 static struct kii_layouts *layouts;
 static struct kii_worklink *worker;
 static struct kii_stats *stats;
-static pthread_mutex_t stats_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct kii_stats_queue *counts;
 
 /* One held request. Its handler, the frame and the worker link each have a share in it. */
 struct waiter {
@@ -139,17 +139,12 @@ static void fill_answer(struct kii_res *res, const struct waiter *w,
 /* A build that came to a zip counts, by whoever asked for it. */
 static void count(struct waiter *w, const struct kii_link_report *r)
 {
-	struct kii_error err = { 0 };
-
 	if (r->event != KII_LINK_ENDED || !*r->artifact)
 		return;
 	w->stat.hash = r->key;
 	w->stat.success = !strcmp(r->state, "succeeded");
 	w->stat.build_duration_ms = r->cached ? -1 : r->duration_ms;
-	pthread_mutex_lock(&stats_lock);
-	if (kii_stats_record(stats, &w->stat, &err) != 0)
-		kii_log_warn("stats", "error=%s", kii_q(err.msg));
-	pthread_mutex_unlock(&stats_lock);
+	kii_stats_queue_add(counts, &w->stat);
 }
 
 static void on_report(void *arg, const struct kii_link_report *r)
@@ -186,44 +181,6 @@ static void on_gone(uint64_t ticket, void *arg)
 
 /* --- requests --- */
 
-/* The names of all versions, for a person. */
-static void known_versions(struct kii_versions *v, char *out, size_t room)
-{
-	struct kii_error err = { 0 };
-	struct kii_version *list = NULL;
-	size_t n = 0, len = 0;
-
-	out[0] = '\0';
-	if (kii_versions_list(v, &list, &n, &err) != 0)
-		return;
-	for (size_t i = 0; i < n && len < room; i++)
-		len += (size_t)snprintf(out + len, room - len, "%s%s", i ? ", " : "", list[i].name);
-	kii_version_list_free(list, n);
-}
-
-static int find_version(const char *env, struct kii_version *out, struct kii_error *err)
-{
-	kii_autofree char *path = kii_xfmt("%s/queue/config.sqlite", conf->paths.state_dir);
-	struct kii_versions *v = NULL;
-	char known[160];
-	int rc;
-
-	if (kii_versions_open(path, KII_STORE_READ, &v, err) != 0) {
-		if (err->code != KII_ENOTFOUND)
-			return -1;
-		kii_error_clear(err);
-		return kii_error_set(err, KII_EDOWN, 0, "%s is not there yet", path);
-	}
-	rc = kii_versions_find(v, env, out, err);
-	if (rc != 0 && err->code == KII_ENOTFOUND) {
-		known_versions(v, known, sizeof(known));
-		kii_error_clear(err);
-		kii_error_field(err, "env", "unknown version; known are %s", known);
-	}
-	kii_versions_close(v);
-	return rc;
-}
-
 /* All that can be wrong with a request is said before anybody else hears of it. */
 static struct waiter *check(struct kii_req *req, struct kii_error *err)
 {
@@ -237,7 +194,8 @@ static struct waiter *check(struct kii_req *req, struct kii_error *err)
 		kii_error_field(err, "body", "must be an object");
 	else if (!env)
 		kii_error_field(err, "env", "must be a string");
-	if (err->code != KII_OK || find_version(env, &version, err) != 0)
+	if (err->code != KII_OK ||
+	    kii_versions_of_env(conf->paths.state_dir, env, &version, err) != 0)
 		return NULL;
 	dialect = kii_kll_dialect(env, version.git_tag, false);
 	if (kii_kll_make(req->json, dialect, layouts, &kll, err) != 0) {
@@ -305,7 +263,9 @@ static int init(const struct kii_conf *c, struct kii_error *err)
 	conf = c;
 	if (kii_layouts_load((const char *const *)c->paths.layouts, c->paths.n_layouts, &layouts,
 			err) != 0 ||
-	    kii_stats_open(path, KII_STORE_WRITE, &stats, err) != 0)
+	    kii_stats_migrate(path, kii_store_schema_dir(), err) != 0 ||
+	    kii_stats_open(path, KII_STORE_WRITE, &stats, err) != 0 ||
+	    kii_stats_queue_new(stats, &counts, err) != 0)
 		return -1;
 	return kii_worklink_new(c->paths.run_dir, &worker, err);
 }
@@ -313,6 +273,7 @@ static int init(const struct kii_conf *c, struct kii_error *err)
 static void quit(void)
 {
 	kii_worklink_free(worker);
+	kii_stats_queue_free(counts);
 	kii_stats_close(stats);
 	kii_layouts_free(layouts);
 }

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "json.h"
+#include "text.h"
 
 int ctl_usage(const char *fmt, ...)
 {
@@ -23,25 +24,38 @@ int ctl_usage(const char *fmt, ...)
 	return CTL_USAGE;
 }
 
-static void fail_json(const struct kii_error *err)
+static int status_of(const struct kii_error *err)
+{
+	return err->code == KII_EINVAL || err->code == KII_ETOOBIG ? CTL_BAD_INPUT : CTL_FAILED;
+}
+
+int ctl_fail(const struct kii_error *err)
+{
+	kii_autofree char *text = ctl_clean(err->msg);
+
+	fprintf(stderr, "kiisrvctl: %s\n", text);
+	return status_of(err);
+}
+
+int ctl_fail_as_asked(const struct ctl *ctl, const struct kii_error *err)
 {
 	kii_autojson *answer = json_object();
 
+	if (!ctl->json)
+		return ctl_fail(err);
 	kii_json_set_str(answer, "error", err->msg);
 	kii_json_set_str(answer, "code", kii_code_word(err->code));
 	if (err->field[0])
 		kii_json_set_str(answer, "field", err->field);
-	json_dumpf(answer, stderr, JSON_COMPACT);
+	json_dumpf(answer, stderr, JSON_COMPACT | JSON_ENSURE_ASCII);
 	fputc('\n', stderr);
+	return status_of(err);
 }
 
-int ctl_fail(const struct ctl *ctl, const struct kii_error *err)
+void ctl_print_json(const json_t *document)
 {
-	if (ctl->json)
-		fail_json(err);
-	else
-		fprintf(stderr, "kiisrvctl: %s\n", err->msg);
-	return err->code == KII_EINVAL || err->code == KII_ETOOBIG ? CTL_BAD_INPUT : CTL_FAILED;
+	json_dumpf(document, stdout, JSON_INDENT(2) | JSON_ENSURE_ASCII);
+	putchar('\n');
 }
 
 /* What stands behind "--config" or "-c"; *taken is the number of arguments used. NULL: neither. */

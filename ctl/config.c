@@ -19,7 +19,7 @@ static int load(const struct ctl *ctl, int argc, char **argv, struct kii_conf **
 	if (argc > 1)
 		return ctl_usage("config %s takes no arguments", argv[0]);
 	if (kii_conf_load(ctl->config_file, out, &err) != 0)
-		return ctl_fail(ctl, &err);
+		return ctl_fail_as_asked(ctl, &err);
 	return CTL_OK;
 }
 

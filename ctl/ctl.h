@@ -6,6 +6,7 @@
 #ifndef KII_CTL_H
 #define KII_CTL_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -52,13 +53,18 @@ int ctl_options(struct ctl *ctl, int *argc, char **argv);
 /* Print "kiisrvctl: <text>" to stderr; returns CTL_USAGE. */
 int ctl_usage(const char *fmt, ...) KII_PRINTF(1, 2);
 
-/*
- * Print the error to stderr: a line of text or, with --json, {"error", "code", "field"}. Returns
- * CTL_BAD_INPUT for EINVAL and ETOOBIG, else CTL_FAILED.
- */
-int ctl_fail(const struct ctl *ctl, const struct kii_error *err);
+/* Print the error to stderr; returns CTL_BAD_INPUT for EINVAL and ETOOBIG, else CTL_FAILED. */
+int ctl_fail(const struct kii_error *err);
+
+/* The same; with --json the error is {"error", "code", "field"}. */
+int ctl_fail_as_asked(const struct ctl *ctl, const struct kii_error *err);
+
+/* Print a JSON document to stdout, in ASCII: nothing in it can steer a terminal. */
+void ctl_print_json(const json_t *document);
 
 /* Groups, each in the file of its name. */
 extern const struct ctl_command ctl_config[];
+extern const struct ctl_command ctl_jobs[];
+extern const struct ctl_command ctl_versions[];
 
 #endif

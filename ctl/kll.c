@@ -12,8 +12,7 @@
 #include "io.h"
 #include "json.h"
 #include "kll.h"
-
-#define INPUT_MAX (8u << 20)
+#include "request.h"
 
 struct options {
 	const char *env;      /* NULL: the file's */
@@ -55,35 +54,6 @@ static int parse_options(struct options *o, int argc, char **argv)
 	return CTL_OK;
 }
 
-/* A file without the frame of a request is a configuration such as a layout file. */
-static bool is_bare(const json_t *document)
-{
-	return !json_object_get(document, "env") && !json_object_get(document, "config") &&
-		(json_object_get(document, "header") || json_object_get(document, "matrix"));
-}
-
-/* The file as a request; --env is put into it. Caller owns *out. */
-static int read_request(const struct options *o, json_t **out, struct kii_error *err)
-{
-	kii_autobuf text = KII_BUF_INIT(INPUT_MAX);
-	kii_autojson *document = NULL;
-
-	if (kii_io_read(o->file, &text, err) ||
-	    kii_json_parse(text.data, text.len, "body", &document, err))
-		return -1;
-	if (is_bare(document)) {
-		json_t *request = json_object();
-
-		json_object_set_new(request, "config", kii_steal(&document));
-		kii_json_set_str(request, "env", "latest");
-		document = request;
-	}
-	if (o->env && json_is_object(document))
-		kii_json_set_str(document, "env", o->env);
-	*out = kii_steal(&document);
-	return 0;
-}
-
 static int load_layouts(const struct ctl *ctl, const struct options *o, struct kii_layouts **out,
 	struct kii_error *err)
 {
@@ -108,7 +78,7 @@ static int make(const struct ctl *ctl, const struct options *o, struct kii_kll *
 	const char *env;
 	int rc;
 
-	if (read_request(o, &request, err) || load_layouts(ctl, o, &layouts, err))
+	if (ctl_request_read(o->file, o->env, &request, err) || load_layouts(ctl, o, &layouts, err))
 		return -1;
 	env = kii_json_str(request, "env");
 	if (!env)
@@ -148,10 +118,9 @@ static void print_text(const struct kii_kll *k)
 	printf("script=%s\n", k->script);
 }
 
-static int print_json(const struct kii_kll *k, struct kii_error *err)
+static void print_json(const struct kii_kll *k)
 {
 	kii_autojson *result = json_object();
-	kii_autobuf text = KII_BUF_INIT(1 << 20);
 	json_t *files = json_array();
 	char *env[4];
 	size_t n = kii_kll_env(k, env);
@@ -167,26 +136,16 @@ static int print_json(const struct kii_kll *k, struct kii_error *err)
 		free(env[i]);
 	}
 	kii_json_set_str(result, "script", k->script);
-	if (kii_json_dump(result, 0, &text, err))
-		return -1;
-	printf("%s\n", text.data);
-	return 0;
+	json_dumpf(result, stdout, JSON_COMPACT);
+	printf("\n");
 }
 
-/* As the server answers: {"error", "code", "field"}. */
-static int fail(const struct kii_error *why)
+/* As the server answers, whatever was asked for: {"error", "code", "field"}. */
+static int fail(const struct kii_error *err)
 {
-	kii_autojson *answer = json_object();
-	kii_autobuf text = KII_BUF_INIT(1 << 16);
-	struct kii_error err = { 0 };
+	const struct ctl as_json = { .json = true };
 
-	kii_json_set_str(answer, "error", why->msg);
-	kii_json_set_str(answer, "code", kii_code_word(why->code));
-	if (why->field[0])
-		kii_json_set_str(answer, "field", why->field);
-	if (kii_json_dump(answer, 0, &text, &err))
-		return ctl_fail(&err);
-	fprintf(stderr, "%s\n", text.data);
+	ctl_fail_as_asked(&as_json, err);
 	return CTL_BAD_INPUT;
 }
 
@@ -203,7 +162,7 @@ int ctl_kll(struct ctl *ctl, int argc, char **argv)
 	if (!rc)
 		rc = write_files(o.out, k, &err);
 	if (!rc && ctl->json)
-		rc = print_json(k, &err);
+		print_json(k);
 	else if (!rc)
 		print_text(k);
 	kii_kll_free(k);

@@ -7,10 +7,22 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "ctl_build.h"
+#include "ctl_gc.h"
+#include "ctl_kll.h"
+#include "doctor.h"
 #include "log.h"
 
 static const struct ctl_command commands[] = {
+	{ "build", CTL_BUILD_ARGS, "Have a server build a request or a layout file", ctl_build,
+		NULL },
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
+	{ "doctor", NULL, "See whether everything is as it should be, and what to do", ctl_doctor,
+		NULL },
+	{ "gc", CTL_GC_ARGS, "Collect the zips, logs and jobs that are due", ctl_gc, NULL },
+	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
+	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
+	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };
 
@@ -29,7 +41,7 @@ int main(int argc, char **argv)
 		status = ctl_dispatch(&ctl, commands, "kiisrvctl", argc, argv);
 	if (fflush(stdout) != 0 || ferror(stdout)) {
 		fprintf(stderr, "kiisrvctl: write: %s\n", strerror(errno));
-		return status == CTL_OK ? CTL_FAILED : status;
+		return CTL_FAILED;
 	}
 	return status;
 }

@@ -114,11 +114,12 @@ start_time() {
 	sed 's/.*) //' "/proc/$1/stat" 2>/dev/null | cut -d' ' -f20
 }
 
-# spawn NAME COMMAND...: in the background, in a session of its own, with its output in a log.
+# spawn NAME COMMAND...: in the background, in a session of its own, with its output in a log and
+# out of the checkout (conmon leaves notes where it stands).
 spawn() {
 	local name=$1 pid
 	shift
-	setsid "$@" >>"$work/log/$name.log" 2>&1 </dev/null 9>&- &
+	{ cd "$work" && exec setsid "$@"; } >>"$work/log/$name.log" 2>&1 </dev/null 9>&- &
 	pid=$!
 	echo "$pid $(start_time $pid)" >"$work/pid/$name"
 }
@@ -173,21 +174,24 @@ start_docker() {
 
 # start_podman DIR: likewise, at unix://DIR/podman.sock.
 start_podman() {
-	local files procs runtime=crun
+	local files procs pids runtime=crun
 	mkdir -p "$1"
 	rm -rf "$1/run" "$1/tmp" "$1/podman.sock"
 	# crun does not start where both kinds of cgroups are mounted.
 	[ -e /sys/fs/cgroup/cgroup.controllers ] || runtime=runc
-	files=$(ulimit -Hn)
-	procs=$(ulimit -Hu)
-	{
-		echo '[containers]'
-		# Without the right to raise them, the defaults would be refused.
-		[ "$files" = unlimited ] || [ "$procs" = unlimited ] ||
-			echo "default_ulimits = [\"nofile=$files:$files\", \"nproc=$procs:$procs\"]"
-		printf '[engine]\nruntime = "%s"\ncgroup_manager = "cgroupfs"\n' $runtime
-		printf 'events_logger = "file"\n'
-	} >"$1/containers.conf"
+	# Where the right to raise limits is missing, those of a container may not be above ours.
+	# Podman lowers its own to the greatest process number that there can be.
+	files=$(ulimit -Hn) procs=$(ulimit -Hu) pids=$(cat /proc/sys/kernel/pid_max)
+	[ "$files" != unlimited ] || files=1048576
+	[ "$procs" != unlimited ] && [ "$procs" -lt "$pids" ] || procs=$pids
+	cat >"$1/containers.conf" <<-EOT
+	[containers]
+	default_ulimits = ["nofile=$files:$files", "nproc=$procs:$procs"]
+	[engine]
+	runtime = "$runtime"
+	cgroup_manager = "cgroupfs"
+	events_logger = "file"
+	EOT
 	CONTAINERS_CONF=$1/containers.conf spawn podman podman --root "$1/data" \
 		--runroot "$1/run" --tmpdir "$1/tmp" --network-config-dir "$1/net" \
 		system service --time=0 "unix://$1/podman.sock"

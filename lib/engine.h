@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * engine: the Docker Engine API over a Unix socket or TCP+TLS, as Docker and Podman serve it. One
- * handle per thread, not thread-safe. The engine is trusted but bounded: every answer has a cap;
- * container output is hostile. Every call fails with one of: ENOTFOUND, ECONFLICT, EREFUSED (4xx,
- * the engine's message in `msg`), EDOWN, ETIMEOUT, EBROKEN (or 5xx); further codes are named at
- * the call.
+ * handle per thread, not thread-safe; a program that uses TLS ignores SIGPIPE. The engine is
+ * trusted but bounded: every answer has a cap; container output is hostile. Every call fails with
+ * one of: ENOTFOUND, ECONFLICT, EREFUSED (4xx, the engine's message in `msg`), EDOWN, ETIMEOUT,
+ * EBROKEN (or 5xx), EINVAL and ETOOBIG for what cannot be asked, EIO where curl or the machine
+ * fails; further codes are named at the call.
  */
 #ifndef KII_ENGINE_H
 #define KII_ENGINE_H
@@ -70,12 +71,15 @@ void kii_image_release(struct kii_image *image);
 /* --- containers --- */
 struct kii_pair { const char *name, *value; };
 struct kii_mount {
-	/* a named volume (made with the container's labels where it is missing), or NULL */
+	/*
+	 * A named volume (made with the container's labels where it is missing), "" for one
+	 * without a name that goes with the container, or NULL.
+	 */
 	const char *volume;
 	const char *host;        /* a host path to bind, or NULL; both NULL: a tmpfs */
 	const char *path;        /* inside */
 	bool read_only;
-	int64_t size;            /* tmpfs: bytes */
+	int64_t size;            /* tmpfs: bytes; 0: half the memory */
 };
 /* What to run. All borrowed; zero means the default of a build container (see below). */
 struct kii_container_spec {
@@ -101,7 +105,10 @@ struct kii_container_spec {
 /* Make it; `id` gets 64 hex digits. A container of that name that is there already: ECONFLICT. */
 int kii_engine_create(struct kii_engine *e, const struct kii_container_spec *spec, char id[128],
 	struct kii_error *err) KII_MUST_CHECK;
-/* Already running is success. */
+/*
+ * Already running is success. A program that does not exist is no failure of the start: the init
+ * starts, and the container ends with 127.
+ */
 int kii_engine_start(struct kii_engine *e, const char *id, struct kii_error *err) KII_MUST_CHECK;
 /* Wait until it runs no more; `limit_ms` 0 for ever. Ends with ETIMEOUT. */
 int kii_engine_wait(struct kii_engine *e, const char *id, int64_t limit_ms, int *exit_code,
@@ -125,7 +132,7 @@ struct kii_container {
 	char name[160];          /* without the leading '/' */
 	enum kii_container_state state;
 	int exit_code;
-	bool oom;
+	bool oom;                /* Podman does not notice on cgroups of version 1 */
 	int64_t started_ms;      /* since 1970; 0: never */
 	int64_t finished_ms;
 	json_t *labels;          /* object of strings */
@@ -149,7 +156,9 @@ int kii_engine_top(struct kii_engine *e, const char *id, struct kii_buf *out,
  * Payload of the log (both streams in the order of the engine), from its very beginning, piece by
  * piece as it comes; with `follow` until the container ends. `take` returns false to end early
  * (then ETIMEOUT). `tick` is called about every 100 ms while nothing comes and may end it
- * likewise; NULL for none.
+ * likewise; NULL for none. A log that was followed to its end may lack the end on Docker: read it
+ * once more without `follow`. On Podman, whose own follow loses lines in the middle, it is read
+ * again and again instead: complete, but up to half a second late.
  */
 typedef bool kii_engine_take(void *arg, int stream, const char *data, size_t len);
 typedef bool kii_engine_tick(void *arg);

@@ -12,6 +12,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <time.h>
 #include <unistd.h>
@@ -184,6 +185,18 @@ void kii_io_random_hex(char *out, size_t n)
 	}
 }
 
+/* A peer that is stopped leaves its queue full: connect would wait for ever. */
+static int connect_soon(int s, const struct sockaddr_un *addr)
+{
+	const struct timeval soon = { .tv_sec = 1 };
+	const struct timeval never = { .tv_sec = 0 };
+
+	if (setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &soon, sizeof(soon)) != 0 ||
+	    connect(s, (const struct sockaddr *)addr, sizeof(*addr)) != 0)
+		return -1;
+	return setsockopt(s, SOL_SOCKET, SO_SNDTIMEO, &never, sizeof(never));
+}
+
 int kii_io_connect_unix(const char *path, int *fd, struct kii_error *err)
 {
 	struct sockaddr_un addr = { .sun_family = AF_UNIX };
@@ -195,7 +208,7 @@ int kii_io_connect_unix(const char *path, int *fd, struct kii_error *err)
 	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (s < 0)
 		return kii_error_set(err, KII_EIO, errno, "socket: %s", strerror(errno));
-	if (connect(s, (struct sockaddr *)&addr, sizeof(addr)) != 0) {
+	if (connect_soon(s, &addr) != 0) {
 		kii_error_set(err, KII_EDOWN, errno, "connect %s: %s", path, strerror(errno));
 		close(s);
 		return -1;

@@ -38,7 +38,10 @@ void kii_io_stamp(int64_t ms, char out[32]);
 void kii_io_random(void *out, size_t n);
 void kii_io_random_hex(char *out, size_t n);
 
-/* A connected Unix stream socket, close-on-exec. Fails: EDOWN (errno), EINVAL (path too long). */
+/*
+ * A connected Unix stream socket, close-on-exec. A listener whose queue stays full is waited for
+ * for a second. Fails: EDOWN (errno), EINVAL (path too long).
+ */
 int kii_io_connect_unix(const char *path, int *fd, struct kii_error *err) KII_MUST_CHECK;
 
 #endif

@@ -67,6 +67,11 @@ static const char *const statements[] = {
 	[JOBS_USERS] = "SELECT count(*) FROM Jobs WHERE artifact = ?1",
 	[JOBS_BYTES] = "SELECT coalesce(sum(bytes), 0) FROM (SELECT max(artifact_bytes) AS bytes "
 		"FROM Jobs WHERE artifact IS NOT NULL GROUP BY artifact)",
+	[JOBS_ENDS] = "SELECT subject, release, outcome, n FROM EndCounts WHERE kind = ?1 "
+		"ORDER BY subject, release, outcome",
+	[JOBS_DURATIONS] = "SELECT b.subject, b.le, b.n, s.ms FROM DurationBuckets b "
+		"JOIN DurationSums s USING (kind, subject) WHERE b.kind = ?1 "
+		"ORDER BY b.subject, b.le",
 	[JOBS_STATE] = "SELECT state FROM Jobs WHERE id = ?1",
 	[JOBS_INSERT] = "INSERT INTO Jobs (id, kind, key, client, subject, release, image, "
 		"request, created, fresh) VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8, ?9, ?10)",
@@ -326,6 +331,24 @@ int kii_jobs_estimate(struct kii_jobs *jobs, const char *kind, const char *subje
 		|| median(jobs->store, JOBS_HISTORY_KIND, &found, err) != 0))
 		return -1;
 	*ms = found;
+	return 0;
+}
+
+int kii_jobs_forecast(struct kii_jobs *jobs, const struct kii_job *job, int64_t place,
+	int64_t slots, int64_t now, int64_t *ms, struct kii_error *err)
+{
+	int64_t each = -1;
+	int64_t gone = now > job->started ? now - job->started : 0;
+
+	if (!kii_job_state_final(job->state)
+		&& kii_jobs_estimate(jobs, job->kind, job->subject, &each, err) != 0)
+		return -1;
+	if (each < 0)
+		*ms = -1;
+	else if (job->state == KII_JOB_QUEUED)
+		*ms = each * ((place + slots - 1) / slots + 1);
+	else
+		*ms = each > gone ? each - gone : 0;
 	return 0;
 }
 

@@ -10,7 +10,7 @@
 
 #include "store.h"
 
-#define KII_JOBS_VERSION 1    /* the newest schema that this program knows */
+#define KII_JOBS_VERSION 2    /* the newest schema that this program knows */
 #define KII_JOB_ID 32         /* hex digits of an id */
 
 enum kii_job_state {
@@ -116,6 +116,13 @@ int kii_jobs_place(struct kii_jobs *jobs, const char *id, int64_t *place, struct
 int kii_jobs_estimate(struct kii_jobs *jobs, const char *kind, const char *subject, int64_t *ms,
 	struct kii_error *err) KII_MUST_CHECK;
 
+/*
+ * ms until the job's end, -1: no history or it has ended. `place` among the queued as by
+ * kii_jobs_place; `slots` run at a time.
+ */
+int kii_jobs_forecast(struct kii_jobs *jobs, const struct kii_job *job, int64_t place,
+	int64_t slots, int64_t now, int64_t *ms, struct kii_error *err) KII_MUST_CHECK;
+
 /* `job` is borrowed for the call. False ends the walk, which is no failure. */
 typedef bool kii_jobs_take(void *arg, const struct kii_job *job);
 
@@ -137,6 +144,30 @@ int kii_jobs_artifact_users(struct kii_jobs *jobs, const char *artifact, int64_t
 /* Bytes of all artifacts that are not forgotten. */
 int kii_jobs_artifact_bytes(struct kii_jobs *jobs, int64_t *bytes, struct kii_error *err)
 	KII_MUST_CHECK;
+
+/* --- counts of ended jobs, kept by a trigger: they only grow --- */
+
+/* Texts are borrowed for the call and never NULL; the call must leave the handle alone. */
+struct kii_jobs_ends {
+	const char *subject, *release, *outcome;
+	int64_t n;
+};
+typedef void kii_jobs_take_ends(void *arg, const struct kii_jobs_ends *ends);
+/* Sorted by subject, release, outcome. */
+int kii_jobs_each_ends(struct kii_jobs *jobs, const char *kind, kii_jobs_take_ends *take,
+	void *arg, struct kii_error *err) KII_MUST_CHECK;
+
+/* How many of a subject took at most `le_ms`; INT64_MAX is the last of each subject: all. */
+struct kii_jobs_durations {
+	const char *subject;
+	int64_t le_ms;
+	int64_t n;
+	int64_t sum_ms;      /* of all of the subject */
+};
+typedef void kii_jobs_take_durations(void *arg, const struct kii_jobs_durations *d);
+/* Sorted by subject and bound. */
+int kii_jobs_each_durations(struct kii_jobs *jobs, const char *kind,
+	kii_jobs_take_durations *take, void *arg, struct kii_error *err) KII_MUST_CHECK;
 
 /* --- writing (the worker) --- */
 

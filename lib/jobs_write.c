@@ -3,7 +3,7 @@
 
 #include "jobs.h"
 
-#include <string.h>
+#include <stdarg.h>
 
 #include "jobs_private.h"
 
@@ -64,107 +64,75 @@ int kii_jobs_insert(struct kii_jobs *jobs, const struct kii_job *job, struct kii
 		job->created, (int64_t)job->fresh);
 }
 
+/* A statement that changes the job `id`, or has nothing to change; its values follow. */
+static int change(struct kii_jobs *jobs, bool durable, int stmt, const char *id,
+	struct kii_error *err, const char *types, ...)
+{
+	int64_t changes = 0;
+	va_list ap;
+	int rc;
+
+	if (promise(jobs, durable, err) != 0)
+		return -1;
+	va_start(ap, types);
+	rc = kii_store_vrun(jobs->store, stmt, &changes, err, types, ap);
+	va_end(ap);
+	if (rc != 0)
+		return -1;
+	return changes ? 0 : refused(jobs, id, err);
+}
+
 int kii_jobs_start(struct kii_jobs *jobs, const char *id, int attempt, int64_t now,
 	struct kii_error *err)
 {
-	int64_t changes;
+	return change(jobs, false, JOBS_START, id, err, "sii", id, (int64_t)attempt, now);
+}
 
-	if (promise(jobs, false, err) != 0)
-		return -1;
-	if (kii_store_run(jobs->store, JOBS_START, &changes, err, "sii", id, (int64_t)attempt, now)
-		!= 0)
-		return -1;
-	return changes ? 0 : refused(jobs, id, err);
+int kii_jobs_requeue(struct kii_jobs *jobs, const char *id, struct kii_error *err)
+{
+	return change(jobs, false, JOBS_REQUEUE, id, err, "s", id);
 }
 
 int kii_jobs_finish(struct kii_jobs *jobs, const char *id, const struct kii_job_end *end,
 	struct kii_error *err)
 {
-	int64_t changes;
-
 	if (!kii_job_state_final(end->state))
 		return kii_error_set(err, KII_EINVAL, 0, "no job ends as %s",
 			kii_job_state_name(end->state));
-	if (promise(jobs, true, err) != 0)
-		return -1;
-	if (kii_store_run(jobs->store, JOBS_FINISH, &changes, err, "ssisssiii", id,
-			kii_job_state_name(end->state), (int64_t)end->exit_code, end->outcome,
-			end->error, end->artifact, end->artifact_bytes, end->log_bytes,
-			end->finished) != 0)
-		return -1;
-	return changes ? 0 : refused(jobs, id, err);
-}
-
-/* Statements that want the id alone, or a text or a time beside it. */
-static int update(struct kii_jobs *jobs, int i, const char *id, struct kii_error *err)
-{
-	int64_t changes;
-
-	if (promise(jobs, false, err) != 0)
-		return -1;
-	if (kii_store_run(jobs->store, i, &changes, err, "s", id) != 0)
-		return -1;
-	return changes ? 0 : refused(jobs, id, err);
-}
-
-static int update_text(struct kii_jobs *jobs, int i, const char *id, const char *value,
-	struct kii_error *err)
-{
-	int64_t changes;
-
-	if (promise(jobs, false, err) != 0)
-		return -1;
-	if (kii_store_run(jobs->store, i, &changes, err, "ss", id, value) != 0)
-		return -1;
-	return changes ? 0 : refused(jobs, id, err);
-}
-
-static int update_time(struct kii_jobs *jobs, int i, const char *id, int64_t value,
-	struct kii_error *err)
-{
-	int64_t changes;
-
-	if (promise(jobs, false, err) != 0)
-		return -1;
-	if (kii_store_run(jobs->store, i, &changes, err, "si", id, value) != 0)
-		return -1;
-	return changes ? 0 : refused(jobs, id, err);
-}
-
-int kii_jobs_requeue(struct kii_jobs *jobs, const char *id, struct kii_error *err)
-{
-	return update(jobs, JOBS_REQUEUE, id, err);
+	return change(jobs, true, JOBS_FINISH, id, err, "ssisssiii", id,
+		kii_job_state_name(end->state), (int64_t)end->exit_code, end->outcome, end->error,
+		end->artifact, end->artifact_bytes, end->log_bytes, end->finished);
 }
 
 int kii_jobs_set_container(struct kii_jobs *jobs, const char *id, const char *container_id,
 	struct kii_error *err)
 {
-	return update_text(jobs, JOBS_CONTAINER, id, container_id, err);
+	return change(jobs, false, JOBS_CONTAINER, id, err, "ss", id, container_id);
 }
 
-int kii_jobs_progress(struct kii_jobs *jobs, const char *id, const char *progress,
+int kii_jobs_progress(struct kii_jobs *jobs, const char *id, const char *text,
 	struct kii_error *err)
 {
-	return update_text(jobs, JOBS_PROGRESS, id, progress, err);
+	return change(jobs, false, JOBS_PROGRESS, id, err, "ss", id, text);
 }
 
 int kii_jobs_cancel_wish(struct kii_jobs *jobs, const char *id, int64_t now,
 	struct kii_error *err)
 {
-	return update_time(jobs, JOBS_CANCEL, id, now, err);
+	return change(jobs, false, JOBS_CANCEL, id, err, "si", id, now);
 }
 
 int kii_jobs_answered(struct kii_jobs *jobs, const char *id, int64_t now, struct kii_error *err)
 {
-	return update_time(jobs, JOBS_ANSWERED, id, now, err);
+	return change(jobs, false, JOBS_ANSWERED, id, err, "si", id, now);
 }
 
 int kii_jobs_forget_artifact(struct kii_jobs *jobs, const char *id, struct kii_error *err)
 {
-	return update(jobs, JOBS_FORGET, id, err);
+	return change(jobs, false, JOBS_FORGET, id, err, "s", id);
 }
 
 int kii_jobs_delete(struct kii_jobs *jobs, const char *id, struct kii_error *err)
 {
-	return update(jobs, JOBS_DELETE, id, err);
+	return change(jobs, false, JOBS_DELETE, id, err, "s", id);
 }

@@ -55,9 +55,9 @@ static int make_stored(const json_t *request, struct kii_kll *k, struct kii_erro
 	int rc;
 
 	json_object_del(config, "macros");
-	rc = kii_json_dump(config, 0, &text, err);
+	rc = hash_config(config, hash, err);
 	if (!rc)
-		rc = hash_config(config, hash, err);
+		rc = kii_json_dump(config, 0, &text, err);
 	kii_hash_hex(hash, k->stored_hash);
 	kii_hash_free(hash);
 	k->stored_len = text.len;

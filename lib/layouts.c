@@ -63,8 +63,7 @@ static char *named_file(const struct kii_buf *text)
 	return is_layout_name(name) ? kii_steal(&name) : NULL;
 }
 
-/* The text of `file`, links followed within the folder. */
-static int read_layout(const char *dir, const char *file, struct kii_buf *text,
+int kii_layouts_read(const char *dir, const char *file, struct kii_buf *text,
 	struct kii_error *err)
 {
 	kii_autofree char *name = kii_xstrdup(file);
@@ -155,7 +154,7 @@ static int load_file(struct kii_layouts *l, const char *dir, const char *file,
 			FILES_MAX);
 	layout = kii_xcalloc(1, sizeof(*layout));
 	layout->file = kii_xstrdup(file);
-	if (read_layout(dir, file, &text, err) || parse_layout(&text, layout, err)) {
+	if (kii_layouts_read(dir, file, &text, err) || parse_layout(&text, layout, err)) {
 		layout_free(layout);
 		return kii_error_wrap(err, "%s/%s", dir, file);
 	}

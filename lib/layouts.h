@@ -10,7 +10,7 @@
 #include <jansson.h>
 #include <stdbool.h>
 
-#include "error.h"
+#include "buf.h"
 
 struct kii_layout {
 	char *file;       /* "MD1-Standard.json" */
@@ -34,6 +34,13 @@ struct kii_layouts;
 int kii_layouts_load(const char *const *dirs, size_t n, struct kii_layouts **out,
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_layouts_free(struct kii_layouts *l);
+
+/*
+ * The text of file `dir`/`file` into `text`, links followed as above. Fails: ENOTFOUND, EIO,
+ * ETOOBIG, EINVAL (too many links in a row).
+ */
+int kii_layouts_read(const char *dir, const char *file, struct kii_buf *text,
+	struct kii_error *err) KII_MUST_CHECK;
 
 /* Exact file name, or NULL. Borrowed. */
 const struct kii_layout *kii_layouts_find(const struct kii_layouts *l, const char *file);

@@ -13,7 +13,7 @@
 #include "log.h"
 #include "store_private.h"
 
-#define BUSY_MS 5000
+#define HURRY_MS 300
 
 struct kii_store {
 	sqlite3 *db;
@@ -68,13 +68,13 @@ int kii_store_ask(sqlite3 *db, const char *path, const char *sql, int64_t *out,
  * The writer keeps -wal and -shm when it closes: a reader of another user cannot make them. What
  * lies in the schema is not trusted with anything that reaches beyond the database.
  */
-static int set_rules(sqlite3 *db, const char *path, struct kii_error *err)
+static int set_rules(sqlite3 *db, const char *path, int busy_ms, struct kii_error *err)
 {
 	int on = 1;
 	int rc;
 
 	sqlite3_extended_result_codes(db, 1);
-	rc = sqlite3_busy_timeout(db, BUSY_MS);
+	rc = sqlite3_busy_timeout(db, busy_ms);
 	if (rc == SQLITE_OK)
 		rc = sqlite3_db_config(db, SQLITE_DBCONFIG_DEFENSIVE, 1, NULL);
 	if (rc == SQLITE_OK)
@@ -88,7 +88,7 @@ static int set_rules(sqlite3 *db, const char *path, struct kii_error *err)
 	return 0;
 }
 
-int kii_store_connect(const char *path, int flags, sqlite3 **out, int *version,
+int kii_store_connect(const char *path, int flags, int busy_ms, sqlite3 **out, int *version,
 	struct kii_error *err)
 {
 	sqlite3 *db = NULL;
@@ -100,7 +100,7 @@ int kii_store_connect(const char *path, int flags, sqlite3 **out, int *version,
 	rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
 	if (rc != SQLITE_OK)
 		kii_store_failed(db, path, rc, "open", err);
-	else if (set_rules(db, path, err) == 0
+	else if (set_rules(db, path, busy_ms, err) == 0
 		&& kii_store_ask(db, path, "PRAGMA user_version", &found, err) == 0) {
 		*out = db;
 		*version = (int)found;
@@ -127,15 +127,17 @@ static int prepare_writer(sqlite3 *db, const char *path, struct kii_error *err)
 int kii_store_open(const char *path, enum kii_store_mode mode, int newest, const char *const *sql,
 	size_t n_sql, struct kii_store **out, struct kii_error *err)
 {
-	int flags = mode == KII_STORE_WRITE ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	bool write = (mode & KII_STORE_WRITE) != 0;
+	int flags = write ? SQLITE_OPEN_READWRITE : SQLITE_OPEN_READONLY;
+	int busy_ms = mode & KII_STORE_HURRY ? HURRY_MS : KII_STORE_BUSY_MS;
 	struct kii_store *s;
 	sqlite3 *db;
 	int version;
 
-	if (kii_store_connect(path, flags, &db, &version, err) != 0)
+	if (kii_store_connect(path, flags, busy_ms, &db, &version, err) != 0)
 		return -1;
 	if (check_version(path, version, newest, err) != 0
-		|| (mode == KII_STORE_WRITE && prepare_writer(db, path, err) != 0)) {
+		|| (write && prepare_writer(db, path, err) != 0)) {
 		sqlite3_close(db);
 		return -1;
 	}
@@ -147,6 +149,38 @@ int kii_store_open(const char *path, enum kii_store_mode mode, int newest, const
 	s->stmts = kii_xcalloc(n_sql + 1, sizeof(sqlite3_stmt *));
 	*out = s;
 	return 0;
+}
+
+static int find_damage(sqlite3 *db, const char *path, struct kii_error *err)
+{
+	sqlite3_stmt *stmt = NULL;
+	int rc = sqlite3_prepare_v2(db, "PRAGMA quick_check(1)", -1, &stmt, NULL);
+
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_ROW)
+		kii_store_failed(db, path, rc, "check", err);
+	else if (strcmp((const char *)sqlite3_column_text(stmt, 0), "ok") != 0)
+		kii_error_set(err, KII_EDB, SQLITE_CORRUPT, "%s is damaged: %s", path,
+			(const char *)sqlite3_column_text(stmt, 0));
+	sqlite3_finalize(stmt);
+	return err->code == KII_OK ? 0 : -1;
+}
+
+int kii_store_verify(const char *path, int newest, struct kii_error *err)
+{
+	sqlite3 *db;
+	int version;
+	int rc;
+
+	if (kii_store_connect(path, SQLITE_OPEN_READONLY, KII_STORE_BUSY_MS, &db, &version, err)
+		!= 0)
+		return -1;
+	rc = check_version(path, version, newest, err);
+	if (rc == 0)
+		rc = find_damage(db, path, err);
+	sqlite3_close(db);
+	return rc;
 }
 
 void kii_store_close(struct kii_store *s)
@@ -173,6 +207,18 @@ bool kii_store_moved(struct kii_store *s)
 int kii_store_begin(struct kii_store *s, struct kii_error *err)
 {
 	return kii_store_exec(s->db, s->path, "BEGIN IMMEDIATE", err);
+}
+
+int kii_store_writable(struct kii_store *s, struct kii_error *err)
+{
+	/* BEGIN IMMEDIATE alone succeeds there. */
+	if (sqlite3_db_readonly(s->db, "main"))
+		return kii_error_set(err, KII_EDB, SQLITE_READONLY, "%s cannot be written",
+			s->path);
+	if (kii_store_begin(s, err) != 0)
+		return -1;
+	kii_store_rollback(s);
+	return 0;
 }
 
 int kii_store_commit(struct kii_store *s, struct kii_error *err)
@@ -257,16 +303,12 @@ static int start(struct kii_store *s, int i, const char *types, va_list ap, stru
 	return 0;
 }
 
-int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
-	const char *types, ...)
+int kii_store_vrun(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, va_list ap)
 {
-	va_list ap;
 	int rc;
 
-	va_start(ap, types);
-	rc = start(s, i, types, ap, err);
-	va_end(ap);
-	if (rc != 0)
+	if (start(s, i, types, ap, err) != 0)
 		return -1;
 	rc = sqlite3_step(s->stmts[i]);
 	if (rc == SQLITE_DONE && changes)
@@ -275,6 +317,18 @@ int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error
 		kii_store_failed(s->db, s->path, rc, "run", err);
 	kii_store_reset(s, i);
 	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, ...)
+{
+	va_list ap;
+	int rc;
+
+	va_start(ap, types);
+	rc = kii_store_vrun(s, i, changes, err, types, ap);
+	va_end(ap);
+	return rc;
 }
 
 int kii_store_query(struct kii_store *s, int i, struct kii_error *err, const char *types, ...)

@@ -8,6 +8,7 @@
 #ifndef KII_STORE_H
 #define KII_STORE_H
 
+#include <stdarg.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -15,7 +16,11 @@
 
 struct kii_store;
 
-enum kii_store_mode { KII_STORE_READ, KII_STORE_WRITE };
+/* Where the numbered migrations lie: KIISRV_SCHEMA from the environment, else as installed. */
+const char *kii_store_schema_dir(void);
+
+/* KII_STORE_HURRY with either of the others: gives up on a lock after 0.3 s. */
+enum kii_store_mode { KII_STORE_READ = 0, KII_STORE_WRITE = 1, KII_STORE_HURRY = 2 };
 
 /*
  * Open an existing database (the actor that migrates makes it). `sql[i]` are the statements,
@@ -24,6 +29,11 @@ enum kii_store_mode { KII_STORE_READ, KII_STORE_WRITE };
  */
 int kii_store_open(const char *path, enum kii_store_mode mode, int newest, const char *const *sql,
 	size_t n_sql, struct kii_store **out, struct kii_error *err) KII_MUST_CHECK;
+/*
+ * Look a database over, reading all of it: its version, and whether SQLite finds damage. Fails
+ * further with ENOTFOUND, ECONFLICT as kii_store_open.
+ */
+int kii_store_verify(const char *path, int newest, struct kii_error *err) KII_MUST_CHECK;
 /* Rolls back what is open. NULL does nothing. */
 void kii_store_close(struct kii_store *s);
 
@@ -39,6 +49,9 @@ bool kii_store_moved(struct kii_store *s);
 int kii_store_migrate(const char *path, const char *schema_dir, const char *name, int newest,
 	struct kii_error *err) KII_MUST_CHECK;
 
+/* Takes a writer's lock and leaves it: could something be written now? Changes nothing. */
+int kii_store_writable(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;
+
 int kii_store_begin(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;   /* IMMEDIATE */
 int kii_store_commit(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;
 void kii_store_rollback(struct kii_store *s);   /* nothing when none is open */
@@ -53,6 +66,8 @@ int kii_store_durable(struct kii_store *s, bool full, struct kii_error *err) KII
  */
 int kii_store_run(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
 	const char *types, ...) KII_MUST_CHECK;
+int kii_store_vrun(struct kii_store *s, int i, int64_t *changes, struct kii_error *err,
+	const char *types, va_list ap) KII_MUST_CHECK;
 
 /* Start a query; rows follow by kii_store_next, and kii_store_reset must end it on every path. */
 int kii_store_query(struct kii_store *s, int i, struct kii_error *err, const char *types, ...)

@@ -7,15 +7,17 @@
 
 #include "store.h"
 
+#define KII_STORE_BUSY_MS 5000
+
 /* The error of a failed SQLite call, by its extended code; `path` names the database. Always -1. */
 int kii_store_failed(sqlite3 *db, const char *path, int rc, const char *what,
 	struct kii_error *err);
 
 /*
- * Open with our rules (`flags` are SQLite's) and read its user_version. Caller closes *out, which
- * stays untouched on failure. Fails: ENOTFOUND, EDB, EBUSY.
+ * Open with our rules (`flags` are SQLite's), waiting `busy_ms` for locks, and read its
+ * user_version. Caller closes *out, which stays untouched on failure. Fails: ENOTFOUND, EDB, EBUSY.
  */
-int kii_store_connect(const char *path, int flags, sqlite3 **out, int *version,
+int kii_store_connect(const char *path, int flags, int busy_ms, sqlite3 **out, int *version,
 	struct kii_error *err) KII_MUST_CHECK;
 
 /* One integer that a statement without values gives. */

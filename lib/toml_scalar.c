@@ -48,8 +48,8 @@ static bool copy_digits(const char **p, const char *end, const char *digits, str
 	return digit;
 }
 
-/* 1 when the token is an integer (even one too large), 0 when it is not. */
-static int integer(struct token t, int64_t *value, bool *too_large)
+/* True when the token is an integer, even one too large. */
+static bool integer(struct token t, int64_t *value, bool *too_large)
 {
 	static const struct { const char *prefix, *digits; int base; } bases[] = {
 		{ "0x", "0123456789abcdefABCDEF", 16 },
@@ -73,13 +73,13 @@ static int integer(struct token t, int64_t *value, bool *too_large)
 	if (base == 10 && (*p == '+' || *p == '-'))
 		kii_buf_char(&text, *p++);
 	if (base == 10 && end - p > 1 && *p == '0')
-		return 0;
+		return false;
 	if (!copy_digits(&p, end, digits, &text) || p != end)
-		return 0;
+		return false;
 	errno = 0;
 	*value = strtoll(text.data, NULL, base);
 	*too_large = errno == ERANGE;
-	return 1;
+	return true;
 }
 
 /* "inf" and "nan" with or without a sign. */
@@ -236,10 +236,13 @@ static int refuse(struct kii_toml_in *in, struct token t)
 		kii_toml_show(&room, t.p, t.len));
 }
 
+/* `out` is a union: it is written when the value is known to be one, and not before. */
 int kii_toml_scalar(struct kii_toml_in *in, struct kii_toml *out)
 {
 	struct token t = next_token(in);
 	bool too_large = false;
+	int64_t whole;
+	double number;
 
 	if (!t.len)
 		return refuse(in, t);
@@ -252,12 +255,14 @@ int kii_toml_scalar(struct kii_toml_in *in, struct kii_toml *out)
 		out->type = KII_TOML_DATE;
 		out->text = kii_xstrndup(t.p, t.len);
 		out->len = t.len;
-	} else if (integer(t, &out->integer, &too_large)) {
+	} else if (integer(t, &whole, &too_large)) {
 		if (too_large)
 			return kii_toml_error(in, t.p, "the number does not fit into 64 bits");
 		out->type = KII_TOML_INTEGER;
-	} else if (floating(t, &out->number)) {
+		out->integer = whole;
+	} else if (floating(t, &number)) {
 		out->type = KII_TOML_FLOAT;
+		out->number = number;
 	} else {
 		return refuse(in, t);
 	}

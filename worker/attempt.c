@@ -13,10 +13,19 @@
 #include "log.h"
 #include "transport.h"
 
+/* Times, shortened for tests. */
+#ifndef PATIENCE_MS
 #define PATIENCE_MS   60000   /* for an engine that is down, within one attempt */
+#endif
+#ifndef LOOK_AGAIN_MS
 #define LOOK_AGAIN_MS 300
+#endif
+#ifndef GRACE_MS
 #define GRACE_MS      10000   /* between TERM and KILL */
+#endif
+#ifndef KILLED_MS
 #define KILLED_MS     20000   /* until a killed container must be gone */
+#endif
 #define PROCESSES_MAX 8192
 
 /* --- beginning and end --- */
@@ -74,16 +83,6 @@ void attempt_release(struct attempt *a)
 	free(a->artifact);
 	memset(a, 0, sizeof(*a));
 	a->spool.fd = -1;
-}
-
-void attempt_clean(struct attempt *a)
-{
-	struct kii_error err = { 0 };
-
-	if (kii_engine_remove(a->engine, a->name, &err) != 0 ||
-	    transport_clean(a->w, a->engine, a->name, &err) != 0)
-		kii_log_warn("clean_later", "job=%s container=%s error=%s", a->job->id, a->name,
-			kii_q(err.msg));
 }
 
 /* --- the container --- */
@@ -154,6 +153,34 @@ static int look(struct attempt *a, struct kii_error *err)
 	if (kii_engine_inspect(a->engine, a->name, &a->seen, err) != 0)
 		return -1;
 	return check_owner(a, &a->seen, err);
+}
+
+/* Remove what is there: the name alone does not make it ours. */
+static int remove_own(struct attempt *a, struct kii_error *err)
+{
+	if (look(a, err) == 0) {
+		if (kii_engine_remove(a->engine, a->name, err) != 0)
+			return -1;
+	} else if (err->code == KII_EREFUSED) {
+		return 0;
+	} else if (err->code != KII_ENOTFOUND) {
+		return -1;
+	}
+	kii_error_clear(err);
+	return transport_clean(a->w, a->engine, a->name, err);
+}
+
+void attempt_clean(struct attempt *a)
+{
+	struct kii_error err = { 0 };
+
+	if (remove_own(a, &err) == 0)
+		return;
+	kii_log_warn("clean_later", "job=%s container=%s error=%s", a->job->id, a->name,
+		kii_q(err.msg));
+	pthread_mutex_lock(&a->w->lock);
+	a->w->untidy = true;
+	pthread_mutex_unlock(&a->w->lock);
 }
 
 static int image_user(struct attempt *a, struct kii_error *err)

@@ -115,13 +115,6 @@ static void block_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-static const char *schema_dir(void)
-{
-	const char *dir = getenv("KIISRV_SCHEMA");
-
-	return dir ? dir : KII_DATADIR "/schema";
-}
-
 int main(int argc, char **argv)
 {
 	struct kii_error err = { 0 };
@@ -143,7 +136,7 @@ int main(int argc, char **argv)
 		kii_log_error("config", "error=%s", kii_q(err.msg));
 		return EXIT_CONFIG;
 	}
-	rc = start_worker(&w, conf, schema_dir(), &lock, &err);
+	rc = start_worker(&w, conf, kii_store_schema_dir(), &lock, &err);
 	if (rc == 0)
 		rc = work(&w, &err);
 	if (rc != 0)

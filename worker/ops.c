@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "gc.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -133,10 +134,25 @@ static json_t *op_status(struct worker *w, const json_t *message, char watch[])
 	json_object_set_new(answer, "engine_seen", json_integer(w->engine_seen));
 	json_object_set_new(answer, "podman", json_boolean(w->about.podman));
 	json_object_set_new(answer, "live_restore", json_boolean(w->about.live_restore));
+	kii_json_set_str(answer, "engine_address", w->conf->docker.socket_path);
 	kii_json_set_str(answer, "engine_version", w->about.version);
 	kii_json_set_str(answer, "engine_error", w->engine_error);
 	json_object_set_new(answer, "images", image_list(w));
 	pthread_mutex_unlock(&w->lock);
+	return answer;
+}
+
+static json_t *op_gc(struct worker *w, const json_t *message, char watch[])
+{
+	struct kii_error err = { 0 };
+	bool dry_run = json_is_true(json_object_get(message, "dry_run"));
+	json_t *answer = NULL;
+
+	(void)watch;
+	if (gc_run(w, dry_run, &answer, &err) != 0)
+		return submit_error(&err);
+	json_object_set_new(answer, "ok", json_true());
+	json_object_set_new(answer, "dry_run", json_boolean(dry_run));
 	return answer;
 }
 
@@ -150,6 +166,7 @@ static const struct op {
 	{ "status", false, op_status },
 	{ "cancel", true, op_cancel },
 	{ "retry", true, op_retry },
+	{ "gc", true, op_gc },
 };
 
 static json_t *answer_message(struct worker *w, const struct peer *peer, const json_t *message,

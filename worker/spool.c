@@ -119,8 +119,8 @@ static int append_tail(struct kii_spool *s, struct kii_error *err)
 }
 
 /*
- * The last pass was shorter than what the file holds: a worker that died at its very end had appended
- * lines of its own. They go.
+ * The last pass was shorter than what the file holds: a worker that died at its very end had
+ * appended lines of its own. They go.
  */
 static int drop_foreign(struct kii_spool *s, struct kii_error *err)
 {

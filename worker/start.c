@@ -19,13 +19,20 @@
 
 #define FOLDER_MODE 02750
 
-/* A folder of ours: made where it is missing; an existing one keeps its owner and group. */
+/*
+ * A folder of ours: made where it is missing. An existing one stays as it is: a chmod by an owner
+ * who is not in the folder's group would take away its setgid bit.
+ */
 static int folder(const char *path, mode_t mode, struct kii_error *err)
 {
+	struct stat st;
+
+	if (stat(path, &st) == 0 && S_ISDIR(st.st_mode))
+		return 0;
 	if (kii_io_mkdirs(path, mode, err) != 0)
 		return -1;
 	/* The mask does not count: others must be able to read where the mode says so. */
-	if (chmod(path, mode) != 0 && errno != EPERM)
+	if (chmod(path, mode) != 0)
 		return kii_error_set(err, KII_EIO, errno, "mode of %s: %s", path, strerror(errno));
 	return 0;
 }
@@ -98,7 +105,7 @@ static int open_databases(struct worker *w, const char *schema_dir, struct kii_e
 	kii_autofree char *config = kii_xfmt("%s/queue/config.sqlite", w->conf->paths.state_dir);
 
 	if (kii_store_migrate(jobs, schema_dir, "jobs", KII_JOBS_VERSION, err) != 0 ||
-	    kii_store_migrate(config, schema_dir, "config", KII_VERSIONS_VERSION, err) != 0)
+	    kii_versions_migrate(config, schema_dir, err) != 0)
 		return -1;
 	if (kii_jobs_open(jobs, KII_STORE_WRITE, &w->jobs, err) != 0)
 		return -1;

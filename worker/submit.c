@@ -82,16 +82,12 @@ void submit_client(const char *address, char out[64])
 static int64_t estimate(struct worker *w, const struct kii_job *job, int64_t place)
 {
 	struct kii_error err = { 0 };
-	int64_t each = -1;
-	int64_t slots = w->conf->queue.slots;
-	int64_t gone;
+	int64_t ms = -1;
 
-	if (kii_jobs_estimate(w->jobs, job->kind, job->subject, &each, &err) != 0 || each < 0)
-		return -1;
-	if (place)
-		return each * ((place + slots - 1) / slots + 1);
-	gone = kii_io_wall() - job->started;
-	return gone < each ? each - gone : 0;
+	if (kii_jobs_forecast(w->jobs, job, place, w->conf->queue.slots, kii_io_wall(), &ms,
+			&err) != 0)
+		kii_log_warn("forecast", "error=%s", kii_q(err.msg));
+	return ms;
 }
 
 /* Under the lock: {"ok":true, ...} of a job. */

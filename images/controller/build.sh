@@ -10,6 +10,7 @@
 set -u -o pipefail
 export LC_ALL=C.UTF-8 TZ=UTC
 export SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1577836800}
+export PartialMapsExpandedOverride=${PartialMapsExpandedOverride:-} Layout=${Layout:-}
 export PIPENV_ACTIVE=1 CCACHE_DISABLE=1 CFLAGS=${CFLAGS:--fcommon} PYTHONDONTWRITEBYTECODE=1
 
 CONFIGS=${CONFIGS:-/mnt/config}
@@ -43,7 +44,8 @@ broken() {
 
 check_arguments() {
 	[ $# = 3 ] || refuse "usage: build.sh SCRIPT FOLDER ZIP"
-	[[ $1 =~ $NAME && " ${SCRIPTS//[[:space:]]/ } " == *" $1 "* ]] || refuse "unknown build script: $1"
+	[[ $1 =~ $NAME && " ${SCRIPTS//[[:space:]]/ } " == *" $1 "* ]] ||
+		refuse "unknown build script: $1"
 	[[ $2 =~ $NAME && ${#2} -le 128 ]] || refuse "bad folder name"
 	[[ $3 =~ $NAME && $3 == ?*.zip && ${#3} -le 255 ]] || refuse "bad zip name"
 }
@@ -73,7 +75,8 @@ take_input() {
 	mkdir -p "$WORK"/{input,build,left,right,zip/log,zip/kll} || broken "no room to work in"
 	[ -d "$CONFIGS/$1" ] || broken "no folder $1 in $CONFIGS"
 	for file in "$CONFIGS/$1"/*; do
-		[[ -f $file && ! -L $file && ${file##*/} =~ $NAME ]] || broken "bad input: ${file##*/}"
+		[[ -f $file && ! -L $file && ${file##*/} =~ $NAME ]] ||
+			broken "bad input: ${file##*/}"
 		for folder in input build left right; do
 			cp "$file" "$WORK/$folder/" || broken "cannot copy ${file##*/}"
 		done

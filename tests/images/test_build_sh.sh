@@ -44,7 +44,7 @@ script() {
 }
 good() {
 	script "$1" <<-'EOF'
-		[ "$1" = -c ] && [ "$2" = "$CONTROLLER_DIR" ] && [ "$3" = -o ] && [ "$4" = "$PWD" ] || exit 9
+		[ "$*" = "-c $CONTROLLER_DIR -o $PWD" ] || exit 9
 		echo "compiling $DefaultMapOverride; $PartialMapsExpandedOverride; $Layout"
 		date
 		cat *.kll >kiibohd.dfu.bin
@@ -57,9 +57,8 @@ good() {
 # run [NAME=VALUE...] ARGUMENTS...: build.sh in that tree; leaves $status and $tmp/out.
 run() {
 	env CONTROLLER_DIR="$tmp/c" CONFIGS="$tmp/config" BUILDS="$tmp/builds" WORK="$tmp/work/b" \
-		CGROUP="$tmp/cgroup" DefaultMapOverride='stdFuncMap WhiteFox-A-0' \
-		PartialMapsExpandedOverride='stdFuncMap WhiteFox-A-1' Layout=aria \
-		"$@" >"$tmp/out" 2>&1
+		CGROUP="$tmp/cgroup" DefaultMapOverride='stdFuncMap WhiteFox-A-0' Layout=aria \
+		PartialMapsExpandedOverride='stdFuncMap WhiteFox-A-1' env "$@" >"$tmp/out" 2>&1
 	status=$?
 }
 build() {
@@ -90,7 +89,7 @@ listed() {
 	[ "$(list "$1")" = "$2" ]
 }
 
-echo 1..34
+echo 1..35
 controller
 good whitefox.bash
 build
@@ -141,6 +140,10 @@ controller
 good whitefox.bash
 build PartialMapsExpandedOverride='WhiteFox-A-1;nothing'
 ok "a missing map is a failed build" ended 1 W_error.zip 'there is no map nothing'
+controller
+good whitefox.bash
+build -u PartialMapsExpandedOverride -u Layout
+ok "one layer and no variant are enough" ended 0 W.zip '^compiling stdFuncMap WhiteFox-A-0; ; $'
 controller
 echo 'echo done' | script whitefox.bash
 build

@@ -8,7 +8,8 @@ import subprocess
 import sys
 import tempfile
 
-SRC = os.path.abspath(os.environ.get("KII_SRCDIR", os.path.join(os.path.dirname(__file__), "../..")))
+HERE = os.path.dirname(os.path.abspath(__file__))
+SRC = os.path.abspath(os.environ.get("KII_SRCDIR", os.path.join(HERE, "../..")))
 LAYOUTS = os.path.join(SRC, "layouts")
 SHARED = os.path.join(SRC, os.environ.get("KIISRV_SHARED", "../shared"), "data/layouts")
 HEADER = ["Name", "Variant", "Layout", "Base", "Version", "Author", "KLL", "Date", "Generator"]

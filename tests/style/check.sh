@@ -18,7 +18,7 @@ say() {
 }
 
 files() {
-	find lib cgi worker ctl tests -name '*.[ch]' | sort
+	find lib cgi worker ctl tests -path tests/images -prune -o -name '*.[ch]' -print | sort
 }
 sources() {
 	find lib cgi worker ctl -name '*.[ch]' | sort

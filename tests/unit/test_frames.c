@@ -14,16 +14,16 @@ struct seen {
 	size_t enough;   /* fail at this piece; 0: never */
 };
 
-static int collect(void *arg, enum kii_frame_stream stream, const char *data, size_t len,
+static int collect(void *arg, enum kii_frame_stream which, const char *data, size_t len,
 	struct kii_error *err)
 {
 	struct seen *seen = arg;
 
 	assert_true(len > 0);
-	assert_true((unsigned)stream < KII_FRAME__MAX);
+	assert_true((unsigned)which < KII_FRAME__MAX);
 	if (++seen->pieces == seen->enough)
 		return kii_error_set(err, KII_ETIMEOUT, 0, "enough");
-	kii_buf_add(&seen->text[stream], data, len);
+	kii_buf_add(&seen->text[which], data, len);
 	return 0;
 }
 
@@ -40,14 +40,14 @@ static void close_seen(struct seen *seen)
 		kii_buf_release(&seen->text[i]);
 }
 
-#define STREAM \
-	"\1\0\0\0\0\0\0\3one" \
-	"\2\0\0\0\0\0\0\4two\n" \
-	"\1\0\0\0\0\0\0\0" \
-	"\3\0\0\0\0\0\0\2no" \
-	"\1\0\0\0\0\0\0\5\0\1\2\3\4" \
-	"\0\0\0\0\0\0\0\1i"
-#define STREAM_LEN (sizeof(STREAM) - 1)
+static const char stream[] =
+	"\1\0\0\0\0\0\0\3one"
+	"\2\0\0\0\0\0\0\4two\n"
+	"\1\0\0\0\0\0\0\0"
+	"\3\0\0\0\0\0\0\2no"
+	"\1\0\0\0\0\0\0\5\0\1\2\3\4"
+	"\0\0\0\0\0\0\0\1i";
+#define STREAM_LEN (sizeof(stream) - 1)
 
 static void feed_in_two(size_t at, size_t step)
 {
@@ -59,9 +59,9 @@ static void feed_in_two(size_t at, size_t step)
 	kii_frames_init(&f);
 	assert_true(kii_frames_whole(&f));
 	for (size_t i = 0; i < at; i += step)
-		must(kii_frames_feed(&f, STREAM + i, at - i < step ? at - i : step, collect, &seen,
+		must(kii_frames_feed(&f, stream + i, at - i < step ? at - i : step, collect, &seen,
 			&err));
-	must(kii_frames_feed(&f, STREAM + at, STREAM_LEN - at, collect, &seen, &err));
+	must(kii_frames_feed(&f, stream + at, STREAM_LEN - at, collect, &seen, &err));
 	assert_true(kii_frames_whole(&f));
 	assert_int_equal(seen.text[KII_FRAME_OUT].len, 8);
 	assert_memory_equal(seen.text[KII_FRAME_OUT].data, "one\0\1\2\3\4", 8);
@@ -93,7 +93,7 @@ static void a_cut_stream_is_not_whole(void **state)
 
 		open_seen(&seen);
 		kii_frames_init(&f);
-		must(kii_frames_feed(&f, STREAM, at, collect, &seen, &err));
+		must(kii_frames_feed(&f, stream, at, collect, &seen, &err));
 		assert_int_equal(kii_frames_whole(&f), at == ends[next]);
 		next += at == ends[next];
 		close_seen(&seen);
@@ -148,7 +148,7 @@ static void a_taker_that_fails_ends_it(void **state)
 	open_seen(&seen);
 	seen.enough = 2;
 	kii_frames_init(&f);
-	must_fail(kii_frames_feed(&f, STREAM, STREAM_LEN, collect, &seen, &err), KII_ETIMEOUT);
+	must_fail(kii_frames_feed(&f, stream, STREAM_LEN, collect, &seen, &err), KII_ETIMEOUT);
 	assert_int_equal(seen.pieces, 2);
 	assert_string_equal(seen.text[KII_FRAME_OUT].data, "one");
 	close_seen(&seen);

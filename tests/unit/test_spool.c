@@ -101,7 +101,8 @@ static void another_worker_goes_on_with_the_file(void **state)
 {
 	struct fixture *f = *state;
 	kii_autofree char *log = make_log(1000);
-	kii_autofree char *want = kii_xfmt("%.100s\n[kiisrv: 800 bytes left out]\n%s", log, log + 900);
+	kii_autofree char *want = kii_xfmt("%.100s\n[kiisrv: 800 bytes left out]\n%s", log,
+		log + 900);
 
 	for (size_t cut = 0; cut <= 1000; cut += 7) {
 		struct kii_error err = { 0 };
@@ -169,7 +170,8 @@ static void one_piece_longer_than_the_tail_is_cut(void **state)
 	struct fixture *f = *state;
 	struct kii_error err = { 0 };
 	kii_autofree char *log = make_log(1000);
-	kii_autofree char *want = kii_xfmt("%.100s\n[kiisrv: 800 bytes left out]\n%s", log, log + 900);
+	kii_autofree char *want = kii_xfmt("%.100s\n[kiisrv: 800 bytes left out]\n%s", log,
+		log + 900);
 	struct kii_spool s;
 
 	must(kii_spool_open(&s, f->path, CAP, &err));

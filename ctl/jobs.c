@@ -1,0 +1,330 @@
+/* SPDX-License-Identifier: MIT */
+/* kiisrvctl jobs: list and show; the queue's database is read without the worker. */
+#include <config.h>
+
+#include "ctl_jobs.h"
+
+#include <errno.h>
+#include <getopt.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io.h"
+#include "json.h"
+#include "text.h"
+
+#define LIMIT_DEFAULT 20
+#define LIMIT_MOST    100000
+
+int ctl_jobs_open(const struct ctl *ctl, struct ctl_jobs *j, struct kii_error *err)
+{
+	kii_autofree char *path = NULL;
+
+	if (kii_conf_load(ctl->config_file, &j->conf, err) != 0)
+		return -1;
+	path = kii_xfmt("%s/queue/jobs.sqlite", j->conf->paths.state_dir);
+	return kii_jobs_open(path, KII_STORE_READ, &j->db, err);
+}
+
+void ctl_jobs_close(struct ctl_jobs *j)
+{
+	kii_jobs_close(j->db);
+	kii_conf_free(j->conf);
+	*j = (struct ctl_jobs){ .db = NULL };
+}
+
+int ctl_jobs_check_id(const char *id, struct kii_error *err)
+{
+	return kii_job_id_valid(id) ? 0 : kii_error_field(err, "ID",
+		"must be the 32 hex digits of a job");
+}
+
+int ctl_jobs_number(const char *text, const char *field, int64_t least, int64_t most,
+	int64_t *out, struct kii_error *err)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoll(text, &end, 10);
+	if (errno == 0 && *text >= '0' && *text <= '9' && !*end && *out >= least && *out <= most)
+		return 0;
+	return kii_error_field(err, field, "must be a number from %lld to %lld",
+		(long long)least, (long long)most);
+}
+
+/* How long its last attempt took, or takes until now; -1: it has not started. */
+static int64_t duration_of(const struct kii_job *job)
+{
+	if (!job->started)
+		return -1;
+	return (job->finished ? job->finished : kii_io_wall()) - job->started;
+}
+
+/* --- JSON --- */
+
+static void set_time(json_t *o, const char *name, int64_t ms)
+{
+	char stamp[32];
+
+	if (ms)
+		kii_io_stamp(ms, stamp);
+	kii_json_set_str(o, name, ms ? stamp : NULL);
+}
+
+static void set_number(json_t *o, const char *name, int64_t n, bool there)
+{
+	json_object_set_new(o, name, there ? json_integer(n) : json_null());
+}
+
+static json_t *describe(const struct kii_job *job)
+{
+	json_t *o = json_object();
+
+	kii_json_set_str(o, "id", job->id);
+	kii_json_set_str(o, "kind", job->kind);
+	kii_json_set_str(o, "state", kii_job_state_name(job->state));
+	kii_json_set_str(o, "board", job->subject);
+	kii_json_set_str(o, "release", job->release);
+	kii_json_set_str(o, "image", job->image);
+	kii_json_set_str(o, "client", job->client);
+	kii_json_set_str(o, "key", job->key);
+	json_object_set_new(o, "fresh", json_boolean(job->fresh));
+	set_time(o, "created", job->created);
+	set_time(o, "started", job->started);
+	set_time(o, "finished", job->finished);
+	set_time(o, "answered", job->answered);
+	set_time(o, "cancel", job->cancel);
+	set_number(o, "duration_ms", duration_of(job), job->started != 0);
+	set_number(o, "attempts", job->attempts, true);
+	set_number(o, "exit_code", job->exit_code, job->exit_code >= 0);
+	kii_json_set_str(o, "outcome", job->outcome);
+	kii_json_set_str(o, "error", job->error);
+	kii_json_set_str(o, "artifact", job->artifact);
+	set_number(o, "artifact_bytes", job->artifact_bytes, true);
+	set_number(o, "log_bytes", job->log_bytes, true);
+	kii_json_set_str(o, "progress", job->progress);
+	kii_json_set_str(o, "container", job->container_id);
+	return o;
+}
+
+/* --- list --- */
+
+struct listing {
+	struct ctl_table table;
+	json_t *all;             /* NULL: the table is wanted */
+};
+
+static bool list_one(void *arg, const struct kii_job *job)
+{
+	struct listing *l = arg;
+
+	if (l->all) {
+		json_array_append_new(l->all, describe(job));
+		return true;
+	}
+	ctl_table_add(&l->table, job->id);
+	ctl_table_add(&l->table, kii_job_state_name(job->state));
+	ctl_table_add(&l->table, job->subject);
+	ctl_table_add(&l->table, job->release);
+	ctl_table_take(&l->table, ctl_time(job->created));
+	ctl_table_take(&l->table, ctl_duration(duration_of(job)));
+	ctl_table_add(&l->table, job->client);
+	ctl_table_add(&l->table, job->outcome);
+	return true;
+}
+
+static void begin_listing(struct listing *l, bool json)
+{
+	static const char *const heads[] = { "ID", "STATE", "BOARD", "RELEASE", "CREATED", "TIME",
+		"CLIENT", "OUTCOME" };
+
+	l->all = json ? json_array() : NULL;
+	ctl_table_init(&l->table, KII_COUNT(heads));
+	for (size_t i = 0; i < KII_COUNT(heads); i++)
+		ctl_table_add(&l->table, heads[i]);
+}
+
+struct list_options {
+	enum kii_job_state state;
+	int64_t limit;
+};
+
+static int set_list_option(struct list_options *o, int c, struct kii_error *err)
+{
+	if (c == 'n')
+		return ctl_jobs_number(optarg, "--limit", 1, LIMIT_MOST, &o->limit, err);
+	o->state = kii_job_state_find(optarg);
+	if (o->state != KII_JOB__MAX)
+		return 0;
+	return kii_error_field(err, "--state", "must be queued, running, succeeded, failed, "
+		"timed_out, cancelled or lost");
+}
+
+static int parse_list(const struct ctl *ctl, struct list_options *o, int argc, char **argv)
+{
+	static const struct option longs[] = {
+		{ "limit", required_argument, NULL, 'n' },
+		{ "state", required_argument, NULL, 's' },
+		{ NULL }
+	};
+	struct kii_error err = { 0 };
+	int c;
+
+	opterr = 0;
+	optind = 0;
+	while ((c = getopt_long(argc, argv, ":n:s:", longs, NULL)) != -1) {
+		if (c == '?' || c == ':')
+			return ctl_usage("jobs list: bad option or missing value: %s",
+				argv[optind - 1]);
+		if (set_list_option(o, c, &err) != 0)
+			return ctl_fail_as_asked(ctl, &err);
+	}
+	if (optind != argc)
+		return ctl_usage("usage: kiisrvctl jobs list %s", CTL_JOBS_LIST_ARGS);
+	return CTL_OK;
+}
+
+static int list_jobs(struct ctl *ctl, int argc, char **argv)
+{
+	struct list_options o = { KII_JOB__MAX, LIMIT_DEFAULT };
+	struct kii_error err = { 0 };
+	struct ctl_jobs j = { .db = NULL };
+	struct listing l;
+	int status = parse_list(ctl, &o, argc, argv);
+
+	if (status != CTL_OK)
+		return status;
+	begin_listing(&l, ctl->json);
+	if (ctl_jobs_open(ctl, &j, &err) == 0 &&
+	    kii_jobs_list(j.db, o.limit, o.state, list_one, &l, &err) == 0) {
+		if (l.all)
+			ctl_print_json(l.all);
+		else
+			ctl_table_print(&l.table, stdout);
+	}
+	ctl_jobs_close(&j);
+	ctl_table_release(&l.table);
+	json_decref(l.all);
+	return err.code == KII_OK ? CTL_OK : ctl_fail_as_asked(ctl, &err);
+}
+
+/* --- show --- */
+
+struct facts {
+	struct kii_job job;
+	int64_t place;
+	int64_t estimate_ms;
+};
+
+static int find(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
+{
+	if (kii_jobs_get(j->db, id, &f->job, err) != 0 ||
+	    kii_jobs_place(j->db, id, &f->place, err) != 0)
+		return -1;
+	return kii_jobs_forecast(j->db, &f->job, f->place, j->conf->queue.slots, kii_io_wall(),
+		&f->estimate_ms, err);
+}
+
+static void print_json(const struct facts *f)
+{
+	kii_autojson *o = describe(&f->job);
+	kii_autojson *request = NULL;
+	struct kii_error ignored = { 0 };
+
+	set_number(o, "place", f->place, !kii_job_state_final(f->job.state));
+	set_number(o, "estimate_ms", f->estimate_ms, f->estimate_ms >= 0);
+	if (f->job.request && kii_json_parse(f->job.request, strlen(f->job.request), "request",
+			&request, &ignored) == 0)
+		json_object_set(o, "request", request);
+	ctl_print_json(o);
+}
+
+/* A row, unless there is nothing to say. */
+static void row(struct ctl_table *t, const char *name, const char *value)
+{
+	if (!value || !*value)
+		return;
+	ctl_table_add(t, name);
+	ctl_table_add(t, value);
+}
+
+static void row_take(struct ctl_table *t, const char *name, char *value_take, bool there)
+{
+	if (there)
+		row(t, name, value_take);
+	free(value_take);
+}
+
+static void add_times(struct ctl_table *t, const struct facts *f)
+{
+	const struct kii_job *job = &f->job;
+
+	row_take(t, "created", ctl_time(job->created), true);
+	row_take(t, "started", ctl_time(job->started), job->started != 0);
+	row_take(t, "finished", ctl_time(job->finished), job->finished != 0);
+	row_take(t, "time", ctl_duration(duration_of(job)), job->started != 0);
+	row_take(t, "place", kii_xfmt("%lld", (long long)f->place), f->place > 0);
+	row_take(t, "ends in about", ctl_duration(f->estimate_ms), f->estimate_ms >= 0);
+	row_take(t, "answered", ctl_time(job->answered), job->answered != 0);
+	row_take(t, "cancel asked", ctl_time(job->cancel), job->cancel != 0);
+}
+
+static void print_text(const struct facts *f)
+{
+	const struct kii_job *job = &f->job;
+	struct ctl_table t;
+
+	ctl_table_init(&t, 2);
+	row(&t, "job", job->id);
+	row(&t, "state", kii_job_state_name(job->state));
+	row(&t, "outcome", job->outcome);
+	row(&t, "error", job->error);
+	row(&t, "kind", job->kind);
+	row(&t, "board", job->subject);
+	row(&t, "release", job->release);
+	row(&t, "client", job->client);
+	add_times(&t, f);
+	row_take(&t, "attempts", kii_xfmt("%d", job->attempts), true);
+	row_take(&t, "exit code", kii_xfmt("%d", job->exit_code), job->exit_code >= 0);
+	row(&t, "result", job->artifact);
+	row_take(&t, "result size", ctl_bytes(job->artifact_bytes), job->artifact != NULL);
+	row_take(&t, "log size", ctl_bytes(job->log_bytes), kii_job_state_final(job->state));
+	row(&t, "progress", job->progress);
+	row(&t, "fresh", job->fresh ? "yes" : NULL);
+	row(&t, "key", job->key);
+	row(&t, "image", job->image);
+	row(&t, "container", job->container_id);
+	ctl_table_print(&t, stdout);
+	ctl_table_release(&t);
+}
+
+static int show(struct ctl *ctl, int argc, char **argv)
+{
+	struct facts f = { .estimate_ms = -1 };
+	struct kii_error err = { 0 };
+	struct ctl_jobs j = { .db = NULL };
+
+	if (argc != 2)
+		return ctl_usage("usage: kiisrvctl jobs show ID");
+	if (ctl_jobs_check_id(argv[1], &err) == 0 && ctl_jobs_open(ctl, &j, &err) == 0 &&
+	    find(&j, argv[1], &f, &err) == 0) {
+		if (ctl->json)
+			print_json(&f);
+		else
+			print_text(&f);
+	}
+	kii_job_release(&f.job);
+	ctl_jobs_close(&j);
+	return err.code == KII_OK ? CTL_OK : ctl_fail_as_asked(ctl, &err);
+}
+
+const struct ctl_command ctl_jobs[] = {
+	{ "list", CTL_JOBS_LIST_ARGS, "Print the newest jobs", list_jobs, NULL },
+	{ "show", "ID", "Print all that is known of a job", show, NULL },
+	{ "log", CTL_JOBS_LOG_ARGS, "Print a job's log; -f: as it grows, until the job's end",
+		ctl_jobs_log, NULL },
+	{ "cancel", CTL_JOBS_CANCEL_ARGS, "End a job, and wait until it has ended",
+		ctl_jobs_cancel, NULL },
+	{ "retry", "ID", "Do the work of a job that has ended once more", ctl_jobs_retry, NULL },
+	{ NULL },
+};

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: MIT */
+/* engine_inspect: what became of a container, and which there are. */
+#include <config.h>
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_call.h"
+#include "json.h"
+
+static const struct {
+	const char *word;
+	enum kii_container_state state;
+} states[] = {
+	{ "created",     KII_CONTAINER_CREATED },
+	{ "configured",  KII_CONTAINER_CREATED },
+	{ "initialized", KII_CONTAINER_CREATED },
+	{ "running",     KII_CONTAINER_RUNNING },
+	{ "paused",      KII_CONTAINER_RUNNING },
+	{ "restarting",  KII_CONTAINER_RUNNING },
+	{ "stopping",    KII_CONTAINER_RUNNING },
+	{ "exited",      KII_CONTAINER_EXITED },
+	{ "stopped",     KII_CONTAINER_EXITED },
+	{ "dead",        KII_CONTAINER_EXITED },
+	{ "removing",    KII_CONTAINER_EXITED },
+};
+
+static int read_state(const char *word, enum kii_container_state *out, struct kii_error *err)
+{
+	for (size_t i = 0; word && i < KII_COUNT(states); i++) {
+		if (strcmp(word, states[i].word) == 0) {
+			*out = states[i].state;
+			return 0;
+		}
+	}
+	return kii_engine_odd("container state that we know", err);
+}
+
+static int read_id(const json_t *j, char id[128], struct kii_error *err)
+{
+	const char *text = kii_json_str(j, "Id");
+
+	if (!text || strlen(text) >= 128 || !text[0])
+		return kii_engine_odd("container Id", err);
+	memcpy(id, text, strlen(text) + 1);
+	return 0;
+}
+
+static void read_name(const char *name, struct kii_container *out)
+{
+	kii_engine_copy(out->name, sizeof(out->name), name && name[0] == '/' ? name + 1 : name);
+}
+
+static void read_labels(json_t *labels, struct kii_container *out)
+{
+	out->labels = json_is_object(labels) ? json_incref(labels) : json_object();
+}
+
+/* Borrowed arrays and objects stay json_t *, so that the labels can be kept. */
+static int read_inspect(const json_t *j, struct kii_container *out, struct kii_error *err)
+{
+	const json_t *state = json_object_get(j, "State");
+
+	if (read_id(j, out->id, err) || read_state(kii_json_str(state, "Status"), &out->state, err))
+		return -1;
+	if (!json_is_integer(json_object_get(state, "ExitCode")))
+		return kii_engine_odd("ExitCode", err);
+	out->exit_code = (int)kii_json_int(state, "ExitCode", 0);
+	out->oom = json_is_true(json_object_get(state, "OOMKilled"));
+	out->started_ms = kii_engine_time(kii_json_str(state, "StartedAt"));
+	out->finished_ms = kii_engine_time(kii_json_str(state, "FinishedAt"));
+	read_name(kii_json_str(j, "Name"), out);
+	read_labels(json_object_get(json_object_get(j, "Config"), "Labels"), out);
+	return 0;
+}
+
+int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_container *out,
+	struct kii_error *err)
+{
+	kii_autocall c = KII_CALL_INIT("GET");
+	kii_autojson *reply = NULL;
+	struct kii_container found = { 0 };
+
+	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err))
+		return -1;
+	kii_call_path(&c, "/containers/%s/json", id);
+	if (kii_call_json(e, &c, &reply, err) || read_inspect(reply, &found, err))
+		return -1;
+	*out = found;
+	return 0;
+}
+
+static int read_listed(const json_t *j, struct kii_container *out, struct kii_error *err)
+{
+	if (read_id(j, out->id, err) || read_state(kii_json_str(j, "State"), &out->state, err))
+		return -1;
+	read_name(json_string_value(json_array_get(json_object_get(j, "Names"), 0)), out);
+	read_labels(json_object_get(j, "Labels"), out);
+	return 0;
+}
+
+int kii_engine_list(struct kii_engine *e, const char *label, const char *value,
+	struct kii_container **out, size_t *n, struct kii_error *err)
+{
+	kii_autocall c = KII_CALL_INIT("GET");
+	kii_autojson *reply = NULL;
+	struct kii_container *found;
+	size_t count;
+
+	kii_call_path(&c, "/containers/json?all=1");
+	if (kii_call_label(&c, label, value, err) || kii_call_json(e, &c, &reply, err))
+		return -1;
+	if (!json_is_array(reply))
+		return kii_engine_odd("list", err);
+	count = json_array_size(reply);
+	found = kii_xcalloc(count + 1, sizeof(*found));
+	for (size_t i = 0; i < count; i++) {
+		if (read_listed(json_array_get(reply, i), &found[i], err)) {
+			kii_containers_free(found, i);
+			return -1;
+		}
+	}
+	*out = found;
+	*n = count;
+	return 0;
+}
+
+void kii_container_release(struct kii_container *c)
+{
+	json_decref(c->labels);
+	c->labels = NULL;
+}
+
+void kii_containers_free(struct kii_container *c, size_t n)
+{
+	for (size_t i = 0; c && i < n; i++)
+		kii_container_release(&c[i]);
+	free(c);
+}

@@ -1,0 +1,215 @@
+# SPDX-License-Identifier: MIT
+"""kill -9 of the worker, of the executable that holds the clients, of its keeper and of the engine, at
+every state of a job: it ends right all the same, once, with its whole log, and nothing is left."""
+
+import concurrent.futures
+import itertools
+import os
+import re
+import signal
+
+import pytest
+
+from client import check_error
+from engines import OwnEngine
+from gate import Gate
+from stack import TMP, Stack, wait_until
+
+LONG = bool(os.environ.get("KIISRV_TEST_LONG"))
+
+# Where a call of the worker's is stopped: a pattern of it, and how much of its answer has passed.
+STATES = {
+    "about to make a volume": ("POST /volumes/create", None),
+    "a volume made": ("POST /volumes/create", 0),
+    "about to be created": ("POST /containers/create", None),
+    "created, not yet told": ("POST /containers/create", 0),
+    "about to get its files": ("PUT /containers/.*/archive", None),
+    "files put, not yet told": ("PUT /containers/.*/archive", 0),
+    "about to start": ("POST /containers/.*/start", None),
+    "started, not yet told": ("POST /containers/.*/start", 0),
+    "its log within a line": ("GET /containers/.*/logs", 1000),
+    "ended, about to be waited for": ("POST /containers/.*/wait", None),
+    "ended, waited for": ("POST /containers/.*/wait", 0),
+    "about to give its result": ("GET /containers/.*/archive", None),
+    "its result on the way": ("GET /containers/.*/archive", 900),
+    "about to be removed": ("DELETE /containers/", None),
+    "removed, not yet told": ("DELETE /containers/", 0),
+    "volumes about to be removed": ("DELETE /volumes/", None),
+    "a volume removed, not yet told": ("DELETE /volumes/", 0),
+}
+ORDERS = ("say before", "log 6400", "say after")
+names = itertools.count()
+
+
+def written(log, *orders):
+    """What the container wrote, after its first line, which names the script and its maps."""
+    text = re.match(rb"script \S+, maps [^\n]*\n", log)[0]
+    for order in orders:
+        verb, _, value = order.partition(" ")
+        if verb == "say":
+            text += f"{value}\n".encode()
+        elif verb == "log":
+            text += b"".join(b"%063d\n" % n for n in range(1, int(value) // 64 + 1))
+        elif verb == "tick":
+            text += b"".join(b"tick %d\n" % n for n in range(1, int(value) + 1))
+    return text
+
+
+def children(pid):
+    with open(f"/proc/{pid}/task/{pid}/children") as f:
+        return [int(n) for n in f.read().split()]
+
+
+@pytest.fixture
+def pool():
+    with concurrent.futures.ThreadPoolExecutor(8) as made:
+        yield made
+
+
+class Torture:
+    """A stack that reaches its own engine through a gate."""
+
+    def __init__(self, engine, *flags, slots=2):
+        self.engine = OwnEngine(engine.name, *flags).start().load()
+        try:
+            self.gate = Gate(TMP / f"gate{OwnEngine.count}", self.engine.socket,
+                             os.stat(self.engine.socket).st_gid)
+            self.stack = Stack(self.engine, conf={
+                "docker": {"socket_path": self.gate.path}, "queue": {"slots": slots}})
+            self.stack.start()
+        except BaseException:
+            self.engine.stop()
+            raise
+
+    def close(self):
+        self.gate.open()
+        try:
+            self.stack.stop()
+        finally:
+            self.gate.close()
+            self.engine.stop()
+
+    def restore(self):
+        """Whatever a failed test has left."""
+        self.gate.open()
+        if not self.engine.process.alive():
+            self.engine.start()
+        if not self.stack.worker.alive():
+            self.stack.start_worker()
+        if not self.stack.processes["build"].alive():
+            self.stack.start_public("build")
+
+    def request(self, *orders):
+        return self.stack.ordered(f"torture {next(names)}", *orders)
+
+    # --- the victims
+
+    def kill_worker(self, hold):
+        self.stack.kill_worker()
+        hold.cut()
+        self.stack.start_worker()
+
+    def kill_child(self, hold):
+        for child in children(self.stack.processes["build"].pid):
+            os.kill(child, signal.SIGKILL)
+        hold.go()
+
+    def kill_keeper(self, hold):
+        keeper = self.stack.processes["build"]
+        orphans = children(keeper.pid)
+        keeper.kill()
+        keeper.child.wait()
+        # Its child answers who waits and ends: nobody would ever reload it.
+        wait_until(lambda: not any(os.path.exists(f"/proc/{pid}") for pid in orphans), 20)
+        self.stack.start_public("build")
+        hold.go()
+
+    def kill_engine(self, hold):
+        self.engine.kill()
+        hold.cut()
+        self.engine.start()
+
+    def kill_machine(self, hold):
+        """All at once but for the clients."""
+        self.stack.kill_worker()
+        self.engine.kill_all()
+        hold.cut()
+        self.engine.start()
+        self.stack.start_worker()
+
+    # --- what must be true afterwards
+
+    def answer(self, request, first):
+        """The answer of the first POST or, behind an error that says to come again, of the next."""
+        reply = first.result(180)
+        if reply.status != 200:
+            check_error(reply, reply.status)
+            assert reply.status in (502, 503), reply
+            reply = wait_until(lambda: (lambda r: r if r.status == 200 else None)(
+                self.stack.post(request)), 60, 0.2)
+        return reply
+
+    def check(self, request, first, attempts=1, orders=ORDERS):
+        stack = self.stack
+        before = [row["id"] for row in stack.jobs("id", "state IN ('queued', 'running')")]
+        assert len(before) <= 1, before
+        reply = self.answer(request, first)
+        assert reply.json["success"] is True, reply
+        stack.fetch(reply.json["filename"])
+        zip_name = reply.json["filename"].rsplit("/", 1)[1]
+        rows = stack.jobs("id, state, attempts", f"artifact = '{zip_name}'")
+        assert len(rows) == 1, "the key was built more than once"
+        job = rows[0]
+        assert job["state"] == "succeeded" and job["attempts"] <= attempts, dict(job)
+        log = stack.get(f"/logs/{job['id']}.log").body
+        assert log == written(log, *orders)
+        for attempt in range(1, job["attempts"]):
+            old = stack.get(f"/logs/{job['id']}.{attempt}.log")
+            assert old.status in (200, 404) and log.startswith(old.body), old
+        self.check_clean()
+        return job
+
+    def check_clean(self):
+        wait_until(lambda: not self.stack.containers(), 30)
+        wait_until(lambda: not self.engine.volumes() - self.stack.volumes, 30)
+        left = [file.name for file in (self.stack.state / "artifacts").iterdir()
+                if not file.name.endswith(".zip") or file.name.startswith(".")]
+        assert not left
+        wait_until(self.stack.answers, 30)
+
+
+@pytest.fixture(scope="module")
+def own(engine):
+    torture = Torture(engine)
+    yield torture
+    torture.close()
+
+
+def strike(torture, pool, victim, state, attempts=1):
+    torture.restore()
+    request = torture.request(*ORDERS)
+    hold = torture.gate.hold(*STATES[state])
+    first = pool.submit(torture.stack.post, request)
+    hold.wait()
+    getattr(torture, f"kill_{victim}")(hold)
+    return torture.check(request, first, attempts)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_worker_dies(own, pool, state):
+    strike(own, pool, "worker", state)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_executable_dies(own, pool, state):
+    strike(own, pool, "child", state)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_its_keeper_dies(own, pool, state):
+    strike(own, pool, "keeper", state)
+
+
+@pytest.mark.parametrize("state", STATES)
+def test_the_engine_dies(own, pool, state):
+    strike(own, pool, "engine", state, 2)

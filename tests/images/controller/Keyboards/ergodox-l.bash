@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+Board=Infinity_Ergodox_Left
+Product=0xB04D
+. "${BASH_SOURCE%/*}/common.bash"

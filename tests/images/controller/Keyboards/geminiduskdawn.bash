@@ -1,0 +1,4 @@
+# SPDX-License-Identifier: MIT
+Board=GeminiDuskDawn
+Product=0xB07D
+. "${BASH_SOURCE%/*}/common.bash"

@@ -1,0 +1,71 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: MIT
+"""engine.py URL TAR NAME MARK CHANGE...: import a tar as image NAME:latest of the engine at URL.
+
+An image that carries the same mark (label kiisrv.files) stays as it is. URL is a DOCKER_HOST:
+unix:///path or tcp://host:port; Docker and Podman speak the same here.
+"""
+import http.client
+import json
+import os
+import socket
+import sys
+from urllib.parse import urlencode, urlsplit
+
+
+class Local(http.client.HTTPConnection):
+    def __init__(self, path):
+        super().__init__("engine", timeout=300)
+        self.path = path
+
+    def connect(self):
+        self.sock = socket.socket(socket.AF_UNIX)
+        self.sock.settimeout(self.timeout)
+        self.sock.connect(self.path)
+
+
+def connection(url):
+    parts = urlsplit(url)
+    if parts.scheme == "unix":
+        return Local(parts.path)
+    if parts.scheme == "tcp":
+        return http.client.HTTPConnection(parts.hostname, parts.port or 2375, timeout=300)
+    sys.exit("no engine: %s (unix:///path or tcp://host:port)" % url)
+
+
+def call(url, method, path, body=None, headers=()):
+    engine = connection(url)
+    try:
+        engine.request(method, path, body, dict(headers))
+        answer = engine.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError as error:
+        sys.exit("%s: %s" % (url, error))
+    finally:
+        engine.close()
+
+
+def mark_of(url, name):
+    status, text = call(url, "GET", "/v1.40/images/%s:latest/json" % name)
+    if status != 200:
+        return None
+    return (json.loads(text)["Config"].get("Labels") or {}).get("kiisrv.files")
+
+
+def main(url, tar, name, mark, *changes):
+    if mark_of(url, name) == mark:
+        print("%s:latest is there" % name)
+        return
+    query = urlencode([("fromSrc", "-"), ("repo", name), ("tag", "latest")] + [
+        ("changes", change) for change in ("LABEL kiisrv.files=" + mark,) + changes])
+    with open(tar, "rb") as body:
+        status, text = call(url, "POST", "/v1.40/images/create?" + query, body, {
+            "Content-Type": "application/x-tar",
+            "Content-Length": str(os.path.getsize(tar))}.items())
+    if status != 200 or mark_of(url, name) != mark:
+        sys.exit("%s: import failed: %s" % (name, text.strip()[-500:]))
+    print("%s:latest imported" % name)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
