@@ -76,6 +76,14 @@ static int read_log(struct kii_engine *e, const char *id, bool follow, struct lo
 	return 0;
 }
 
+/* Between passes, so that a pause too short for a tick of its own ends no less soon. */
+static int ask_to_go_on(kii_engine_tick *tick, void *arg, struct kii_error *err)
+{
+	if (!tick || tick(arg))
+		return 0;
+	return kii_error_set(err, KII_ETIMEOUT, 0, "told to end");
+}
+
 static int is_running(struct kii_engine *e, const char *id, bool *running, struct kii_error *err)
 {
 	struct kii_container c;
@@ -127,8 +135,8 @@ static int follow_by_passes(struct kii_engine *e, const char *id, struct log *lo
 			return -1;
 		log->ceiling = log->seen;
 		now = kii_io_now();
-		if (running && kii_call_pause(e, pause_ms(now - begun, now - start), tick,
-				log->arg, err))
+		if (running && (ask_to_go_on(tick, log->arg, err) || kii_call_pause(e,
+				pause_ms(now - begun, now - start), tick, log->arg, err)))
 			return -1;
 	}
 	return 0;
