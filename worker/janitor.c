@@ -250,6 +250,18 @@ static void wait_until(struct worker *w, int64_t until)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Did a slot leave something that it could not remove? */
+static bool take_untidy(struct worker *w)
+{
+	bool untidy;
+
+	pthread_mutex_lock(&w->lock);
+	untidy = w->untidy;
+	w->untidy = false;
+	pthread_mutex_unlock(&w->lock);
+	return untidy;
+}
+
 void *janitor_run(void *arg)
 {
 	struct worker *w = arg;
@@ -264,7 +276,8 @@ void *janitor_run(void *arg)
 	kii_engine_stop_flag(engine, &w->stop);
 	while (!atomic_load(&w->stop)) {
 		janitor_look(w, engine);
-		if (w->engine_up && kii_io_now() >= reconcile_at) {
+		if (w->engine_up && (take_untidy(w) || kii_io_now() >= reconcile_at)) {
+			reconcile_at = 0;
 			kii_error_clear(&err);
 			if (janitor_reconcile(w, engine, &err) == 0)
 				reconcile_at = kii_io_now() + RECONCILE_MS;
