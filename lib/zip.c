@@ -6,9 +6,6 @@
 #include <archive.h>
 #include <archive_entry.h>
 
-/* The oldest time that a zip can tell: 1980-01-01, so that the same files give the same bytes. */
-#define ZIP_EPOCH 315532800
-
 static int failed(struct archive *a, struct kii_error *err)
 {
 	const char *text = archive_error_string(a);
@@ -17,6 +14,10 @@ static int failed(struct archive *a, struct kii_error *err)
 		text ? text : "unknown");
 }
 
+/*
+ * No time is set, so that the same files give the same bytes: it becomes 1980-01-01, the oldest
+ * that a zip can tell, whereas a given one would be told in local time.
+ */
 static int add(struct archive *a, const struct kii_zip_file *file, struct kii_error *err)
 {
 	struct archive_entry *e = archive_entry_new();
@@ -26,7 +27,6 @@ static int add(struct archive *a, const struct kii_zip_file *file, struct kii_er
 	archive_entry_set_size(e, (la_int64_t)file->len);
 	archive_entry_set_filetype(e, AE_IFREG);
 	archive_entry_set_perm(e, 0644);
-	archive_entry_set_mtime(e, ZIP_EPOCH, 0);
 	rc = archive_write_header(a, e);
 	archive_entry_free(e);
 	if (rc != ARCHIVE_OK)
