@@ -83,6 +83,8 @@ static void become_app(const struct world *w, int listening, unsigned files)
 		unsetenv("NOTIFY_SOCKET");
 	dup2(listening, STDIN_FILENO);
 	dup2(log, STDERR_FILENO);
+	/* What make hands down to its children would count against `files`. */
+	closefrom(STDERR_FILENO + 1);
 	if (files)
 		setrlimit(RLIMIT_NOFILE, &limit);
 	execl(exe, exe, (char *)NULL);
