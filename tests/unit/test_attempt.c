@@ -341,7 +341,9 @@ static void foreign_containers_are_left_alone(void **state)
 		toy_container(f->toy, g.name, labels[i], KII_CONTAINER_CREATED);
 		run_to(&g, VERDICT_AGAIN);
 		assert_int_equal(g.err.code, KII_EREFUSED);
+		attempt_clean(&g.a);
 		assert_true(toy_has(f->toy, g.name));
+		assert_false(f->w.untidy);
 		drop(&g);
 	}
 	assert_int_equal(toy_asked(f->toy, PUT), 0);
@@ -587,7 +589,7 @@ static void an_engine_that_stays_away_ends_the_attempt(void **state)
 	toy_down(f->toy);
 	run_to(&g, VERDICT_AGAIN);
 	assert_int_equal(g.err.code, KII_EDOWN);
-	assert_in_range(g.ended - start, 1900, 10000);
+	assert_in_range(g.ended - start, 1900, 80000);
 	drop(&g);
 }
 
@@ -708,7 +710,7 @@ static void the_workers_end_detaches_from_an_engine_that_is_down(void **state)
 	stopped = kii_io_now();
 	atomic_store(&f->w.stop, true);
 	end(&g, VERDICT_DETACHED);
-	assert_in_range(g.ended - stopped, 0, 1500);
+	assert_in_range(g.ended - stopped, 0, 12000);
 	drop(&g);
 }
 
@@ -923,8 +925,13 @@ static void what_cannot_be_cleaned_stays_for_later(void **state)
 	fault(f, "DELETE /containers/*", TOY_REFUSE, 500, 1);
 	attempt_clean(&g.a);
 	assert_true(toy_has(f->toy, g.name));
+	assert_true(f->w.untidy);
+	f->w.untidy = false;
 	attempt_clean(&g.a);
 	assert_false(toy_has(f->toy, g.name));
+	assert_false(f->w.untidy);
+	attempt_clean(&g.a);
+	assert_false(f->w.untidy);
 	drop(&g);
 }
 
