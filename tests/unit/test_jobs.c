@@ -426,7 +426,7 @@ static bool start_it(void *arg, const struct kii_job *job)
 	struct place *p = arg;
 	struct kii_error err = { 0 };
 
-	assert_string_equal(job->request, "{\"a\":1}");
+	assert_null(job->request);
 	must(kii_jobs_start(p->jobs, job->id, 1, 1, &err));
 	return true;
 }
