@@ -16,6 +16,8 @@
 #include "transport.h"
 #include "zip.h"
 
+#define ROW_ROOM (128u << 10)
+
 /* How build.sh says goodbye (images/controller/build.sh). */
 enum {
 	EXIT_BUILT = 0,
@@ -255,6 +257,9 @@ int conclude(struct attempt *a, enum verdict *verdict, struct kii_error *err)
 		a->error[0] = '\0';
 		j = &disk;
 	}
+	/* The row that tells it needs room too. */
+	if (j == &disk)
+		kii_spool_cut(&a->spool, ROW_ROOM);
 	fill_end(a, j);
 	return 0;
 }

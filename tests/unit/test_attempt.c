@@ -366,6 +366,21 @@ static void foreign_containers_are_left_alone(void **state)
 	assert_int_equal(toy_asked(f->toy, KILL), 0);
 }
 
+/* The call of a dead worker has the name, but it is not through yet. */
+static void a_container_in_the_making_is_waited_for(void **state)
+{
+	struct fix *f = *state;
+	struct go g;
+
+	prepare(&g, f);
+	fix_container(f, f->made, 1, KII_CONTAINER_CREATED);
+	fault(f, INSPECT, TOY_REFUSE, 404, 3);
+	run_to(&g, VERDICT_ENDED);
+	expect_built(&g, "hello\n");
+	assert_int_equal(toy_asked(f->toy, CREATE), 2);
+	drop(&g);
+}
+
 /* The first look says that there is none; by then somebody has made one. */
 static void a_name_that_is_taken_is_looked_at(void **state)
 {
@@ -963,6 +978,7 @@ int main(void)
 		FIX_TEST(an_ended_container_is_concluded),
 		FIX_TEST(a_container_that_is_gone_is_not_made_again),
 		FIX_TEST(foreign_containers_are_left_alone),
+		FIX_TEST(a_container_in_the_making_is_waited_for),
 		FIX_TEST(a_name_that_is_taken_is_looked_at),
 		FIX_TEST(a_container_whose_making_was_not_heard_of_is_found),
 		FIX_TEST(without_its_image_there_is_no_attempt),
