@@ -71,7 +71,7 @@ class Torture:
 
     def __init__(self, engine, *flags, slots=1):
         self.engine = OwnEngine(engine.name, *flags).start().load()
-        self.engine_died = False
+        self.engine_died, self.lives_on = False, "--live-restore" in flags
         try:
             self.gate = Gate(TMP / f"gate{OwnEngine.count}", self.engine.socket,
                              os.stat(self.engine.socket).st_gid)
@@ -127,7 +127,7 @@ class Torture:
         hold.go()
 
     def kill_engine(self, hold):
-        self.engine_died = True
+        self.engine_died = not self.lives_on
         self.engine.kill()
         hold.cut()
         self.engine.start()
