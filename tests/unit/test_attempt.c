@@ -619,7 +619,7 @@ static void an_engine_that_stays_away_ends_the_attempt(void **state)
 	toy_down(f->toy);
 	run_to(&g, VERDICT_AGAIN);
 	assert_int_equal(g.err.code, KII_EDOWN);
-	assert_in_range(g.ended - start, 1900, 10000);
+	assert_in_range(g.ended - start, 1900, 80000);
 	drop(&g);
 }
 
@@ -740,7 +740,7 @@ static void the_workers_end_detaches_from_an_engine_that_is_down(void **state)
 	stopped = kii_io_now();
 	atomic_store(&f->w.stop, true);
 	end(&g, VERDICT_DETACHED);
-	assert_in_range(g.ended - stopped, 0, 1500);
+	assert_in_range(g.ended - stopped, 0, 12000);
 	drop(&g);
 }
 
