@@ -129,6 +129,7 @@ class Stack:
         self.logs = self.root / "log"
         self.processes = {}
         self.old_logs = []
+        self.folder = "/"   # where the worker works
         for folder in (self.root, self.etc / "layouts", self.nginx_dir, self.logs):
             folder.mkdir(parents=True)
             folder.chmod(0o755)
@@ -205,7 +206,7 @@ class Stack:
     def start_worker(self, env=None, wait=True):
         group = os.stat(self.engine.socket).st_gid
         worker = self.spawn(
-            "worker", as_user("kiisrv-engine", [group]) +
+            "worker", as_user("kiisrv-engine", [group]) + ["env", "-C", str(self.folder)] +
             [str(PREFIX / "libexec/kiisrv/kiisrv-worker"), "-c", str(self.conf)], env)
         if wait:
             wait_until(lambda: self.worker_listens() or not worker.alive(), 30)
