@@ -426,6 +426,7 @@ uint64_t kii_worklink_submit(struct kii_worklink *l, const char *kind, const cha
 {
 	struct call *c = kii_xcalloc(1, sizeof(*c));
 	uint64_t number;
+	bool fits;
 
 	pthread_mutex_lock(&l->lock);
 	number = ++l->last_number;
@@ -436,8 +437,10 @@ uint64_t kii_worklink_submit(struct kii_worklink *l, const char *kind, const cha
 	c->arg = arg;
 	c->since = kii_io_now();
 	c->line = submit_line(number, kind, client, fresh, request);
+	fits = c->line != NULL;
 	pthread_mutex_lock(&l->lock);
-	if (c->line) {
+	/* Once it is in the list it is the thread's: it may be answered and freed by the unlock. */
+	if (fits) {
 		struct call **end = &l->calls;
 
 		while (*end)
@@ -445,7 +448,7 @@ uint64_t kii_worklink_submit(struct kii_worklink *l, const char *kind, const cha
 		*end = c;
 	}
 	pthread_mutex_unlock(&l->lock);
-	if (!c->line) {
+	if (!fits) {
 		struct kii_link_report r = make_report(KII_LINK_REFUSED, NULL);
 
 		r.status = 413;

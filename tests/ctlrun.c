@@ -62,16 +62,13 @@ static void open_terminal(struct ctlrun *r)
 	assert_int_equal(tcsetattr(r->master, TCSANOW, &t), 0);
 }
 
-static void become(struct ctlrun *r, const char *tty, char **argv)
+/* Only what may be called behind a fork with threads. */
+static void become(struct ctlrun *r, const char *const outputs[2], char **argv)
 {
-	static const char *const names[] = { [STDOUT_FILENO] = "out", [STDERR_FILENO] = "err" };
+	for (int i = 0; i < 2; i++) {
+		int fd = open(outputs[i], O_RDWR | O_NOCTTY | O_CREAT | O_TRUNC, 0600);
 
-	for (int to = STDOUT_FILENO; to <= STDERR_FILENO; to++) {
-		kii_autofree char *path = kii_xfmt("%s/%s", r->dir, names[to]);
-		int fd = to == r->on_tty ? open(tty, O_RDWR | O_NOCTTY)
-			: open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-		if (fd < 0 || dup2(fd, to) < 0)
+		if (fd < 0 || dup2(fd, STDOUT_FILENO + i) < 0)
 			_exit(126);
 		close(fd);
 	}
@@ -82,7 +79,10 @@ static void become(struct ctlrun *r, const char *tty, char **argv)
 void ctlrun_start(struct ctlrun *r, int on_tty, const char *const args[CTLRUN_ARGS + 1])
 {
 	char *argv[CTLRUN_ARGS + 2] = { r->program };
-	char tty[128] = "";
+	kii_autofree char *out = kii_xfmt("%s/out", r->dir);
+	kii_autofree char *err = kii_xfmt("%s/err", r->dir);
+	const char *outputs[2] = { out, err };
+	char tty[128];
 
 	for (size_t i = 0; args[i]; i++)
 		argv[i + 1] = (char *)(uintptr_t)args[i];
@@ -90,11 +90,12 @@ void ctlrun_start(struct ctlrun *r, int on_tty, const char *const args[CTLRUN_AR
 	if (on_tty) {
 		open_terminal(r);
 		assert_int_equal(ptsname_r(r->master, tty, sizeof(tty)), 0);
+		outputs[on_tty - STDOUT_FILENO] = tty;
 	}
 	r->pid = fork();
 	assert_true(r->pid >= 0);
 	if (r->pid == 0)
-		become(r, tty, argv);
+		become(r, outputs, argv);
 }
 
 /* Until the program has closed it: before it has opened it, a read fails as after its end. */

@@ -24,6 +24,7 @@ struct fake_http {
 	int listener;
 	atomic_bool stop;
 	pthread_t thread;
+	pthread_mutex_t handling;
 	char url[64];
 	int requests, connections;
 };
@@ -95,7 +96,9 @@ static void serve(struct fake_http *http, int fd)
 		kii_buf_init(&r.body, REQUEST_MAX);
 		more = read_request(http, fd, &r);
 		r.number = more ? ++http->requests : 0;
+		pthread_mutex_lock(&http->handling);
 		more = more && http->handler(http->arg, &r, fd);
+		pthread_mutex_unlock(&http->handling);
 		kii_buf_release(&r.head);
 		kii_buf_release(&r.body);
 	}
@@ -126,6 +129,7 @@ struct fake_http *fake_http_start(fake_handler *handler, void *arg)
 	socklen_t len = sizeof(addr);
 
 	addr.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+	pthread_mutex_init(&http->handling, NULL);
 	http->handler = handler;
 	http->arg = arg;
 	http->listener = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -138,6 +142,12 @@ struct fake_http *fake_http_start(fake_handler *handler, void *arg)
 	return http;
 }
 
+void fake_http_sync(struct fake_http *http)
+{
+	pthread_mutex_lock(&http->handling);
+	pthread_mutex_unlock(&http->handling);
+}
+
 const char *fake_http_url(const struct fake_http *http)
 {
 	return http->url;
@@ -148,6 +158,7 @@ void fake_http_stop(struct fake_http *http)
 	atomic_store(&http->stop, true);
 	pthread_join(http->thread, NULL);
 	close(http->listener);
+	pthread_mutex_destroy(&http->handling);
 	free(http);
 }
 

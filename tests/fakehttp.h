@@ -26,6 +26,11 @@ struct fake_http;
 
 /* Fails the test where it cannot listen. */
 struct fake_http *fake_http_start(fake_handler *handler, void *arg);
+/*
+ * What the test has written, the next handler sees; what handlers have written, the test sees.
+ * Waits for one that runs.
+ */
+void fake_http_sync(struct fake_http *http);
 /* "http://127.0.0.1:<port>" */
 const char *fake_http_url(const struct fake_http *http);
 void fake_http_stop(struct fake_http *http);

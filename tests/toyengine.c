@@ -194,8 +194,8 @@ bool toy_refuse(struct toy_peer *p, int status, const char *fmt, ...)
 
 bool toy_begin(struct toy_peer *p, const char *headers)
 {
-	kii_autofree char *text = kii_xfmt("HTTP/1.1 200 OK\r\n%sTransfer-Encoding: chunked\r\n\r\n",
-		headers);
+	kii_autofree char *text = kii_xfmt("HTTP/1.1 200 OK\r\n%s"
+		"Transfer-Encoding: chunked\r\n\r\n", headers);
 
 	return send_all(p, text, strlen(text));
 }

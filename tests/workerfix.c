@@ -125,7 +125,7 @@ void fix_job(struct fix *f, int n, struct kii_job *job)
 	pthread_mutex_unlock(&f->w.lock);
 }
 
-char *fix_name(struct fix *f, int n, int attempt)
+char *fix_name(const struct fix *f, int n, int attempt)
 {
 	char id[KII_JOB_ID + 1];
 
@@ -151,7 +151,7 @@ void fix_container(struct fix *f, int n, int attempt, enum kii_container_state s
 	must(kii_jobs_set_container(f->w.jobs, id, "0123456789abcdef", &err));
 }
 
-char *fix_log(struct fix *f, int n, int attempt)
+char *fix_log(const struct fix *f, int n, int attempt)
 {
 	struct kii_error err = { 0 };
 	char id[KII_JOB_ID + 1];

@@ -31,13 +31,13 @@ struct running *fix_claim(struct fix *f, struct kii_job *job);
 void fix_job(struct fix *f, int n, struct kii_job *job);
 /* Id of job `n`; name of its container. */
 void fix_id(int n, char id[KII_JOB_ID + 1]);
-char *fix_name(struct fix *f, int n, int attempt);
+char *fix_name(const struct fix *f, int n, int attempt);
 
 /* The container of job `n` as an earlier worker has left it; and its row says so. */
 void fix_container(struct fix *f, int n, int attempt, enum kii_container_state state);
 
 /* Of job `n`'s attempt (0: the last one). Caller frees. */
-char *fix_log(struct fix *f, int n, int attempt);
+char *fix_log(const struct fix *f, int n, int attempt);
 bool fix_has_file(const char *folder, const char *name);
 /* Is it true within ten seconds? */
 bool fix_await(bool (*what)(void *arg), void *arg);

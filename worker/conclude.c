@@ -108,10 +108,18 @@ static bool is_zip(int fd)
 	return pread(fd, magic, 4, 0) == 4 && !memcmp(magic, "PK\3\4", 4);
 }
 
-/* Bad results of the container's own making: not the engine's fault. */
-static bool is_bad_result(const struct kii_error *err)
+/*
+ * A bad result of the container's own making, in words for a client, who is not to see the
+ * engine's; NULL: the result is not to blame.
+ */
+static const char *bad_result(enum kii_code code)
 {
-	return err->code == KII_ENOTFOUND || err->code == KII_ETOOBIG || err->code == KII_EINVAL;
+	switch (code) {
+	case KII_ENOTFOUND: return "the build left no result";
+	case KII_ETOOBIG:   return "the build's result is too big";
+	case KII_EINVAL:    return "the build's result is no zip";
+	default:            return NULL;
+	}
 }
 
 /* 1: published, 0: the container left nothing usable (a->error says what), -1: error. */
@@ -119,6 +127,7 @@ static int fetch(struct attempt *a, const char *name, struct kii_error *err)
 {
 	kii_autofree char *part = NULL;
 	kii_autoclose int fd = -1;
+	const char *why;
 	uint64_t size = 0;
 	int rc;
 
@@ -132,9 +141,11 @@ static int fetch(struct attempt *a, const char *name, struct kii_error *err)
 	if (rc == 0)
 		return 1;
 	unlink(part);
-	if (!is_bad_result(err))
+	why = bad_result(err->code);
+	if (!why)
 		return -1;
-	snprintf(a->error, sizeof(a->error), "%.200s", err->msg);
+	kii_log_info("bad_result", "job=%s name=%s error=%s", a->job->id, name, kii_q(err->msg));
+	snprintf(a->error, sizeof(a->error), "%s", why);
 	kii_error_clear(err);
 	return 0;
 }

@@ -33,6 +33,8 @@ struct gc {
 	} *picks;
 	size_t n, cap;
 	int64_t left;            /* bytes of artifacts that stay */
+	/* of a dry run: jobs that would have forgotten their artifact, and how many by its name */
+	json_t *forgotten, *forgetters;
 };
 
 static pthread_mutex_t one_at_a_time = PTHREAD_MUTEX_INITIALIZER;
@@ -122,6 +124,21 @@ static int forget_artifact(struct gc *gc, const struct pick *p, struct kii_error
 	return rc != 0 ? -1 : users == 0;
 }
 
+/* The same without doing it: the last of those that name the file takes it along. */
+static int would_forget(struct gc *gc, const struct pick *p, struct kii_error *err)
+{
+	json_int_t n = kii_json_int(gc->forgetters, p->artifact, 0) + 1;
+	int64_t users = 0;
+	int rc;
+
+	json_object_set_new(gc->forgotten, p->id, json_true());
+	json_object_set_new(gc->forgetters, p->artifact, json_integer(n));
+	pthread_mutex_lock(&gc->w->lock);
+	rc = kii_jobs_artifact_users(gc->w->jobs, p->artifact, &users, err);
+	pthread_mutex_unlock(&gc->w->lock);
+	return rc != 0 ? -1 : users == n;
+}
+
 static int collect_artifacts(struct gc *gc, struct kii_error *err)
 {
 	struct worker *w = gc->w;
@@ -135,7 +152,7 @@ static int collect_artifacts(struct gc *gc, struct kii_error *err)
 	for (size_t i = 0; rc == 0 && i < gc->n; i++) {
 		const struct pick *p = &gc->picks[i];
 		kii_autofree char *path = kii_xfmt("%s/%s", w->artifacts, p->artifact);
-		int gone = gc->dry_run ? 1 : forget_artifact(gc, p, err);
+		int gone = gc->dry_run ? would_forget(gc, p, err) : forget_artifact(gc, p, err);
 
 		if (gone < 0) {
 			rc = -1;
@@ -199,7 +216,7 @@ static int collect_old(struct gc *gc, struct kii_error *err)
 
 		remove_logs(gc, p->id);
 		/* A row that still answers its key stays, its log does not. */
-		if (p->artifact)
+		if (p->artifact && !json_object_get(gc->forgotten, p->id))
 			continue;
 		note(gc, "job", p->id, 0, "age");
 		if (gc->dry_run)
@@ -278,7 +295,7 @@ static int collect_orphans(struct gc *gc, const char *folder, const char *kind, 
 int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 {
 	struct gc gc = { .w = w, .dry_run = dry_run, .now = kii_io_wall(),
-		.items = json_array() };
+		.items = json_array(), .forgotten = json_object(), .forgetters = json_object() };
 	int rc;
 
 	pthread_mutex_lock(&one_at_a_time);
@@ -290,6 +307,8 @@ int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 	if (rc == 0)
 		rc = collect_orphans(&gc, w->logs, "log", known_log, err);
 	pthread_mutex_unlock(&one_at_a_time);
+	json_decref(gc.forgotten);
+	json_decref(gc.forgetters);
 	if (rc != 0) {
 		json_decref(gc.items);
 		return kii_error_wrap(err, "collect");

@@ -56,8 +56,11 @@ static void requeue(struct worker *w, const struct kii_job *job, struct running 
 	kii_autofree char *to = worker_log_path(w, job->id, job->attempts);
 	struct kii_error err = { 0 };
 
-	if (rename(from, to) != 0 && errno != ENOENT)
+	/* One that stayed would count as the beginning of the next attempt's. */
+	if (rename(from, to) != 0 && errno != ENOENT) {
 		kii_log_warn("log_rename", "job=%s errno=%d", job->id, errno);
+		unlink(from);
+	}
 	pthread_mutex_lock(&w->lock);
 	if (kii_jobs_requeue(w->jobs, job->id, &err) != 0)
 		kii_log_error("requeue", "job=%s error=%s", job->id, kii_q(err.msg));

@@ -75,14 +75,15 @@ class OwnEngine(Engine):
 
     def podman(self):
         """As dev/lib.sh does."""
-        files, procs = (resource.getrlimit(what)[1]
+        files, procs = (resource.getrlimit(what)[1] % (1 << 64)
                         for what in (resource.RLIMIT_NOFILE, resource.RLIMIT_NPROC))
-        lines = ["[containers]"]
-        if resource.RLIM_INFINITY not in (files, procs):
-            lines.append(f'default_ulimits = ["nofile={files}:{files}", "nproc={procs}:{procs}"]')
+        files = min(files, 1048576)
+        procs = min(procs, int(pathlib.Path("/proc/sys/kernel/pid_max").read_text()))
         unified = os.path.exists("/sys/fs/cgroup/cgroup.controllers")
-        lines += ["[engine]", f'runtime = "{"crun" if unified else "runc"}"',
-                  'cgroup_manager = "cgroupfs"', 'events_logger = "file"', ""]
+        lines = ["[containers]",
+                 f'default_ulimits = ["nofile={files}:{files}", "nproc={procs}:{procs}"]',
+                 "[engine]", f'runtime = "{"crun" if unified else "runc"}"',
+                 'cgroup_manager = "cgroupfs"', 'events_logger = "file"', ""]
         conf = self.dir / "containers.conf"
         conf.write_text("\n".join(lines))
         return ["podman", "--root", self.dir / "data", "--runroot", self.dir / "run",

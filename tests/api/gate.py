@@ -136,6 +136,8 @@ class Gate:
         self.made = []       # all of them
         self.calls = []
         self.listener = socket.socket(socket.AF_UNIX)
+        if os.path.exists(self.path):
+            os.unlink(self.path)
         self.listener.bind(self.path)
         os.chown(self.path, 0, group)
         os.chmod(self.path, 0o660)

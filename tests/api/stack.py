@@ -243,7 +243,9 @@ class Stack:
         """End everything, then assert that it ended well and that the engine is as before."""
         try:
             if self.processes.get("worker") and self.worker.alive():
+                # The worker removes a container, then its volumes, after the answer.
                 wait_until(lambda: not self.containers(), 60)
+                wait_until(lambda: not self.engine.volumes() - self.volumes, 20)
         finally:
             ends = {}
             for name in ("nginx", *reversed(PUBLIC), "worker"):

@@ -76,6 +76,11 @@ def posted(stack, *requests):
         yield jobs, answers
 
 
+def wait_clean(stack):
+    """Until a worker has removed what the one before it left."""
+    wait_until(lambda: not stack.containers() and not stack.engine.volumes() - stack.volumes, 60)
+
+
 def wait_running(stack, job):
     wait_until(lambda: stack.job(job)["state"] == "running", 60)
     wait_until(lambda: "tick" in stack.get(f"/logs/{job}.log").body.decode(errors="replace"), 60)
@@ -178,6 +183,7 @@ def test_reading_goes_on_without_the_worker(new_stack):
     ctl(mine, "jobs", "retry", job, status=1)
     ctl(mine, "gc", status=1)
     mine.start_worker()
+    wait_clean(mine)
 
 
 # --- gc
@@ -319,6 +325,7 @@ def test_a_build_outlives_a_worker_that_dies(new_stack, tmp_path):
         mine.start_worker()
         out, err = ended.result(60)
     assert zip_members(out.strip())
+    wait_clean(mine)
     assert re.findall("^tick .|^end", err, re.M) == [f"tick {n}" for n in range(1, 7)] + ["end"]
 
 

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""cgi/versions, cgi/jobs and cgi/layouts as plain CGI, and kiisrvctl versions: TAP."""
+"""cgi/versions, cgi/jobs, cgi/layouts and cgi/health as plain CGI, and kiisrvctl versions: TAP."""
 
 import contextlib
 import inspect
@@ -182,7 +182,8 @@ def other_paths_and_methods_are_refused(place):
     place.fails("versions", "/versions/", 404, "not_found")
     place.fails("jobs", "/api/v1/jobs/", 404, "not_found")
     for program, path in (("versions", "/versions"), ("jobs", f"/api/v1/jobs/{ID}"),
-                          ("layouts", "/layouts/")):
+                          ("layouts", "/layouts/"), ("health", "/healthz"),
+                          ("health", "/metrics")):
         status, head, _ = place.ask(program, path, method="DELETE")
         assert status == 405 and "GET" in head["Allow"], (program, status, head)
 
@@ -318,6 +319,37 @@ def a_broken_layout_refuses_the_start(place):
     done = subprocess.run([BUILD / "cgi/layouts"], capture_output=True, timeout=60, check=False,
                           env=place.env(REQUEST_METHOD="GET", REQUEST_URI="/layouts/"))
     assert done.returncode == 1 and b"MD1-x.json" in done.stderr, done
+
+
+# --- health ---
+
+def without_anything_it_is_unhealthy(place):
+    place.fails("health", "/healthz", 503, "unhealthy")
+    told = json.loads(place.ask("health", "/healthz")[2])
+    assert told["ok"] is False, told
+    assert {r.split(":")[0] for r in told["reasons"]} == {
+        "database jobs", "database config", "database stats", "disk", "worker"} - (
+            {"disk"} if told["checks"]["disk"]["free"] > told["checks"]["disk"]["floor"] else set())
+    with place.db("jobs"), place.db("config"):
+        told = json.loads(place.ask("health", "/healthz")[2])
+    assert told["checks"]["databases"] == {"jobs": "ok", "config": "ok", "stats": "missing"}, told
+
+
+def metrics_are_told_whatever_is_down(place):
+    with place.db("jobs") as db:
+        insert(db, state="running", started=1)
+        db.execute("UPDATE Jobs SET state = 'succeeded', outcome = 'built', finished = 700, "
+                   "release = 'controller-057'")
+    status, head, body = place.ask("health", "/metrics")
+    assert status == 200, (status, body)
+    assert head["Content-Type"] == "text/plain; version=0.0.4; charset=utf-8", head
+    lines = body.decode().splitlines()
+    for line in ('kiisrv_worker_up 0', 'kiisrv_database_up{database="jobs"} 1',
+                 'kiisrv_database_up{database="stats"} 0',
+                 'kiisrv_builds_total{board="MD1",release="controller-057",outcome="built"} 1',
+                 'kiisrv_build_duration_seconds_sum{board="MD1"} 0.699'):
+        assert line in lines, (line, lines)
+    assert not any(line.startswith("kiisrv_requests_total") for line in lines)
 
 
 # --- kiisrvctl versions ---

@@ -186,11 +186,17 @@ static void expect_nothing_saved(void)
 	closedir(dir);
 }
 
-static int run_on_terminal(const char *const args[CTLRUN_ARGS + 1])
+static int run_args(int on_tty, const char *const args[CTLRUN_ARGS + 1])
 {
-	ctlrun_start(&r, STDERR_FILENO, args);
-	return ctlrun_wait(&r);
+	int status;
+
+	fake_http_sync(http);
+	ctlrun_start(&r, on_tty, args);
+	status = ctlrun_wait(&r);
+	fake_http_sync(http);
+	return status;
 }
+#define run(...) run_args(0, (const char *const[CTLRUN_ARGS + 1]){ __VA_ARGS__ })
 
 /* --- results --- */
 
@@ -203,7 +209,7 @@ static void a_build_is_posted_watched_and_saved(void **state)
 	s.looks[1] = RUNNING(1);
 	s.looks[2] = BUILT;
 	umask(022);
-	assert_int_equal(ctlrun(&r, "build", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "request.json"), CTL_OK);
 	assert_string_equal(r.out.data, "MD1-x.zip\n");
 	assert_string_equal(r.err.data, "");
 	assert_string_equal(s.target, "/api/v1/builds");
@@ -224,11 +230,11 @@ static void options_make_the_request(void **state)
 	(void)state;
 	setenv("KIISRV_URL", "http://127.0.0.1:1", 1);
 	write_file("bare.json", "{\"header\":{\"Name\":\"MD1\"},\"matrix\":[]}");
-	assert_int_equal(ctlrun(&r, "build", "--fresh", "--server", url, "bare.json"), CTL_OK);
+	assert_int_equal(run("build", "--fresh", "--server", url, "bare.json"), CTL_OK);
 	assert_string_equal(s.target, "/api/v1/builds?fresh=1");
 	assert_non_null(strstr(s.body, "\"env\":\"latest\""));
 	assert_non_null(strstr(s.body, "\"config\":{\"header\":{\"Name\":\"MD1\"}"));
-	assert_int_equal(ctlrun(&r, "build", "--env=v0.5.5", "--server", url, "request.json"),
+	assert_int_equal(run("build", "--env=v0.5.5", "--server", url, "request.json"),
 		CTL_OK);
 	assert_non_null(strstr(s.body, "\"env\":\"v0.5.5\""));
 }
@@ -238,7 +244,7 @@ static void a_result_that_was_there_is_fetched_at_once(void **state)
 	(void)state;
 	s.post_status = 200;
 	s.post = CACHED;
-	assert_int_equal(ctlrun(&r, "--json", "build", "request.json"), CTL_OK);
+	assert_int_equal(run("--json", "build", "request.json"), CTL_OK);
 	assert_int_equal(s.n_looks, 0);
 	assert_non_null(strstr(r.out.data, "\"job\": \"" JOB "\""));
 	assert_non_null(strstr(r.out.data, "\"success\": true"));
@@ -250,11 +256,11 @@ static void a_build_that_failed_leaves_its_error_zip(void **state)
 {
 	(void)state;
 	s.looks[0] = ENDED("failed", "\"/tmp/MD1-x_error.zip\"", "\"see \\u001b[2J its log\"");
-	assert_int_equal(ctlrun(&r, "build", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
 	assert_string_equal(r.out.data, "MD1-x_error.zip\n");
 	assert_string_equal(r.err.data, "kiisrvctl: job " JOB ": failed: see ^[[2J its log\n");
 	expect_file("MD1-x_error.zip", "PK-zip");
-	assert_int_equal(ctlrun(&r, "--json", "build", "request.json"), CTL_FAILED);
+	assert_int_equal(run("--json", "build", "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.out.data, "\"success\": false"));
 	assert_string_equal(r.err.data, "");
 }
@@ -263,11 +269,11 @@ static void an_end_without_a_result_is_a_failure(void **state)
 {
 	(void)state;
 	s.looks[0] = ENDED("cancelled", "null", "\"the build was cancelled\"");
-	assert_int_equal(ctlrun(&r, "build", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
 	assert_string_equal(r.out.data, "");
 	assert_non_null(strstr(r.err.data, ": cancelled: the build was cancelled\n"));
 	s.looks[0] = ENDED("succeeded", "null", "null");
-	assert_int_equal(ctlrun(&r, "build", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "its result is not there any more"));
 	expect_nothing_saved();
 }
@@ -277,15 +283,15 @@ static void out_is_a_file_or_a_folder(void **state)
 	(void)state;
 	assert_int_equal(mkdir("to", 0700), 0);
 	write_file("old.zip", "an older one");
-	assert_int_equal(ctlrun(&r, "build", "--out", "to", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "--out", "to", "request.json"), CTL_OK);
 	assert_string_equal(r.out.data, "to/MD1-x.zip\n");
 	expect_file("to/MD1-x.zip", "PK-zip");
-	assert_int_equal(ctlrun(&r, "build", "-o", "to/", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "-o", "to/", "request.json"), CTL_OK);
 	assert_string_equal(r.out.data, "to/MD1-x.zip\n");
-	assert_int_equal(ctlrun(&r, "build", "-oold.zip", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "-oold.zip", "request.json"), CTL_OK);
 	assert_string_equal(r.out.data, "old.zip\n");
 	expect_file("old.zip", "PK-zip");
-	assert_int_equal(ctlrun(&r, "build", "-o", "nowhere/", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "-o", "nowhere/", "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "write into nowhere/: No such"));
 	assert_int_equal(unlink("old.zip"), 0);
 	expect_nothing_saved();
@@ -298,10 +304,10 @@ static void a_target_that_cannot_be_replaced_stays(void **state)
 	(void)state;
 	for (int i = 0; i < 4200; i++)
 		kii_buf_char(&name, 'x');
-	assert_int_equal(ctlrun(&r, "build", "-o", name.data, "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "-o", name.data, "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "name too long"));
 	name.data[300] = '\0';
-	assert_int_equal(ctlrun(&r, "build", "-o", name.data, "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "-o", name.data, "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "File name too long"));
 	expect_nothing_saved();
 }
@@ -319,7 +325,7 @@ static void a_terminal_sees_progress_and_log(void **state)
 	s.logs[1] = "one\npart";
 	s.logs[2] = "one\npart of \033[31ma line\r";
 	s.logs[3] = "one\npart of \033[31ma line\r\nend";
-	assert_int_equal(run_on_terminal(args), CTL_OK);
+	assert_int_equal(run_args(STDERR_FILENO, args), CTL_OK);
 	assert_string_equal(r.err.data,
 		"kiisrvctl: job " JOB ": queued, place 2, ends in about 8.4 s\n"
 		"kiisrvctl: job " JOB ": running\n"
@@ -335,7 +341,7 @@ static void verbose_tells_it_to_a_file_too(void **state)
 	s.looks[0] = RUNNING(1);
 	s.looks[1] = BUILT;
 	s.logs[0] = "a line\n";
-	assert_int_equal(ctlrun(&r, "build", "-v", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "-v", "request.json"), CTL_OK);
 	assert_string_equal(r.err.data, "kiisrvctl: job " JOB ": running\na line\n"
 		"kiisrvctl: job " JOB ": succeeded\n");
 	assert_string_equal(s.ranges, ";bytes=7-;");
@@ -350,7 +356,7 @@ static void a_server_without_ranges_doubles_nothing(void **state)
 	s.logs[0] = "one\n";
 	s.logs[1] = "one\ntwo\n";
 	s.logs[2] = "one\ntwo\nthree\n";
-	assert_int_equal(ctlrun(&r, "build", "--verbose", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "--verbose", "request.json"), CTL_OK);
 	assert_non_null(strstr(r.err.data, ": running\none\ntwo\nthree\nkiisrvctl: "));
 }
 
@@ -362,7 +368,7 @@ static void another_attempt_has_another_log(void **state)
 	s.looks[2] = BUILT;
 	s.logs[0] = "the first one fails, rather late\n";
 	s.logs[1] = "the second\n";
-	assert_int_equal(ctlrun(&r, "build", "-v", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "-v", "request.json"), CTL_OK);
 	assert_non_null(strstr(r.err.data, "rather late\nkiisrvctl: job " JOB ": running, "
 		"attempt 2\nthe second\nkiisrvctl: "));
 	assert_string_equal(s.ranges, ";;bytes=11-;");
@@ -401,14 +407,14 @@ static void refusals_end_by_their_kind(void **state)
 		s.post_status = rows[i].code;
 		s.post_headers = rows[i].headers;
 		s.post = rows[i].body;
-		status = ctlrun(&r, "build", "request.json");
+		status = run("build", "request.json");
 		if (status != rows[i].status || !strstr(r.err.data, rows[i].told))
 			fail_msg("row %zu: %d: %s", i, status, r.err.data);
 		assert_string_equal(r.out.data, "");
 	}
 	s.post_status = 400;
 	s.post = rows[0].body;
-	assert_int_equal(ctlrun(&r, "build", "--json", "request.json"), CTL_BAD_INPUT);
+	assert_int_equal(run("build", "--json", "request.json"), CTL_BAD_INPUT);
 	assert_string_equal(r.err.data, "{\"error\":\"env: unknown\",\"code\":\"bad_request\","
 		"\"field\":\"env\"}\n");
 	expect_nothing_saved();
@@ -425,7 +431,7 @@ static void names_that_leave_the_folder_are_refused(void **state)
 			"\"artifact\":\"%s\"}", bad[i]);
 
 		s.looks[0] = end;
-		if (ctlrun(&r, "build", "--patience=0", "request.json") != CTL_FAILED ||
+		if (run("build", "--patience=0", "request.json") != CTL_FAILED ||
 		    !strstr(r.err.data, "makes no sense"))
 			fail_msg("%s: %s", bad[i], r.err.data);
 	}
@@ -451,10 +457,8 @@ static void bad_files_and_options_are_told(void **state)
 	(void)state;
 	write_file("broken.json", "{");
 	for (size_t i = 0; i < KII_COUNT(rows); i++) {
-		int status;
+		int status = run_args(0, rows[i].args);
 
-		ctlrun_start(&r, 0, rows[i].args);
-		status = ctlrun_wait(&r);
 		if (status != rows[i].status || !strstr(r.err.data, rows[i].part))
 			fail_msg("row %zu: %d: %s", i, status, r.err.data);
 	}
@@ -465,7 +469,7 @@ static void trouble_that_passes_is_waited_for(void **state)
 {
 	(void)state;
 	s.trouble = 1;
-	assert_int_equal(ctlrun(&r, "build", "-v", "request.json"), CTL_OK);
+	assert_int_equal(run("build", "-v", "request.json"), CTL_OK);
 	assert_non_null(strstr(r.err.data, "the server does not answer well: asking again\n"));
 	assert_string_equal(r.out.data, "MD1-x.zip\n");
 }
@@ -476,7 +480,7 @@ static void trouble_that_stays_ends_it(void **state)
 
 	(void)state;
 	s.trouble = 1000;
-	assert_int_equal(ctlrun(&r, "build", "--patience=1", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "--patience=1", "request.json"), CTL_FAILED);
 	assert_true(kii_io_now() - begin >= 1000);
 	assert_string_equal(r.err.data, "kiisrvctl: job " JOB ": the server says: status 502\n");
 	assert_int_equal(s.n_looks, 2);
@@ -486,7 +490,7 @@ static void a_job_that_is_gone_is_not_waited_for(void **state)
 {
 	(void)state;
 	s.looks[0] = NULL;
-	assert_int_equal(ctlrun(&r, "build", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "there is no such job"));
 	assert_int_equal(s.n_looks, 1);
 }
@@ -495,7 +499,7 @@ static void another_jobs_answer_is_not_taken(void **state)
 {
 	(void)state;
 	s.looks[0] = "{\"id\":\"" OTHER "\",\"state\":\"succeeded\",\"artifact\":null}";
-	assert_int_equal(ctlrun(&r, "build", "--patience=0", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "--patience=0", "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "makes no sense"));
 }
 
@@ -506,12 +510,12 @@ static void a_download_that_fails_leaves_nothing(void **state)
 	(void)state;
 	s.zip_status = 404;
 	s.zip = "{\"error\":\"it was collected\"}";
-	assert_int_equal(ctlrun(&r, "build", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
 	assert_string_equal(r.out.data, "");
 	assert_non_null(strstr(r.err.data, "job " JOB ": the server says: it was collected\n"));
 	s.zip_status = 200;
 	s.zip_missing = 100;
-	assert_int_equal(ctlrun(&r, "build", "request.json"), CTL_FAILED);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
 	assert_string_equal(r.out.data, "");
 	expect_nothing_saved();
 }

@@ -240,9 +240,10 @@ static void wrong_rights_are_told_with_the_command_that_mends_them(void **state)
 static void owners_without_a_name_are_numbers(void **state)
 {
 	struct visit *v = *state;
-	kii_autofree char *path = kii_xfmt("%s/state/logs", v->h->dir);
+	kii_autofree char *path = NULL;
 
 	only_root();
+	path = kii_xfmt("%s/state/logs", v->h->dir);
 	assert_int_equal(chown(path, 54321, 54322), 0);
 	doctor_files(&v->d);
 	found(v, "FAIL", "/state/logs is 54321:54322 ");
@@ -369,10 +370,12 @@ static void an_engine_that_only_its_user_reaches_is_fine(void **state)
 {
 	struct visit *v = *state;
 	char path[108];
-	int fd = engine_socket(v, path, 0600);
-	kii_autofree char *address = kii_xfmt("unix://%s", path);
+	int fd;
+	kii_autofree char *address = NULL;
 
 	only_root();
+	fd = engine_socket(v, path, 0600);
+	address = kii_xfmt("unix://%s", path);
 	ask_worker(v, address);
 	doctor_walls(&v->d);
 	found(v, "ok", "user games does not reach the engine's socket");
@@ -391,10 +394,12 @@ static void an_engine_that_the_public_zone_reaches_fails(void **state)
 {
 	struct visit *v = *state;
 	char path[108];
-	int fd = engine_socket(v, path, 0666);
-	kii_autofree char *address = kii_xfmt("unix://%s", path);
+	int fd;
+	kii_autofree char *address = NULL;
 
 	only_root();
+	fd = engine_socket(v, path, 0666);
+	address = kii_xfmt("unix://%s", path);
 	ask_worker(v, address);
 	doctor_walls(&v->d);
 	assert_todo(found(v, "FAIL", "user games reaches the engine's socket"),
@@ -411,10 +416,12 @@ static void groups_count_too(void **state)
 {
 	struct visit *v = *state;
 	char path[108];
-	int fd = engine_socket(v, path, 0660);
-	kii_autofree char *address = kii_xfmt("unix://%s", path);
+	int fd;
+	kii_autofree char *address = NULL;
 
 	only_root();
+	fd = engine_socket(v, path, 0660);
+	address = kii_xfmt("unix://%s", path);
 	assert_int_equal(chown(path, 0, 60), 0);
 	ask_worker(v, address);
 	doctor_walls(&v->d);
@@ -426,10 +433,11 @@ static void groups_count_too(void **state)
 static void an_engine_over_tcp_needs_keys(void **state)
 {
 	struct visit *v = *state;
-	kii_autofree char *key = kii_xfmt("%s/key.pem", v->h->dir);
+	kii_autofree char *key = NULL;
 	struct kii_error err = { 0 };
 
 	only_root();
+	key = kii_xfmt("%s/key.pem", v->h->dir);
 	house_worker_stop(v->h);
 	house_configure(v->h, "[docker]\nsocket_path = \"tcp://127.0.0.1:2375\"\n");
 	doctor_walls(again(v));
@@ -450,9 +458,10 @@ static void an_engine_over_tcp_needs_keys(void **state)
 static void a_configuration_of_the_public_zones_fails(void **state)
 {
 	struct visit *v = *state;
-	kii_autofree char *layouts = kii_xfmt("%s/layouts", v->h->dir);
+	kii_autofree char *layouts = NULL;
 
 	only_root();
+	layouts = kii_xfmt("%s/layouts", v->h->dir);
 	assert_int_equal(chmod(v->h->file, 0666), 0);
 	assert_int_equal(chmod(layouts, 0700), 0);
 	doctor_walls(&v->d);
@@ -500,9 +509,10 @@ static void programs_that_run_are_fine(void **state)
 static void programs_that_do_not_run_fail(void **state)
 {
 	struct visit *v = *state;
-	kii_autofree char *jobs = kii_xfmt("%s/public/jobs.sock", v->h->run);
+	kii_autofree char *jobs = NULL;
 
 	only_root();
+	jobs = kii_xfmt("%s/public/jobs.sock", v->h->run);
 	house_worker_stop(v->h);
 	close(v->sockets[0]);
 	assert_int_equal(unlink(jobs), 0);

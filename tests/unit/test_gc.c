@@ -75,14 +75,13 @@ static bool is_there(const char *folder, const char *name)
 	return access(path, F_OK) == 0;
 }
 
-/* A job that ended `age_ms` ago with an artifact "<n>.zip" of `bytes` (0: none) and a log. */
-static void add(struct worker *w, int n, int64_t age_ms, int64_t bytes)
+/* A job that ended `age_ms` ago with an artifact of `bytes` (0: none) and a log. */
+static void add_named(struct worker *w, int n, int64_t age_ms, const char *artifact, int64_t bytes)
 {
 	struct kii_error err = { 0 };
 	struct kii_job job = { .kind = "firmware", .client = (char *)"c", .subject = (char *)"MD1",
 		.release = (char *)"r", .image = (char *)"i", .request = (char *)"{}",
 		.created = kii_io_wall() - age_ms };
-	kii_autofree char *artifact = kii_xfmt("%d.zip", n);
 	kii_autofree char *log = kii_xfmt("%032d.log", n);
 	struct kii_job_end end = { .state = KII_JOB_SUCCEEDED, .outcome = "built",
 		.artifact = bytes ? artifact : NULL, .artifact_bytes = bytes,
@@ -96,6 +95,13 @@ static void add(struct worker *w, int n, int64_t age_ms, int64_t bytes)
 	if (bytes)
 		make_file(w->artifacts, artifact, (size_t)bytes, age_ms);
 	make_file(w->logs, log, 10, age_ms);
+}
+
+static void add(struct worker *w, int n, int64_t age_ms, int64_t bytes)
+{
+	kii_autofree char *artifact = kii_xfmt("%d.zip", n);
+
+	add_named(w, n, age_ms, artifact, bytes);
 }
 
 static void answered(struct worker *w, int n, int64_t age_ms)
@@ -188,6 +194,34 @@ static void old_artifacts_go_and_old_rows_with_their_logs(void **state)
 	expect(w, false, "");
 }
 
+static void a_dry_run_says_all_that_a_real_one_does(void **state)
+{
+	struct worker *w = *state;
+
+	/* A row goes with its artifact where both are due. */
+	add(w, 1, DAY * 95, 10);
+	expect(w, true, "artifact 1.zip age;log 1 age;job 1 age;");
+	expect(w, false, "artifact 1.zip age;log 1 age;job 1 age;");
+}
+
+static void an_artifact_of_two_jobs_goes_with_the_last(void **state)
+{
+	struct worker *w = *state;
+
+	/* As fresh builds of one key leave it. */
+	add(w, 1, DAY * 40, 10);
+	add_named(w, 2, DAY * 40, "1.zip", 10);
+	answered(w, 2, DAY);
+	expect(w, true, "");
+	expect(w, false, "");
+	assert_true(is_there(w->artifacts, "1.zip"));
+	add_named(w, 3, DAY * 40, "1.zip", 10);
+	answered(w, 2, DAY * 31);
+	expect(w, true, "artifact 1.zip age;");
+	expect(w, false, "artifact 1.zip age;");
+	assert_false(is_there(w->artifacts, "1.zip"));
+}
+
 static void files_that_no_row_knows_go_when_they_are_old(void **state)
 {
 	struct worker *w = *state;
@@ -241,6 +275,8 @@ int main(void)
 		gc_test(the_budget_takes_the_least_recently_answered_first),
 		gc_test(what_was_just_promised_stays),
 		gc_test(old_artifacts_go_and_old_rows_with_their_logs),
+		gc_test(a_dry_run_says_all_that_a_real_one_does),
+		gc_test(an_artifact_of_two_jobs_goes_with_the_last),
 		gc_test(files_that_no_row_knows_go_when_they_are_old),
 		gc_test(a_missing_folder_is_an_error),
 		gc_test(a_broken_database_is_an_error),

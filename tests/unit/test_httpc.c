@@ -76,8 +76,17 @@ static int teardown(void **state)
 	return 0;
 }
 
-#define ask(f, ...) kii_httpc_ask((f)->client, &(struct kii_httpc_request){ __VA_ARGS__ }, \
-	&(f)->answer, &err)
+static int ask_with(struct fixture *f, struct kii_httpc *client,
+	const struct kii_httpc_request *request, struct kii_error *err)
+{
+	int rc;
+
+	fake_http_sync(f->server);
+	rc = kii_httpc_ask(client, request, &f->answer, err);
+	fake_http_sync(f->server);
+	return rc;
+}
+#define ask(f, ...) ask_with(f, (f)->client, &(struct kii_httpc_request){ __VA_ARGS__ }, &err)
 
 static void a_get_brings_status_and_body(void **state)
 {
@@ -134,7 +143,7 @@ static void a_base_may_have_a_path(void **state)
 
 	f->reply = "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
 	must(kii_httpc_new(base, &other, &err));
-	must(kii_httpc_ask(other, &(struct kii_httpc_request){ .path = "/x" }, &f->answer, &err));
+	must(ask_with(f, other, &(struct kii_httpc_request){ .path = "/x" }, &err));
 	assert_ptr_equal(strstr(f->seen, "GET /kii/x HTTP/1.1\r\n"), f->seen);
 	kii_httpc_free(other);
 }
@@ -322,14 +331,17 @@ static void an_endless_head_is_broken(void **state)
 
 static void silence_ends_a_request(void **state)
 {
+	static const struct kii_httpc_request soon = { .path = "/", .limit_ms = 200 };
 	struct fixture *f = *state;
 	struct kii_error err = { 0 };
-	int64_t begin = kii_io_now();
+	int64_t begin;
 
 	f->stay = false;
 	f->delay_ms = 2500;
 	f->reply = "HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello";
-	must_fail(ask(f, .path = "/", .limit_ms = 200), KII_ETIMEOUT);
+	fake_http_sync(f->server);
+	begin = kii_io_now();
+	must_fail(kii_httpc_ask(f->client, &soon, &f->answer, &err), KII_ETIMEOUT);
 	assert_true(kii_io_now() - begin < 2000);
 	/* Without a limit of its own: by the silence alone, which this test has shortened. */
 	must_fail(ask(f, .path = "/"), KII_ETIMEOUT);
@@ -342,8 +354,8 @@ static void nobody_there_is_down(void **state)
 	struct kii_httpc *other = NULL;
 
 	must(kii_httpc_new("http://127.0.0.1:1", &other, &err));
-	must_fail(kii_httpc_ask(other, &(struct kii_httpc_request){ .path = "/" }, &f->answer,
-		&err), KII_EDOWN);
+	must_fail(ask_with(f, other, &(struct kii_httpc_request){ .path = "/" }, &err),
+		KII_EDOWN);
 	kii_httpc_free(other);
 	kii_httpc_free(NULL);
 }

@@ -145,6 +145,30 @@ static uint64_t submit(struct fixture *f, bool wait)
 	return n;
 }
 
+/*
+ * In the submitting thread, the second unlock (the request is in the list by then) takes as long as
+ * the worker needs to answer: so long a thread may well be without the processor.
+ */
+static struct fixture *slow_submit;
+static _Thread_local int unlocks;
+
+int __real_pthread_mutex_unlock(pthread_mutex_t *m);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *m);
+int __wrap_pthread_mutex_unlock(pthread_mutex_t *m)
+{
+	int rc = __real_pthread_mutex_unlock(m);
+	int64_t until = kii_io_now() + 2500;
+	bool answered = !unlocks || --unlocks;
+
+	while (!answered && kii_io_now() < until) {
+		pthread_mutex_lock(&slow_submit->lock);
+		answered = slow_submit->n_events > 0;
+		__real_pthread_mutex_unlock(&slow_submit->lock);
+		usleep(2000);
+	}
+	return rc;
+}
+
 static int setup(void **state)
 {
 	struct fixture *f = kii_xcalloc(1, sizeof(*f));
@@ -345,6 +369,35 @@ static void who_frees_the_link_leaves_nobody_waiting(void **state)
 	must(kii_worklink_new(f->dir, &f->link, &err));
 }
 
+static void *answer_next(void *arg)
+{
+	struct fixture *f = arg;
+
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n",
+		expect_op(f, "submit"));
+	return NULL;
+}
+
+/* The link's thread looks for requests once a second while one waits: no wake-up is needed. */
+static void a_request_may_be_answered_before_its_submit_returns(void **state)
+{
+	struct fixture *f = *state;
+	pthread_t worker;
+
+	start_listening(f);
+	submit(f, true);
+	take_connection(f);
+	expect_op(f, "submit");
+	pthread_create(&worker, NULL, answer_next, f);
+	slow_submit = f;
+	unlocks = 2;
+	submit(f, true);
+	pthread_join(worker, NULL);
+	expect_events(f, 1, "accepted running  0;");
+	say(f, "{\"end\":\"" JOB "\",\"state\":\"succeeded\",\"artifact\":\"x.zip\"}\n");
+	expect_events(f, 1, "ended succeeded x.zip 0;");
+}
+
 /* --- one question, one answer --- */
 
 static void *answer_one(void *arg)
@@ -419,6 +472,7 @@ int main(void)
 		link_test(without_a_worker_a_request_is_given_up),
 		link_test(a_worker_that_comes_in_time_gets_the_request),
 		link_test(what_is_forgotten_is_not_called),
+		link_test(a_request_may_be_answered_before_its_submit_returns),
 		link_test(who_frees_the_link_leaves_nobody_waiting),
 		link_test(a_question_gets_its_answer_or_the_reason),
 		link_test(a_question_is_not_waited_on_for_ever),
