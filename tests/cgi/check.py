@@ -27,7 +27,8 @@ class Place:
 
     def __init__(self, root):
         self.root = root
-        (root / "state/queue").mkdir(parents=True)
+        for zone in ("queue", "public"):
+            (root / "state" / zone).mkdir(parents=True)
         (root / "layouts").mkdir()
         self.conf = root / "kiisrv.toml"
         self.conf.write_text(f'[paths]\nstate_dir = "{root}/state"\nrun_dir = "{root}/run"\n'
@@ -35,7 +36,8 @@ class Place:
 
     def db(self, name):
         """Make (by the complete schema) or open a database."""
-        path = self.root / f"state/queue/{name}.sqlite"
+        zone = "public" if name == "stats" else "queue"
+        path = self.root / f"state/{zone}/{name}.sqlite"
         db = sqlite3.connect(path, isolation_level=None)
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             db.executescript((SRC / f"schema/{name}.sqlite").read_text())
@@ -119,7 +121,8 @@ class Server:
             told = told[8 + size + pad:]
         head, _, body = out.partition(b"\r\n\r\n")
         status = [line for line in head.split(b"\r\n") if line.startswith(b"Status:")]
-        return int(status[0].split()[1]) if status else 200, json.loads(body)
+        told = json.loads(body) if b"\r\nContent-Type: application/json" in head else body.decode()
+        return int(status[0].split()[1]) if status else 200, told
 
 
 # --- versions ---
@@ -284,6 +287,72 @@ def versions_follow_their_database_too(place):
             assert versions.ask("/versions") == (200, {})
             db.execute("DROP TABLE Releases")
         assert versions.ask("/versions")[0] == 503
+
+
+# --- stats ---
+
+NOTHING = ("Builds: 0 (0 unique)\nCache ratio: 0.0\nAvg time: 0.000 s\n\nUsers: 0 unique\n"
+           "Avg builds per user: 0.0\nAverage number of layers: 0\n\nOS Counts: {}\n"
+           "Platform Counts: {}\nKeyboard Counts: {}\nVersion Counts: {}\n\n")
+
+
+def record(db, board="MD1"):
+    db.execute("INSERT INTO Requests (ip_addr, os, web, hash, board, variant, layers, container, "
+               "success, request_time, build_duration) VALUES ('192.0.2.1', 'Linux', 1, 'a', ?, "
+               "'x', 2, 'c', 1, '2024-01-02T00:00:00Z', 5)", (board,))
+
+
+def stats_need_their_database(place):
+    place.fails("stats", "/stats", 503, "unavailable")
+    with place.db("stats"):
+        status, head, body = place.ask("stats", "/stats")
+        assert status == 200 and body.decode() == NOTHING, body
+        assert head["Content-Type"] == "text/plain; charset=utf-8", head
+        assert head["Vary"] == "Accept" and head["Cache-Control"] == "no-cache", head
+
+
+def stats_are_json_for_who_asks_so(place):
+    with place.db("stats") as db:
+        record(db)
+    status, head, body = place.ask("stats", "/stats", HTTP_ACCEPT="application/json")
+    told = json.loads(body)
+    assert status == 200 and head["Content-Type"] == "application/json", head
+    assert told["builds"] == 1 and told["boards"]["MD1"]["builds"] == 1, told
+    again, _, body = place.ask("stats", "/stats", HTTP_ACCEPT="application/json",
+                               HTTP_IF_NONE_MATCH=head["ETag"])
+    assert again == 304 and body == b""
+    assert place.ask("stats", "/stats", HTTP_IF_NONE_MATCH=head["ETag"])[0] == 200
+
+
+def broken_stats_are_unavailable(place):
+    with place.db("stats") as db:
+        db.execute("DROP TABLE Totals")
+    place.fails("stats", "/stats", 503, "database")
+    with place.db("stats") as db:
+        db.execute("PRAGMA user_version = 99")
+    place.fails("stats", "/stats", 503, "unavailable")
+    place.fails("stats", "/stats/x", 404, "not_found")
+    (place.root / "state/public/stats.sqlite").write_bytes(b"x" * 4096)
+    place.fails("stats", "/stats", 503, "unavailable")
+
+
+def stats_follow_their_database(place):
+    with Server(place, "stats") as stats:
+        assert stats.ask("/stats")[0] == 503
+        with place.db("stats") as db:
+            for n in range(1, 4):
+                record(db)
+                for _ in range(2):
+                    status, text = stats.ask("/stats")
+                    assert status == 200 and text.startswith(f"Builds: {n} (1 unique)\n"), text
+        for file in (place.root / "state/public").iterdir():
+            file.unlink()
+        with place.db("stats") as db:
+            assert stats.ask("/stats") == (200, NOTHING)
+            db.execute("DROP TABLE Counts")
+            assert stats.ask("/stats")[0] == 503
+            db.execute("CREATE TABLE Counts (what, name, n)")
+            assert stats.ask("/stats") == (200, NOTHING)
 
 
 # --- layouts ---

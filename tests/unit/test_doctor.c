@@ -26,7 +26,9 @@
 #include "json.h"
 #include "testlib.h"
 
-static const char *const programs[] = { "build", "health", "jobs", "layouts", "versions" };
+static const char *const programs[] = {
+	"build", "health", "jobs", "layouts", "stats", "versions"
+};
 
 /* --- file systems as they cannot be had --- */
 
