@@ -383,6 +383,79 @@ def a_layout_that_nginx_did_not_find_is_404(place):
         place.fails("layouts", path, 404, "not_found")
 
 
+def git(place, *args):
+    """A command in the layouts' folder."""
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *args], check=True,
+                   cwd=place.root / "layouts", capture_output=True, timeout=60)
+
+
+def keyed(place, text):
+    """The layout of the revisions' tests, with this Author."""
+    file = place.root / "layouts/MD1-Blank.json"
+    told = json.loads(file.read_text())
+    told["header"]["Author"] = text
+    file.write_text(json.dumps(told))
+
+
+def revised(place, query, file="MD1-Blank.json"):
+    status, head, body = place.ask("layouts", f"/layouts/{file}{query}")
+    assert status == 200 and head["Content-Type"] == "application/json", (status, body)
+    return json.loads(body)["header"]["Author"]
+
+
+def without_a_checkout_the_revision_is_ignored(place):
+    layout(place, "MD1", "Blank", 0)
+    for query in ("", "?rev=", "?rev=v1", "?rev=--output=x", "?rev=a%20b", "?x=1"):
+        assert revised(place, query) == "a", query
+    place.fails("layouts", "/layouts/MD1-None.json?rev=v1", 404, "not_found")
+    _, head, _ = place.ask("layouts", "/layouts/MD1-Blank.json?rev=v1")
+    status, _, body = place.ask("layouts", "/layouts/MD1-Blank.json?rev=v1",
+                                HTTP_IF_NONE_MATCH=head["ETag"])
+    assert status == 304 and body == b"", status
+
+
+def in_a_checkout_a_revision_is_what_it_was(place):
+    if not shutil.which("git"):
+        return
+    layout(place, "MD1", "Blank", 0)
+    (place.root / "layouts/MD1-Gone.json").symlink_to("MD1-Blank.json")
+    git(place, "init", "-q")
+    git(place, "add", ".")
+    git(place, "commit", "-qm", "1")
+    git(place, "tag", "v1")
+    keyed(place, "b")
+    (place.root / "layouts/MD1-Gone.json").unlink()
+    git(place, "commit", "-qam", "2")
+    git(place, "branch", "topic/x")
+    keyed(place, "c")
+    layout(place, "MD1", "New", 0)
+    assert [revised(place, q) for q in ("", "?rev=v1", "?rev=topic/x")] == ["c", "a", "b"]
+    assert revised(place, "?rev=v1", "MD1-Gone.json") == "a"
+    for query in ("?rev=v2", "?rev=--output=x", "?rev=-v1", "?rev=HEAD~1", "?rev=v1:x", "?rev=a%20b",
+                  "?rev=HEAD%5e", "?rev=" + "a" * 300):
+        place.fails("layouts", "/layouts/MD1-Blank.json" + query, 404, "not_found")
+    for file in ("MD1-New.json?rev=v1", "MD1-Gone.json?rev=topic/x", "MD1-Gone.json",
+                 "MD1-None.json?rev=v1", "MD1-None.json?rev=--x", ".git%2fconfig?rev=v1",
+                 "x?rev=v1"):
+        place.fails("layouts", "/layouts/" + file, 404, "not_found")
+    (place.root / "layouts/.git/refs/tags/v1").write_text("garbage")
+    place.fails("layouts", "/layouts/MD1-Blank.json?rev=v1", 500, "internal")
+    place.fails("layouts", "/layouts/MD1-Gone.json?rev=v1", 500, "internal")
+
+
+def a_layout_that_is_gone_since_the_start_is_404(place):
+    layout(place, "MD1", "Blank", 0)
+    file = place.root / "layouts/MD1-Blank.json"
+    with Server(place, "layouts") as layouts:
+        assert layouts.ask("/layouts/MD1-Blank.json")[0] == 200
+        file.unlink()
+        status, told = layouts.ask("/layouts/MD1-Blank.json")
+        assert status == 404 and str(place.root) not in told["error"], told
+        file.mkdir()
+        status, told = layouts.ask("/layouts/MD1-Blank.json")
+        assert status == 500 and str(place.root) not in told["error"], told
+
+
 def a_broken_layout_refuses_the_start(place):
     (place.root / "layouts/MD1-x.json").write_text('{"header": {}}')
     done = subprocess.run([BUILD / "cgi/layouts"], capture_output=True, timeout=60, check=False,
