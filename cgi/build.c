@@ -17,7 +17,7 @@
 #include "io.h"
 #include "kll.h"
 #include "log.h"
-#include "stats.h"
+#include "stats_queue.h"
 #include "versions.h"
 #include "worklink.h"
 
@@ -36,7 +36,7 @@ static const struct kii_conf *conf;
 static struct kii_layouts *layouts;
 static struct kii_worklink *worker;
 static struct kii_stats *stats;
-static pthread_mutex_t stats_lock = PTHREAD_MUTEX_INITIALIZER;
+static struct kii_stats_queue *counts;
 
 /* One held request. Its handler, the frame and the worker link each have a share in it. */
 struct waiter {
@@ -139,17 +139,12 @@ static void fill_answer(struct kii_res *res, const struct waiter *w,
 /* A build that came to a zip counts, by whoever asked for it. */
 static void count(struct waiter *w, const struct kii_link_report *r)
 {
-	struct kii_error err = { 0 };
-
 	if (r->event != KII_LINK_ENDED || !*r->artifact)
 		return;
 	w->stat.hash = r->key;
 	w->stat.success = !strcmp(r->state, "succeeded");
 	w->stat.build_duration_ms = r->cached ? -1 : r->duration_ms;
-	pthread_mutex_lock(&stats_lock);
-	if (kii_stats_record(stats, &w->stat, &err) != 0)
-		kii_log_warn("stats", "error=%s", kii_q(err.msg));
-	pthread_mutex_unlock(&stats_lock);
+	kii_stats_queue_add(counts, &w->stat);
 }
 
 static void on_report(void *arg, const struct kii_link_report *r)
@@ -269,7 +264,8 @@ static int init(const struct kii_conf *c, struct kii_error *err)
 	if (kii_layouts_load((const char *const *)c->paths.layouts, c->paths.n_layouts, &layouts,
 			err) != 0 ||
 	    kii_stats_migrate(path, kii_store_schema_dir(), err) != 0 ||
-	    kii_stats_open(path, KII_STORE_WRITE, &stats, err) != 0)
+	    kii_stats_open(path, KII_STORE_WRITE, &stats, err) != 0 ||
+	    kii_stats_queue_new(stats, &counts, err) != 0)
 		return -1;
 	return kii_worklink_new(c->paths.run_dir, &worker, err);
 }
@@ -277,6 +273,7 @@ static int init(const struct kii_conf *c, struct kii_error *err)
 static void quit(void)
 {
 	kii_worklink_free(worker);
+	kii_stats_queue_free(counts);
 	kii_stats_close(stats);
 	kii_layouts_free(layouts);
 }

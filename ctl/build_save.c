@@ -61,7 +61,8 @@ static int open_part(const char *target, int *fd, struct kii_error *err)
 
 	if (snprintf(doomed, sizeof(doomed), "%.*s.kiisrvctl-XXXXXX", dir, target)
 		>= (int)sizeof(doomed))
-		return kii_error_set(err, KII_EIO, ENAMETOOLONG, "write %.150s: name too long", target);
+		return kii_error_set(err, KII_EIO, ENAMETOOLONG, "write %.150s: name too long",
+			target);
 	*fd = mkostemp(doomed, O_CLOEXEC);
 	if (*fd < 0)
 		return kii_error_set(err, KII_EIO, errno, "write into %.*s: %s",

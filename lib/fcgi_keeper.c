@@ -21,6 +21,7 @@
 
 #define DRAINING_MAX  16
 #define LONG_LIFE_MS  10000   /* a child that lived so long died by accident */
+#define RETRY_MS      1000    /* after a fork that failed */
 #define BACKOFF_MS    100     /* doubled at each death in a row ... */
 #define BACKOFF_STEPS 6       /* ... so often */
 
@@ -72,28 +73,39 @@ static void run_child(const struct keeper *k, int ready, pid_t keeper)
 	_exit(127);
 }
 
+/* The machine has no process or descriptor left: no first start, but later ones wait for it. */
+static void cannot_start(struct keeper *k)
+{
+	kii_log_error("start_failed", "errno=%d", errno);
+	if (k->served) {
+		k->start_at_ms = kii_io_now() + RETRY_MS;
+		return;
+	}
+	k->status = 1;
+	k->stopping = SIGTERM;
+}
+
 static void start_child(struct keeper *k)
 {
 	pid_t keeper = getpid();
 	int ends[2];
+	pid_t pid;
 
 	k->start_at_ms = 0;
 	if (pipe2(ends, O_CLOEXEC)) {
-		kii_log_error("start_failed", "errno=%d", errno);
-		k->start_at_ms = kii_io_now() + 1000;
+		cannot_start(k);
 		return;
 	}
-	k->starting = fork();
-	if (k->starting == 0)
+	pid = fork();
+	if (pid == 0)
 		run_child(k, ends[1], keeper);
 	close(ends[1]);
-	if (k->starting < 0) {
-		kii_log_error("start_failed", "errno=%d", errno);
+	if (pid < 0) {
+		cannot_start(k);
 		close(ends[0]);
-		k->starting = 0;
-		k->start_at_ms = kii_io_now() + 1000;
 		return;
 	}
+	k->starting = pid;
 	k->ready = ends[0];
 	k->ready_by_ms = kii_io_now() + READY_MS;
 }

@@ -116,6 +116,9 @@ static void finish(struct kii_conn *c)
 		kii_conn_drop(c);
 		return;
 	}
+	/* libfcgi would first read what an endless sender has to send */
+	if (!c->fcgx.keepConnection)
+		FCGX_Detach(&c->fcgx);
 	FCGX_Finish_r(&c->fcgx);
 	c->fd = c->fcgx.ipcFd;
 	if (c->fd >= 0)

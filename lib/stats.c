@@ -101,6 +101,21 @@ int kii_stats_record(struct kii_stats *s, const struct kii_stats_request *reques
 		request->build_duration_ms);
 }
 
+int kii_stats_begin(struct kii_stats *s, struct kii_error *err)
+{
+	return kii_store_begin(s->store, err);
+}
+
+int kii_stats_commit(struct kii_stats *s, struct kii_error *err)
+{
+	return kii_store_commit(s->store, err);
+}
+
+void kii_stats_rollback(struct kii_stats *s)
+{
+	kii_store_rollback(s->store);
+}
+
 int kii_stats_each(struct kii_stats *s, bool cached, kii_stats_take *take, void *arg,
 	struct kii_error *err)
 {

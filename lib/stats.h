@@ -46,6 +46,11 @@ struct kii_stats_request {
 int kii_stats_record(struct kii_stats *s, const struct kii_stats_request *request,
 	struct kii_error *err) KII_MUST_CHECK;
 
+/* Several in one transaction. */
+int kii_stats_begin(struct kii_stats *s, struct kii_error *err) KII_MUST_CHECK;
+int kii_stats_commit(struct kii_stats *s, struct kii_error *err) KII_MUST_CHECK;
+void kii_stats_rollback(struct kii_stats *s);
+
 /* Requests of a board and container since the beginning: they only grow. Texts as above. */
 struct kii_stats_count {
 	const char *board, *container;

@@ -81,7 +81,7 @@ void ctlrun_start(struct ctlrun *r, int on_tty, const char *const args[CTLRUN_AR
 	char *argv[CTLRUN_ARGS + 2] = { r->program };
 	kii_autofree char *out = kii_xfmt("%s/out", r->dir);
 	kii_autofree char *err = kii_xfmt("%s/err", r->dir);
-	const char *outputs[2] = { out, err };
+	const char *outputs[2] = { r->out_to ? r->out_to : out, err };
 	char tty[128];
 
 	for (size_t i = 0; args[i]; i++)
@@ -140,7 +140,7 @@ int ctlrun_wait(struct ctlrun *r)
 		read_terminal(r, r->on_tty == STDOUT_FILENO ? &r->out : &r->err);
 	while (waitpid(r->pid, &status, 0) < 0)
 		assert_int_equal(errno, EINTR);
-	if (r->on_tty != STDOUT_FILENO)
+	if (r->on_tty != STDOUT_FILENO && !r->out_to)
 		slurp(r, "out", &r->out);
 	if (r->on_tty != STDERR_FILENO)
 		slurp(r, "err", &r->err);

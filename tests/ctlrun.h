@@ -13,6 +13,7 @@ struct ctlrun {
 	char *dir;             /* holds kiisrv.toml, state/ and run/ */
 	char *conf;
 	char *program;
+	const char *out_to;    /* where its output goes; NULL: into `out` */
 	struct kii_buf out, err;
 	pid_t pid;
 	int master;            /* of the terminal; -1: none */

@@ -85,16 +85,6 @@ void attempt_release(struct attempt *a)
 	a->spool.fd = -1;
 }
 
-void attempt_clean(struct attempt *a)
-{
-	struct kii_error err = { 0 };
-
-	if (kii_engine_remove(a->engine, a->name, &err) != 0 ||
-	    transport_clean(a->w, a->engine, a->name, &err) != 0)
-		kii_log_warn("clean_later", "job=%s container=%s error=%s", a->job->id, a->name,
-			kii_q(err.msg));
-}
-
 /* --- the container --- */
 
 static int create(struct attempt *a, struct kii_error *err)
@@ -163,6 +153,34 @@ static int look(struct attempt *a, struct kii_error *err)
 	if (kii_engine_inspect(a->engine, a->name, &a->seen, err) != 0)
 		return -1;
 	return check_owner(a, &a->seen, err);
+}
+
+/* Remove what is there: the name alone does not make it ours. */
+static int remove_own(struct attempt *a, struct kii_error *err)
+{
+	if (look(a, err) == 0) {
+		if (kii_engine_remove(a->engine, a->name, err) != 0)
+			return -1;
+	} else if (err->code == KII_EREFUSED) {
+		return 0;
+	} else if (err->code != KII_ENOTFOUND) {
+		return -1;
+	}
+	kii_error_clear(err);
+	return transport_clean(a->w, a->engine, a->name, err);
+}
+
+void attempt_clean(struct attempt *a)
+{
+	struct kii_error err = { 0 };
+
+	if (remove_own(a, &err) == 0)
+		return;
+	kii_log_warn("clean_later", "job=%s container=%s error=%s", a->job->id, a->name,
+		kii_q(err.msg));
+	pthread_mutex_lock(&a->w->lock);
+	a->w->untidy = true;
+	pthread_mutex_unlock(&a->w->lock);
 }
 
 static int image_user(struct attempt *a, struct kii_error *err)

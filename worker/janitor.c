@@ -119,6 +119,26 @@ static bool parse_name(const struct worker *w, const char *name, char id[KII_JOB
 	return *attempt > 0 && (!*end || *end == '-');
 }
 
+/* What cannot be removed does not keep the rest, unless the engine itself is away. */
+static bool may_go_on(const struct kii_error *err)
+{
+	return err->code != KII_EDOWN && err->code != KII_ETIMEOUT;
+}
+
+/* With its volumes or folders: only of a name of ours, since an engine may give none. */
+static int remove_container(struct worker *w, struct kii_engine *engine,
+	const struct kii_container *c, struct kii_error *err)
+{
+	char id[KII_JOB_ID + 1];
+	int attempt;
+
+	kii_log_info("container_removed", "name=%s job=%s", kii_q(c->name),
+		kii_q(kii_json_str(c->labels, WORKER_LABEL_JOB)));
+	if (kii_engine_remove(engine, c->id, err) != 0)
+		return -1;
+	return parse_name(w, c->name, id, &attempt) ? transport_clean(w, engine, c->name, err) : 0;
+}
+
 static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 	struct kii_error *err)
 {
@@ -126,18 +146,15 @@ static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 	size_t n = 0;
 	int rc = kii_engine_list(engine, WORKER_LABEL_INSTANCE, w->instance, &list, &n, err);
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
+	for (size_t i = 0; i < n && may_go_on(err); i++) {
 		const char *job = kii_json_str(list[i].labels, WORKER_LABEL_JOB);
 		const char *text = kii_json_str(list[i].labels, WORKER_LABEL_ATTEMPT);
 		int attempt = text ? (int)strtol(text, NULL, 10) : 0;
 
 		if (job && is_wanted(w, job, attempt))
 			continue;
-		kii_log_info("container_removed", "name=%s job=%s", kii_q(list[i].name),
-			kii_q(job));
-		rc = kii_engine_remove(engine, list[i].id, err);
-		if (rc == 0)
-			rc = transport_clean(w, engine, list[i].name, err);
+		if (remove_container(w, engine, &list[i], err) != 0)
+			rc = -1;
 	}
 	kii_containers_free(list, n);
 	return rc;
@@ -149,13 +166,14 @@ static int reconcile_volumes(struct worker *w, struct kii_engine *engine, struct
 	size_t n = 0;
 	int rc = kii_engine_volumes(engine, WORKER_LABEL_INSTANCE, w->instance, &names, &n, err);
 
-	for (size_t i = 0; rc == 0 && i < n; i++) {
+	for (size_t i = 0; i < n && may_go_on(err); i++) {
 		char id[KII_JOB_ID + 1];
 		int attempt;
 
 		if (parse_name(w, names[i], id, &attempt) && is_wanted(w, id, attempt))
 			continue;
-		rc = kii_engine_volume_remove(engine, names[i], err);
+		if (kii_engine_volume_remove(engine, names[i], err) != 0)
+			rc = -1;
 	}
 	kii_names_free(names, n);
 	return rc;
@@ -168,13 +186,14 @@ static int reconcile_folders(struct worker *w, const char *top, struct kii_error
 	const struct dirent *d;
 	int rc = 0;
 
-	while (dir && rc == 0 && (d = readdir(dir))) {
+	while (dir && (d = readdir(dir))) {
 		kii_autofree char *path = kii_xfmt("%s/%s", top, d->d_name);
 		char id[KII_JOB_ID + 1];
 		int attempt;
 
-		if (parse_name(w, d->d_name, id, &attempt) && !is_wanted(w, id, attempt))
-			rc = kii_io_remove_tree(path, err);
+		if (parse_name(w, d->d_name, id, &attempt) && !is_wanted(w, id, attempt) &&
+		    kii_io_remove_tree(path, err) != 0)
+			rc = -1;
 	}
 	if (dir)
 		closedir(dir);
@@ -183,14 +202,14 @@ static int reconcile_folders(struct worker *w, const char *top, struct kii_error
 
 int janitor_reconcile(struct worker *w, struct kii_engine *engine, struct kii_error *err)
 {
-	if (reconcile_containers(w, engine, err) != 0 || reconcile_volumes(w, engine, err) != 0)
-		return kii_error_wrap(err, "reconcile");
-	if (!w->conf->firmware.bind)
-		return 0;
-	if (reconcile_folders(w, "tmp_config", err) != 0 ||
-	    reconcile_folders(w, "tmp_builds", err) != 0)
-		return kii_error_wrap(err, "reconcile");
-	return 0;
+	int rc = reconcile_containers(w, engine, err);
+
+	if (may_go_on(err) && reconcile_volumes(w, engine, err) != 0)
+		rc = -1;
+	if (w->conf->firmware.bind && (reconcile_folders(w, "tmp_config", err) != 0 ||
+			reconcile_folders(w, "tmp_builds", err) != 0))
+		rc = -1;
+	return rc != 0 ? kii_error_wrap(err, "reconcile") : 0;
 }
 
 void janitor_sweep(struct worker *w)
@@ -231,6 +250,18 @@ static void wait_until(struct worker *w, int64_t until)
 	pthread_mutex_unlock(&w->lock);
 }
 
+/* Did a slot leave something that it could not remove? */
+static bool take_untidy(struct worker *w)
+{
+	bool untidy;
+
+	pthread_mutex_lock(&w->lock);
+	untidy = w->untidy;
+	w->untidy = false;
+	pthread_mutex_unlock(&w->lock);
+	return untidy;
+}
+
 void *janitor_run(void *arg)
 {
 	struct worker *w = arg;
@@ -245,7 +276,8 @@ void *janitor_run(void *arg)
 	kii_engine_stop_flag(engine, &w->stop);
 	while (!atomic_load(&w->stop)) {
 		janitor_look(w, engine);
-		if (w->engine_up && kii_io_now() >= reconcile_at) {
+		if (w->engine_up && (take_untidy(w) || kii_io_now() >= reconcile_at)) {
+			reconcile_at = 0;
 			kii_error_clear(&err);
 			if (janitor_reconcile(w, engine, &err) == 0)
 				reconcile_at = kii_io_now() + RECONCILE_MS;

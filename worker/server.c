@@ -18,9 +18,16 @@
 #include "ops.h"
 #include "worklink.h"
 
+/* Limits, lowered for tests. */
+#ifndef CONNS_MAX
 #define CONNS_MAX   64
+#endif
+#ifndef OUT_MAX
 #define OUT_MAX     (16u << 20)   /* a peer that does not read so much is dropped */
+#endif
+#ifndef WATCHES_MAX
 #define WATCHES_MAX 8192          /* jobs that one connection may wait for */
+#endif
 #define READ_SIZE   65536
 
 typedef char job_id[KII_JOB_ID + 1];
@@ -86,7 +93,7 @@ static void flush(struct server *s, struct conn *c)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0) {
-			c->dead = errno != EAGAIN;
+			c->dead |= errno != EAGAIN;
 			break;
 		}
 		kii_buf_drop(&c->out, (size_t)n);
@@ -181,19 +188,26 @@ static void report_ends(struct server *s)
 
 /* --- input --- */
 
-/* One line, if there is one whole. */
+/* One line, if there is one whole. What follows it in the buffer is not counted to it. */
 static bool take_line(struct server *s, struct conn *c)
 {
 	char *end = memchr(c->in.data + c->scanned, '\n', c->in.len - c->scanned);
+	size_t len = end ? (size_t)(end - c->in.data) + 1 : c->in.len + 1;
 	char id[KII_JOB_ID + 1];
 	json_t *answer;
 
+	if (len > KII_WORKLINK_LINE) {
+		kii_log_warn("peer_dropped", "uid=%u error=\"line too long\"",
+			(unsigned)c->peer.uid);
+		c->dead = true;
+		return false;
+	}
 	if (!end) {
 		c->scanned = c->in.len;
 		return false;
 	}
-	answer = ops_answer(s->w, &c->peer, c->in.data, (size_t)(end - c->in.data), id);
-	kii_buf_drop(&c->in, (size_t)(end - c->in.data) + 1);
+	answer = ops_answer(s->w, &c->peer, c->in.data, len - 1, id);
+	kii_buf_drop(&c->in, len);
 	c->scanned = 0;
 	if (id[0])
 		watch(c, id);
@@ -219,11 +233,6 @@ static void serve(struct server *s, struct conn *c, uint32_t events)
 		return;
 	}
 	kii_buf_add(&c->in, chunk, (size_t)n);
-	if (c->in.overflow) {
-		kii_log_warn("peer_dropped", "uid=%u error=\"line too long\"",
-			(unsigned)c->peer.uid);
-		c->dead = true;
-	}
 	while (!c->dead && take_line(s, c))
 		;
 	/* A burst's memory is not kept for good. */
@@ -253,7 +262,7 @@ static void accept_conn(struct server *s)
 		return;
 	c = kii_xcalloc(1, sizeof(*c));
 	c->fd = fd;
-	kii_buf_init(&c->in, KII_WORKLINK_LINE);
+	kii_buf_init(&c->in, KII_WORKLINK_LINE + READ_SIZE);
 	kii_buf_init(&c->out, OUT_MAX);
 	ev.data.ptr = c;
 	if (s->n_conns >= CONNS_MAX || ops_peer(fd, &c->peer, &err) != 0 ||

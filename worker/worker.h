@@ -52,6 +52,7 @@ struct worker {
 	struct ended *ended, **ended_tail;
 	struct turns *turns;             /* who was served when (queue.c) */
 	bool look_now;                   /* the janitor shall not wait */
+	bool untidy;                     /* a container is left: reconcile before it is time */
 
 	/* What the janitor last learned of the engine. */
 	struct kii_engine_about about;

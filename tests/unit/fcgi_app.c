@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * fcgi_app: the executable that test_fcgi drives. FCGI_APP_INIT=fail refuses the start,
- * "hang" never gets there.
+ * "hang" never gets there; see fcgi_wraps.c for more.
  *   GET /hello   GET /pid   GET /big/{bytes}   GET /sleep/{ms}   GET /open   POST /echo
  *   POST /json   GET /die   GET /gone (how many parked clients left)   GET /id
  *   GET /parked (how many there are)

@@ -63,6 +63,7 @@ void world_free(struct world *w)
 	free(w->config);
 	free(w->log);
 	free(w->notify);
+	free(w->exe);
 	free(w);
 }
 
@@ -71,7 +72,8 @@ static void become_app(const struct world *w, int listening, unsigned files)
 	struct rlimit limit = { files, files };
 	int log = open(w->log, O_WRONLY | O_CREAT | O_APPEND, 0600);
 	const char *top = getenv("KII_BUILDDIR");
-	kii_autofree char *exe = kii_xfmt("%s/tests/unit/fcgi_app", top ? top : ".");
+	kii_autofree char *exe = w->exe ? kii_xstrdup(w->exe)
+		: kii_xfmt("%s/tests/unit/fcgi_app", top ? top : ".");
 
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	setenv("KIISRV_CONFIG", w->config, 1);
@@ -81,6 +83,8 @@ static void become_app(const struct world *w, int listening, unsigned files)
 		unsetenv("NOTIFY_SOCKET");
 	dup2(listening, STDIN_FILENO);
 	dup2(log, STDERR_FILENO);
+	/* What make hands down to its children would count against `files`. */
+	closefrom(STDERR_FILENO + 1);
 	if (files)
 		setrlimit(RLIMIT_NOFILE, &limit);
 	execl(exe, exe, (char *)NULL);

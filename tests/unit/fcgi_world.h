@@ -18,6 +18,7 @@ struct world {
 	char *notify;          /* where NOTIFY_SOCKET listens ... */
 	bool told;             /* ... if the application is to know it */
 	int notices;
+	char *exe;             /* NULL: fcgi_app where it was built */
 	pid_t keeper;          /* 0: not running */
 };
 

@@ -341,7 +341,9 @@ static void foreign_containers_are_left_alone(void **state)
 		toy_container(f->toy, g.name, labels[i], KII_CONTAINER_CREATED);
 		run_to(&g, VERDICT_AGAIN);
 		assert_int_equal(g.err.code, KII_EREFUSED);
+		attempt_clean(&g.a);
 		assert_true(toy_has(f->toy, g.name));
+		assert_false(f->w.untidy);
 		drop(&g);
 	}
 	assert_int_equal(toy_asked(f->toy, PUT), 0);
@@ -923,8 +925,13 @@ static void what_cannot_be_cleaned_stays_for_later(void **state)
 	fault(f, "DELETE /containers/*", TOY_REFUSE, 500, 1);
 	attempt_clean(&g.a);
 	assert_true(toy_has(f->toy, g.name));
+	assert_true(f->w.untidy);
+	f->w.untidy = false;
 	attempt_clean(&g.a);
 	assert_false(toy_has(f->toy, g.name));
+	assert_false(f->w.untidy);
+	attempt_clean(&g.a);
+	assert_false(f->w.untidy);
 	drop(&g);
 }
 

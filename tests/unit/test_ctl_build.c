@@ -310,6 +310,11 @@ static void a_target_that_cannot_be_replaced_stays(void **state)
 	assert_int_equal(run("build", "-o", name.data, "request.json"), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "File name too long"));
 	expect_nothing_saved();
+	assert_int_equal(mkdir("MD1-x.zip", 0700), 0);
+	assert_int_equal(run("build", "request.json"), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "write MD1-x.zip: Is a directory"));
+	assert_int_equal(rmdir("MD1-x.zip"), 0);
+	expect_nothing_saved();
 }
 
 /* --- progress and log --- */
@@ -394,7 +399,8 @@ static void refusals_end_by_their_kind(void **state)
 		{ 302, "Location: /x\r\n", "", "status 302", CTL_FAILED },
 		{ 202, "", "{}", "makes no sense", CTL_FAILED },
 		{ 202, "", "no JSON", "makes no sense", CTL_FAILED },
-		{ 202, "", "{\"job\":\"../x\",\"state\":\"queued\"}", "makes no sense", CTL_FAILED },
+		{ 202, "", "{\"job\":\"../x\",\"state\":\"queued\"}", "makes no sense",
+			CTL_FAILED },
 		{ 202, "", "{\"job\":\"" JOB "\",\"state\":\"dead\"}", "makes no sense",
 			CTL_FAILED },
 		{ 202, "", "{\"job\":\"" JOB "\"}", "makes no sense", CTL_FAILED },
@@ -538,6 +544,7 @@ static void a_signal_takes_the_part_with_it(void **state)
 	http = fake_http_start(hold_zip, NULL);
 	setenv("KIISRV_URL", fake_http_url(http), 1);
 	s.zip_missing = 100;
+	fake_http_sync(http);
 	ctlrun_start(&r, 0, args);
 	for (int i = 0; i < 1000 && !atomic_load(&s.zip_asked); i++)
 		usleep(10000);

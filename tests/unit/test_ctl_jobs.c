@@ -24,6 +24,7 @@
 #define TWO   "22222222222222222222222222222222"
 #define THREE "33333333333333333333333333333333"
 #define NONE  "99999999999999999999999999999999"
+#define NONSENSE "makes no sense"
 #define T0    INT64_C(1767225600000)   /* 2026-01-01T00:00:00Z */
 
 static struct ctlrun r;
@@ -321,6 +322,8 @@ static void a_log_that_is_not_there_is_a_failure(void **state)
 	assert_non_null(strstr(r.err.data, ONE " has no log\n"));
 	assert_int_equal(ctlrun(&r, "jobs", "log", NONE), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "no such job"));
+	assert_int_equal(ctlrun(&r, "jobs", "log", "-f", NONE), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "no such job"));
 	/* Nothing is read through a link. */
 	assert_int_equal(symlink("/etc/passwd", path), 0);
 	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
@@ -329,6 +332,23 @@ static void a_log_that_is_not_there_is_a_failure(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
 	assert_non_null(strstr(r.err.data, "read "));
+}
+
+static void a_log_that_cannot_be_written_is_a_failure(void **state)
+{
+	kii_autobuf many = KII_BUF_INIT(1 << 20);
+
+	(void)state;
+	insert(ONE, 'a', T0);
+	write_log(ONE, "short\n", 6, "w");
+	r.out_to = "/dev/full";
+	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "log: write: No space"));
+	while (many.len < 200000)
+		kii_buf_str(&many, "a long one\n");
+	write_log(ONE, many.data, many.len, "w");
+	assert_int_equal(ctlrun(&r, "jobs", "log", ONE), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "log: write: No space"));
 }
 
 /* --- cancel and retry --- */
@@ -380,6 +400,12 @@ static void cancel_does_not_wait_forever(void **state)
 	stop_worker(&w);
 	assert_string_equal(r.out.data, "");
 	assert_non_null(strstr(r.err.data, "has not within 1 s"));
+	/* Nor for one that the database does not know. */
+	w.answer = "{\"ok\":true,\"job\":\"" NONE "\",\"state\":\"running\"}";
+	start_worker(&w);
+	assert_int_equal(ctlrun(&r, "jobs", "cancel", NONE), CTL_FAILED);
+	stop_worker(&w);
+	assert_non_null(strstr(r.err.data, "no such job"));
 }
 
 static void a_retry_names_the_new_job(void **state)
@@ -407,10 +433,10 @@ static void the_workers_refusals_are_told(void **state)
 			"kiisrvctl: the job has ended: failed\n", CTL_FAILED },
 		{ "{\"ok\":false,\"status\":404,\"error\":\"there is no such job\"}",
 			"kiisrvctl: there is no such job\n", CTL_FAILED },
-		{ "{\"ok\":true}", "makes no sense", CTL_FAILED },
-		{ "{\"ok\":true,\"job\":\"x\",\"state\":\"queued\"}", "makes no sense", CTL_FAILED },
-		{ "{\"ok\":true,\"job\":\"" ONE "\",\"state\":\"x\"}", "makes no sense", CTL_FAILED },
-		{ "nonsense", "makes no sense", CTL_FAILED },
+		{ "{\"ok\":true}", NONSENSE, CTL_FAILED },
+		{ "{\"ok\":true,\"job\":\"x\",\"state\":\"queued\"}", NONSENSE, CTL_FAILED },
+		{ "{\"ok\":true,\"job\":\"" ONE "\",\"state\":\"x\"}", NONSENSE, CTL_FAILED },
+		{ "nonsense", NONSENSE, CTL_FAILED },
 		{ NULL, "hung up", CTL_FAILED },
 	};
 
@@ -435,11 +461,13 @@ static void the_workers_refusals_are_told(void **state)
 
 static void gc_says_what_goes_and_why(void **state)
 {
-	struct worker dry = { .answer = "{\"ok\":true,\"dry_run\":true,\"bytes\":3145728,\"items\":["
-		"{\"kind\":\"artifact\",\"name\":\"MD1-a.zip\",\"bytes\":3144704,\"why\":\"budget\"},"
+	struct worker dry = { .answer = "{\"ok\":true,\"dry_run\":true,\"bytes\":3145728,"
+		"\"items\":[{\"kind\":\"artifact\",\"name\":\"MD1-a.zip\",\"bytes\":3144704,"
+		"\"why\":\"budget\"},"
 		"{\"kind\":\"log\",\"name\":\"" ONE ".log\",\"bytes\":1024,\"why\":\"age\"},"
 		"{\"kind\":\"job\",\"name\":\"" TWO "\",\"bytes\":0,\"why\":\"later\"}]}" };
-	struct worker none = { .answer = "{\"ok\":true,\"dry_run\":false,\"items\":[],\"bytes\":0}" };
+	struct worker none = { .answer = "{\"ok\":true,\"dry_run\":false,\"items\":[],"
+		"\"bytes\":0}" };
 	struct worker odd = { .answer = "{\"ok\":true}" };
 
 	(void)state;
@@ -555,6 +583,7 @@ int main(void)
 		TEST(a_terminal_gets_no_escapes),
 		TEST(following_ends_with_the_job),
 		TEST(a_log_that_is_not_there_is_a_failure),
+		TEST(a_log_that_cannot_be_written_is_a_failure),
 		TEST(a_queued_job_is_cancelled_at_once),
 		TEST(cancel_waits_for_the_end),
 		TEST(cancel_does_not_wait_forever),

@@ -278,6 +278,23 @@ static void the_connection_lives_on_after_413(void **state)
 	expect(fd, &fits, 200, body);
 }
 
+static void a_body_without_end_is_hung_up_on(void **state)
+{
+	const size_t len = 3000000;
+	kii_autofree char *body = kii_xcalloc(1, len);
+	struct ask a = { "POST", "/echo", body, len, NULL, NULL, KEEP };
+	struct world *w = *state;
+	kii_autoclose int fd = client_open(w->socket);
+	struct reply r;
+
+	(void)client_send(fd, &a);
+	assert_int_equal(client_read(fd, SOON_MS, &r), 0);
+	assert_int_equal(r.status, 413);
+	reply_release(&r);
+	assert_int_equal(client_read(fd, SOON_MS, &r), -1);
+	reply_release(&r);
+}
+
 /* --- half-sent requests --- */
 static int half_sent(const struct world *w, bool in_body)
 {
@@ -427,7 +444,7 @@ static void connections_leave_nothing_behind(void **state)
 #ifndef SANITIZED
 static void a_parked_request_costs_little(void **state)
 {
-	enum { N = 900, SIZE = 150000 };
+	enum { N = 500, SIZE = 150000 };
 	struct world *w = *state;
 	kii_autoclose int other = client_open(w->socket);
 	static const char *const json[] = { "CONTENT_TYPE", "application/json", NULL };
@@ -438,8 +455,10 @@ static void a_parked_request_costs_little(void **state)
 	int fds[N];
 
 	kii_buf_str(&body, "[0");
-	while (body.len < SIZE - 10)
+	while (body.len < SIZE / 6)
 		kii_buf_str(&body, ",{\"k\":1}");
+	while (body.len < SIZE - 100)
+		kii_buf_str(&body, ",\"a key of a keyboard is longer than it looks\"");
 	kii_buf_str(&body, "]");
 	a.body = body.data;
 	a.len = body.len;
@@ -448,14 +467,14 @@ static void a_parked_request_costs_little(void **state)
 		fds[i] = client_open(w->socket);
 		assert_int_equal(client_send(fds[i], &a), 0);
 	}
-	becomes(other, "/parked", "900");
+	becomes(other, "/parked", "500");
 	poll(NULL, 0, 200);
 	cost = (world_memory(child) - before) / N;
 	print_message("# %ld kB a parked request\n", cost);
 	assert_true(cost <= 32);
 	for (int i = 0; i < N; i++)
 		close(fds[i]);
-	becomes(other, "/gone", "900");
+	becomes(other, "/gone", "500");
 }
 #endif
 
@@ -495,6 +514,7 @@ int main(void)
 		served(bad_requests_are_answered),
 		served(a_length_past_the_limit_is_413_before_the_body),
 		served(the_connection_lives_on_after_413),
+		served(a_body_without_end_is_hung_up_on),
 		served(half_sent_requests_hold_nobody_for_long),
 		served(what_is_no_fastcgi_is_hung_up_on),
 		served(parked_requests_are_answered_from_elsewhere),

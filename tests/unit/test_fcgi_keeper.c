@@ -114,6 +114,51 @@ static void an_init_that_fails_refuses_the_start(void **state)
 	assert_true(world_logged(w, "event=start_refused msg=\"told to fail\"", 0));
 }
 
+static void what_the_machine_denies_refuses_the_start(void **state)
+{
+	static const struct { const char *call, *log; } rows[] = {
+		{ "epoll_create1", "event=start_refused msg=\"no descriptors to begin with\"" },
+		{ "FCGX_Init", "event=start_refused msg=\"FCGX_Init failed\"" },
+		{ "pthread_create", "event=start_refused msg=\"no thread to begin with\"" },
+		{ "epoll_ctl", "event=start_refused msg=\"cannot watch the listening socket\"" },
+		{ "fork", "event=start_failed errno=24" },
+		{ "signalfd", "event=start_refused errno=24" },
+	};
+	struct world *w = *state;
+
+	for (size_t i = 0; i < KII_COUNT(rows); i++) {
+		setenv("FCGI_APP_INIT", rows[i].call, 1);
+		world_start(w, 0);
+		unsetenv("FCGI_APP_INIT");
+		assert_int_equal(world_wait(w, SOON_MS), 1);
+		if (!world_logged(w, rows[i].log, 0))
+			fail_msg("%s: '%s' is not logged", rows[i].call, rows[i].log);
+	}
+}
+
+static void without_descriptors_there_is_no_start(void **state)
+{
+	struct world *w = *state;
+
+	world_start(w, 4);
+	assert_int_equal(world_wait(w, SOON_MS), 1);
+	assert_true(world_logged(w, "event=start_failed errno=24", 0));
+}
+
+static void a_fork_that_fails_later_is_tried_again(void **state)
+{
+	struct world *w = *state;
+	pid_t old;
+
+	setenv("FCGI_APP_INIT", "fork 2", 1);
+	world_start(w, 0);
+	unsetenv("FCGI_APP_INIT");
+	old = world_child(w);
+	reload(w);
+	assert_true(world_logged(w, "event=start_failed errno=24", 0));
+	assert_int_not_equal(world_child(w), old);
+}
+
 static void a_child_that_is_never_ready_is_given_up(void **state)
 {
 	struct world *w = *state;
@@ -211,6 +256,26 @@ static void a_reload_with_a_broken_configuration_changes_nothing(void **state)
 	assert_int_not_equal(world_child(w), old);
 	close(kept);
 	close(parked);
+}
+
+/* An upgrade replaces or removes the file of a process that runs. */
+static void a_reload_does_without_its_file(void **state)
+{
+	struct world *w = *state;
+	const char *top = getenv("KII_BUILDDIR");
+	kii_autofree char *exe = kii_xfmt("%s/tests/unit/fcgi_app", top ? top : ".");
+	kii_autobuf bytes = KII_BUF_INIT(64 << 20);
+	struct kii_error err = { 0 };
+	pid_t old;
+
+	must(kii_io_read(exe, &bytes, &err));
+	w->exe = kii_xfmt("%s/app", w->dir);
+	must(kii_io_publish(w->exe, bytes.data, bytes.len, 0700, &err));
+	world_start(w, 0);
+	old = world_child(w);
+	assert_int_equal(unlink(w->exe), 0);
+	reload(w);
+	assert_int_not_equal(world_child(w), old);
 }
 
 static void reloads_in_a_row_are_one_more(void **state)
@@ -461,12 +526,16 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		prepared(a_broken_configuration_refuses_the_start),
 		prepared(an_init_that_fails_refuses_the_start),
+		prepared(what_the_machine_denies_refuses_the_start),
+		prepared(without_descriptors_there_is_no_start),
+		prepared(a_fork_that_fails_later_is_tried_again),
 		prepared(a_child_that_is_never_ready_is_given_up),
 		prepared(the_service_manager_is_told),
 		prepared(a_service_manager_that_does_not_listen_holds_nobody),
 		served(a_reload_lets_the_old_child_finish),
 		served(a_draining_child_ends_idle_connections_at_last),
 		served(a_reload_with_a_broken_configuration_changes_nothing),
+		prepared(a_reload_does_without_its_file),
 		served(reloads_in_a_row_are_one_more),
 		served(too_many_drains_are_cut_short),
 		served(reloads_under_load_lose_nothing),
