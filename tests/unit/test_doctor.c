@@ -557,7 +557,7 @@ static void whole_databases_are_fine(void **state)
 	doctor_databases(&v->d);
 	assert_counts(v, 0, 0);
 	found(v, "ok", "database queue/jobs.sqlite: version 2, whole");
-	found(v, "ok", "database queue/config.sqlite: version 1, whole");
+	found(v, "ok", "database queue/config.sqlite: version 2, whole");
 	found(v, "ok", "database public/stats.sqlite: version 2, whole");
 }
 
