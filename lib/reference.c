@@ -12,8 +12,8 @@
 
 #define SCHEMA "theirs"   /* what their database is called in ours */
 #define MEMBERS "name, channel, container, git_tag"
-#define REQUEST "uid, ip_addr, os, web, serial, hash, board, variant, layers, container, success, " \
-	"request_time, build_duration"
+#define REQUEST "uid, ip_addr, os, web, serial, hash, board, variant, layers, container, " \
+	"success, request_time, build_duration"
 
 /* As our columns would have them, so that the same row compares equal in both databases. */
 #define TEXT(name) "CAST(" name " AS TEXT) AS " name ", "

@@ -558,7 +558,7 @@ static void whole_databases_are_fine(void **state)
 	assert_counts(v, 0, 0);
 	found(v, "ok", "database queue/jobs.sqlite: version 2, whole");
 	found(v, "ok", "database queue/config.sqlite: version 2, whole");
-	found(v, "ok", "database public/stats.sqlite: version 2, whole");
+	found(v, "ok", "database public/stats.sqlite: version 3, whole");
 }
 
 static void databases_that_are_not_fail(void **state)

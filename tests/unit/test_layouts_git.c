@@ -35,7 +35,8 @@ static int set_up(void **state)
 	(void)state;
 	dir = test_dir_new();
 	run("git init -q -b main .; "
-		"printf \"{\\\"n\\\": 1}\" >" FILE_NAME "; git add .; git commit -qm 1; git tag v1; "
+		"printf \"{\\\"n\\\": 1}\" >" FILE_NAME "; "
+		"git add .; git commit -qm 1; git tag v1; "
 		"printf \"{\\\"n\\\": 2}\" >" FILE_NAME "; "
 		"ln -s " FILE_NAME " MD1-Link.json; printf " FILE_NAME "\\\\n >MD1-Text.json; "
 		"ln -s MD1-Link.json MD1-Far.json; ln -s ../secret.json MD1-Out.json; "
@@ -98,7 +99,8 @@ static void a_revision_is_a_tag_a_branch_or_a_commit(void **state)
 static void packed_objects_are_read_too(void **state)
 {
 	(void)state;
-	run("git gc -q --aggressive --prune=now; git pack-refs --all; ! ls .git/objects/[0-9a-f][0-9a-f]");
+	run("git gc -q --aggressive --prune=now; git pack-refs --all; "
+		"! ls .git/objects/[0-9a-f][0-9a-f]");
 	assert_text(FILE_NAME, "v1", "{\"n\": 1}");
 	assert_text("MD1-Far.json", "v2", "{\"n\": 2}");
 	assert_fails("MD1-Big.json", "v2", KII_ETOOBIG, "big");

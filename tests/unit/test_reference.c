@@ -21,13 +21,12 @@
 	"layers INTEGER, container TEXT, success BOOLEAN, request_time DATETIME, " \
 	"build_duration INTEGER); "
 #define ROW "INSERT INTO Requests VALUES (NULL, "
+#define MD1 ROW "NULL, '192.0.2.1', 'Linux', 1, NULL, 'a', 'MD1', 'Standard', 2, " \
+	"'controller-057', 1, "
 #define ROWS \
-	ROW "NULL, '192.0.2.1', 'Linux', 1, NULL, 'a', 'MD1', 'Standard', 2, 'controller-057', 1, " \
-		"'2018-01-02T03:04:05.678901Z', 4000); " \
-	ROW "NULL, '192.0.2.1', 'Linux', 1, NULL, 'a', 'MD1', 'Standard', 2, 'controller-057', 1, " \
-		"'2018-01-02T03:04:06Z', NULL); " \
-	ROW "NULL, '192.0.2.1', 'Linux', 1, NULL, 'a', 'MD1', 'Standard', 2, 'controller-057', 1, " \
-		"'2018-01-02T03:04:06Z', NULL); " \
+	MD1 "'2018-01-02T03:04:05.678901Z', 4000); " \
+	MD1 "'2018-01-02T03:04:06Z', NULL); " \
+	MD1 "'2018-01-02T03:04:06Z', NULL); " \
 	ROW "7, '192.0.2.2', 'Windows', 0, 8, 'b', 'Kira', 'Standard', 3, 'controller-050', 0, " \
 		"'2018-01-03T03:04:05Z', 5000); "
 

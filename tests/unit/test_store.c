@@ -893,6 +893,7 @@ static void what_is_attached_can_only_be_read(void **state)
 	struct kii_error err = { 0 };
 	struct kii_store *s;
 
+	must(kii_store_migrate(p->db, p->schema, "things", 1, &err));
 	must(kii_store_migrate(other, p->schema, "things", 1, &err));
 	must(kii_store_open(p->db, KII_STORE_WRITE, 1, sql, KII_COUNT(sql), &s, &err));
 	must_fail(kii_store_attach(s, "/nonexistent/x", "other", &err), KII_ENOTFOUND);
