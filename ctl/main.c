@@ -26,6 +26,7 @@ static const struct ctl_command commands[] = {
 		NULL },
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
+	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };

@@ -179,23 +179,68 @@ static int by_file(const void *a, const void *b)
 	return strcmp((*x)->file, (*y)->file);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const char *const *x = a;
+	const char *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+void kii_layouts_names_free(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+int kii_layouts_names(const char *path, char ***out, size_t *n, struct kii_error *err)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	char **names = NULL;
+	size_t count = 0;
+
+	if (!dir)
+		return kii_error_set(err, errno == ENOENT ? KII_ENOTFOUND : KII_EIO, errno,
+			"open folder %s: %s", path, strerror(errno));
+	while (count <= FILES_MAX && (entry = readdir(dir))) {
+		if (!kii_layouts_is_name(entry->d_name))
+			continue;
+		names = kii_xrealloc(names, (count + 1) * sizeof(*names));
+		names[count++] = kii_xstrdup(entry->d_name);
+	}
+	closedir(dir);
+	if (count > FILES_MAX) {
+		kii_layouts_names_free(names, count);
+		return kii_error_set(err, KII_EINVAL, 0, "%s: more than %d layouts", path,
+			FILES_MAX);
+	}
+	if (count)
+		qsort(names, count, sizeof(*names), by_name);
+	*out = names;
+	*n = count;
+	return 0;
+}
+
 static int load_dir(struct kii_layouts *l, const char *path, struct kii_error *err)
 {
 	size_t earlier = l->n;   /* what earlier folders had wins */
-	DIR *dir = opendir(path);
-	struct dirent *entry;
+	char **names;
+	size_t n;
 	int rc = 0;
 
-	if (!dir) {
-		if (errno == ENOENT)
-			return 0;
-		return kii_error_set(err, KII_EIO, errno, "open folder %s", path);
+	if (kii_layouts_names(path, &names, &n, err)) {
+		if (err->code != KII_ENOTFOUND)
+			return -1;
+		kii_error_clear(err);
+		return 0;
 	}
-	while (!rc && (entry = readdir(dir))) {
-		if (kii_layouts_is_name(entry->d_name) && !is_loaded(l, earlier, entry->d_name))
-			rc = add_file(l, path, entry->d_name, err);
+	for (size_t i = 0; !rc && i < n; i++) {
+		if (!is_loaded(l, earlier, names[i]))
+			rc = add_file(l, path, names[i], err);
 	}
-	closedir(dir);
+	kii_layouts_names_free(names, n);
 	return rc;
 }
 
