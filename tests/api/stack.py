@@ -20,7 +20,7 @@ from client import FILENAME, UnixConnection, Reply, ask
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = pathlib.Path(os.environ.get("KIISRV_TEST_PREFIX", "/var/lib/kiisrv-test/prefix"))
 TMP = pathlib.Path(os.environ.get("KIISRV_TEST_TMP", "/var/lib/kiisrv-test/api"))
-PUBLIC = ("versions", "layouts", "jobs", "build", "health")
+PUBLIC = ("versions", "stats", "layouts", "jobs", "build", "health")
 LAYOUTS = PREFIX / "share/kiisrv/layouts"
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
