@@ -218,11 +218,12 @@ engine() {
 	esac
 }
 
-# base_image: the file that images are made from, kept between runs for as long as its recipe
-# stays the same. Prints its name.
+# base_image: the file that images are made from, kept between runs for as long as its recipe (two
+# functions of the script) stays the same. Prints its name.
 base_image() {
 	local recipe file
-	recipe=$(cat "$top/tests/images/make" | sha256sum | cut -c1-16)
+	recipe=$(sed -n '/^trim()/,/^}/p; /^base()/,/^}/p' "$top/tests/images/make" | sha256sum |
+		cut -c1-16)
 	file=$work/cache/base-$recipe.tar
 	if [ ! -s "$file" ]; then
 		mkdir -p "$work/cache" && rm -f "$work"/cache/base-*
