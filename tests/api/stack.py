@@ -22,6 +22,8 @@ PREFIX = pathlib.Path(os.environ.get("KIISRV_TEST_PREFIX", "/var/lib/kiisrv-test
 TMP = pathlib.Path(os.environ.get("KIISRV_TEST_TMP", "/var/lib/kiisrv-test/api"))
 PUBLIC = ("versions", "stats", "layouts", "jobs", "build", "health")
 LAYOUTS = PREFIX / "share/kiisrv/layouts"
+# For tests of an executable that must be asked each time.
+NO_CACHE = {"fastcgi_cache kiisrv;": "fastcgi_cache off;"}
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 
