@@ -132,6 +132,24 @@ static int group_help(const struct ctl_command *table, const char *prefix)
 	return CTL_OK;
 }
 
+/*
+ * A command whose usage line has no options is given none: what looks like one is refused, and a
+ * "--" ends that and goes.
+ */
+static int refuse_options(const char *name, int *argc, char **argv)
+{
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--") == 0) {
+			memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof(*argv));
+			(*argc)--;
+			return CTL_OK;
+		}
+		if (argv[i][0] == '-' && argv[i][1])
+			return ctl_usage("%s has no option %s", name, argv[i]);
+	}
+	return CTL_OK;
+}
+
 static int run_one(struct ctl *ctl, const struct ctl_command *command, const char *prefix,
 	int argc, char **argv)
 {
@@ -139,8 +157,12 @@ static int run_one(struct ctl *ctl, const struct ctl_command *command, const cha
 
 	if (command->sub)
 		return ctl_dispatch(ctl, command->sub, name, argc, argv);
-	if (!wants_help(argc, argv))
+	if (!wants_help(argc, argv)) {
+		if ((!command->args || !strchr(command->args, '-')) &&
+		    refuse_options(name, &argc, argv) != CTL_OK)
+			return CTL_USAGE;
 		return command->run(ctl, argc, argv);
+	}
 	printf("Usage: %s%s%s\n\n%s.\n", name, command->args ? " " : "",
 		command->args ? command->args : "", command->help);
 	return CTL_OK;
