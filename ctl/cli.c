@@ -132,22 +132,16 @@ static int group_help(const struct ctl_command *table, const char *prefix)
 	return CTL_OK;
 }
 
-/*
- * A command whose usage line has no options is given none: what looks like one is refused, and a
- * "--" ends that and goes.
- */
-static int refuse_options(const char *name, int *argc, char **argv)
+/* A command whose usage line has no options: what looks like one is not its operand. */
+static bool has_stray_option(const struct ctl_command *command, int argc, char **argv)
 {
-	for (int i = 1; i < *argc; i++) {
-		if (strcmp(argv[i], "--") == 0) {
-			memmove(argv + i, argv + i + 1, (size_t)(*argc - i) * sizeof(*argv));
-			(*argc)--;
-			return CTL_OK;
-		}
-		if (argv[i][0] == '-' && argv[i][1])
-			return ctl_usage("%s has no option %s", name, argv[i]);
+	if (!command->args || strchr(command->args, '-'))
+		return false;
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strncmp(argv[i], "--", 2) == 0)
+			return true;
 	}
-	return CTL_OK;
+	return false;
 }
 
 static int run_one(struct ctl *ctl, const struct ctl_command *command, const char *prefix,
@@ -157,12 +151,10 @@ static int run_one(struct ctl *ctl, const struct ctl_command *command, const cha
 
 	if (command->sub)
 		return ctl_dispatch(ctl, command->sub, name, argc, argv);
-	if (!wants_help(argc, argv)) {
-		if ((!command->args || !strchr(command->args, '-')) &&
-		    refuse_options(name, &argc, argv) != CTL_OK)
-			return CTL_USAGE;
+	if (!wants_help(argc, argv) && has_stray_option(command, argc, argv))
+		return ctl_usage("%s has no options", name);
+	if (!wants_help(argc, argv))
 		return command->run(ctl, argc, argv);
-	}
 	printf("Usage: %s%s%s\n\n%s.\n", name, command->args ? " " : "",
 		command->args ? command->args : "", command->help);
 	return CTL_OK;
