@@ -212,6 +212,10 @@ static int bring_up(struct attempt *a, struct kii_error *err)
 		return -1;
 	if (a->seen.state != KII_CONTAINER_CREATED)
 		return 0;
+	/* Podman, behind a restart of the machine. A second start would write to the same log. */
+	if (a->seen.started_ms)
+		return kii_error_set(err, KII_ECONFLICT, 0,
+			"the engine has forgotten that the container ran");
 	if (transport_put(a, err) != 0)
 		return kii_error_wrap(err, "put files");
 	if (kii_engine_start(a->engine, a->name, err) != 0)

@@ -23,6 +23,7 @@ enum {
 	EXIT_MEMORY = 4,
 	EXIT_KILLED = 128 + 9,
 	EXIT_TERMINATED = 128 + 15,
+	EXIT_UNKNOWN = 255,     /* Docker, of one that it finds dead when it starts */
 };
 
 struct judgement {
@@ -70,7 +71,7 @@ static const struct judgement *judge(const struct attempt *a)
 	/* An earlier worker may have ended it at its deadline. */
 	if (killed && ran >= a->w->conf->firmware.timeout_ms)
 		return &timed_out;
-	if (killed)
+	if (killed || a->seen.exit_code == EXIT_UNKNOWN)
 		return NULL;
 	return a->seen.exit_code == EXIT_USER_ERROR ? &user_error : &broken;
 }

@@ -292,6 +292,21 @@ static void a_log_goes_on_where_the_earlier_worker_stopped(void **state)
 	drop(&g);
 }
 
+/* As Podman shows one that ran when the machine was restarted. */
+static void a_created_container_that_ran_is_not_started_again(void **state)
+{
+	const struct toy_plan p = { .log = "words\n", .age_ms = 5000 };
+	struct fix *f = *state;
+	struct go g;
+
+	plan(f, &p);
+	prepare_found(&g, f, KII_CONTAINER_CREATED);
+	run_to(&g, VERDICT_AGAIN);
+	assert_int_equal(g.err.code, KII_ECONFLICT);
+	assert_int_equal(toy_asked(f->toy, START), 0);
+	drop(&g);
+}
+
 static void an_ended_container_is_concluded(void **state)
 {
 	struct fix *f = *state;
@@ -589,7 +604,7 @@ static void an_engine_that_stays_away_ends_the_attempt(void **state)
 	toy_down(f->toy);
 	run_to(&g, VERDICT_AGAIN);
 	assert_int_equal(g.err.code, KII_EDOWN);
-	assert_in_range(g.ended - start, 1900, 10000);
+	assert_in_range(g.ended - start, 1900, 80000);
 	drop(&g);
 }
 
@@ -610,7 +625,7 @@ static void a_container_that_vanishes_ends_the_attempt(void **state)
 
 static void a_container_that_the_engine_ended_is_tried_again(void **state)
 {
-	static const int codes[] = { 137, 143 };
+	static const int codes[] = { 137, 143, 255 };
 	struct fix *f = *state;
 	const struct toy_plan p = { .log = "words\n", .run_ms = TOY_FOR_EVER };
 
@@ -710,7 +725,7 @@ static void the_workers_end_detaches_from_an_engine_that_is_down(void **state)
 	stopped = kii_io_now();
 	atomic_store(&f->w.stop, true);
 	end(&g, VERDICT_DETACHED);
-	assert_in_range(g.ended - stopped, 0, 1500);
+	assert_in_range(g.ended - stopped, 0, 12000);
 	drop(&g);
 }
 
@@ -944,6 +959,7 @@ int main(void)
 		FIX_TEST(a_created_container_is_filled_and_started),
 		FIX_TEST(a_running_container_is_gone_on_with),
 		FIX_TEST(a_log_goes_on_where_the_earlier_worker_stopped),
+		FIX_TEST(a_created_container_that_ran_is_not_started_again),
 		FIX_TEST(an_ended_container_is_concluded),
 		FIX_TEST(a_container_that_is_gone_is_not_made_again),
 		FIX_TEST(foreign_containers_are_left_alone),

@@ -320,7 +320,7 @@ static void clocks_tell_milliseconds(void **state)
 	(void)state;
 	assert_in_range(wall / 1000, seconds - 1, seconds + 1);
 	usleep(20000);
-	assert_in_range(kii_io_now() - now, 20, 5000);
+	assert_in_range(kii_io_now() - now, 20, 40000);
 	assert_in_range(kii_io_wall() - wall, 10, 5000);
 }
 
@@ -436,7 +436,7 @@ static void a_full_queue_is_not_waited_for_for_ever(void **state)
 		n++;
 	assert_int_equal(err.code, KII_EDOWN);
 	assert_in_range(n, 1, 3);
-	assert_in_range(kii_io_now() - start, 900, 9000);
+	assert_in_range(kii_io_now() - start, 900, 72000);
 	while (n)
 		close(fds[--n]);
 	close(listener);
