@@ -22,6 +22,8 @@ PREFIX = pathlib.Path(os.environ.get("KIISRV_TEST_PREFIX", "/var/lib/kiisrv-test
 TMP = pathlib.Path(os.environ.get("KIISRV_TEST_TMP", "/var/lib/kiisrv-test/api"))
 PUBLIC = ("versions", "stats", "layouts", "jobs", "build", "health")
 LAYOUTS = PREFIX / "share/kiisrv/layouts"
+# For tests of an executable that must be asked each time.
+NO_CACHE = {"fastcgi_cache kiisrv;": "fastcgi_cache off;"}
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -114,9 +116,15 @@ class Process:
 class Stack:
     count = 0
 
+<<<<<<< HEAD
     def __init__(self, engine, conf=None, layouts=None, disk=None):
         """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
         `disk`: the size of one that the state folder has for itself, as "16m"."""
+=======
+    def __init__(self, engine, conf=None, layouts=None, nginx=None):
+        """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
+        `nginx`: {text: other text} in the snippets, as an administrator might edit them."""
+>>>>>>> ngx4
         Stack.count += 1
         self.engine = engine
         self.root = TMP / f"s{Stack.count}"
@@ -145,7 +153,7 @@ class Stack:
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        self.write_nginx()
+        self.write_nginx(nginx or {})
         self.volumes = engine.volumes()
 
     # --- files
@@ -165,12 +173,16 @@ class Stack:
             f"[{table}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
             for table, keys in tables.items()))
 
-    def write_nginx(self):
+    def write_nginx(self, edits):
         """The snippets as `make` fills them in, with this stack's paths."""
         paths = {"run_dir": self.run, "state_dir": self.state, "conf_dir": self.etc,
                  "data_dir": PREFIX / "share/kiisrv", "nginx_dir": self.nginx_dir}
-        for source in sorted((TOP / "nginx").glob("*.conf.in")):
-            text = source.read_text()
+        sources = {source: source.read_text() for source in (TOP / "nginx").glob("*.conf.in")}
+        for old in edits:
+            assert any(old in text for text in sources.values()), old
+        for source, text in sources.items():
+            for old, new in edits.items():
+                text = text.replace(old, new)
             for name, path in paths.items():
                 text = text.replace(f"@{name}@", str(path))
             text = text.replace("listen 127.0.0.1:3001", f"listen 127.0.0.1:{self.port}")
