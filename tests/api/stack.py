@@ -116,15 +116,10 @@ class Process:
 class Stack:
     count = 0
 
-<<<<<<< HEAD
-    def __init__(self, engine, conf=None, layouts=None, disk=None):
+    def __init__(self, engine, conf=None, layouts=None, disk=None, nginx=None):
         """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
-        `disk`: the size of one that the state folder has for itself, as "16m"."""
-=======
-    def __init__(self, engine, conf=None, layouts=None, nginx=None):
-        """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
-        `nginx`: {text: other text} in the snippets, as an administrator might edit them."""
->>>>>>> ngx4
+        `disk`: the size of one that the state folder has for itself, as "16m"; `nginx`:
+        {text: other text} in the snippets, as an administrator might edit them."""
         Stack.count += 1
         self.engine = engine
         self.root = TMP / f"s{Stack.count}"
