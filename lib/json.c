@@ -6,8 +6,6 @@
 #include <stdbool.h>
 #include <string.h>
 
-#include "json_write.h"
-
 /* Where the scan of a text stands, without a byte allocated. */
 struct scan {
 	const char *field;
@@ -132,10 +130,6 @@ static int dump_piece(const char *data, size_t len, void *arg)
 
 int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out, struct kii_error *err)
 {
-	if (j && !(flags & ~(size_t)JSON_SORT_KEYS)) {
-		kii_json_write(j, flags & JSON_SORT_KEYS, out);
-		return kii_buf_check(out, "JSON", err);
-	}
 	flags |= JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15);
 	if (!json_dump_callback(j, dump_piece, out, flags))
 		return 0;

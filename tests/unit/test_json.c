@@ -133,70 +133,6 @@ static void dumps_are_compact_and_round_reals(void **state)
 	assert_string_equal(out.data, "{\"a\":[1.5,\"\xc3\xa4/\"],\"b\":0.1}");
 }
 
-/* Our text is that of jansson, sorted and not. */
-static void expect_jansson(json_t *taken)
-{
-	const size_t flags = JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15);
-	kii_autojson *j = taken;
-
-	for (int sorted = 0; sorted < 2; sorted++) {
-		size_t how = sorted ? JSON_SORT_KEYS : 0;
-		kii_autofree char *want = json_dumps(j, flags | how);
-		kii_autobuf out = KII_BUF_INIT(1 << 20);
-		struct kii_error err = { 0 };
-
-		assert_non_null(want);
-		must(kii_json_dump(j, how, &out, &err));
-		assert_string_equal(out.data, want);
-	}
-}
-
-static void a_dump_is_that_of_jansson(void **state)
-{
-	static const char *const texts[] = {
-		"{}", "[]", "[[],{},[{}]]", "null", "true", "false", "\"\"",
-		"[0,-0,1,-1,9223372036854775807,-9223372036854775808,1000,10]",
-		"{\"b\":1,\"a\":{\"d\":[],\"c\":{}},\"ab\":2,\"\":3,\"a\xc3\xa9\":4,\"B\":5}",
-		"[\"\\u0000\\u0001\\u001f\\b\\f\\n\\r\\t\\\"\\\\\\/\x7f \xe2\x82\xac \xf0\x9f\x98\x80\"]",
-	};
-	json_t *wide = json_object();
-
-	(void)state;
-	for (size_t i = 0; i < KII_COUNT(texts); i++)
-		expect_jansson(parsed(texts[i]));
-	for (int i = 0; i < 100; i++) {
-		kii_autofree char *name = kii_xfmt("%x", (unsigned)i * 2654435761u);
-
-		json_object_set_new(wide, name, json_integer(i));
-	}
-	expect_jansson(wide);
-}
-
-static void reals_are_those_of_jansson(void **state)
-{
-	static const double some[] = { 0.0, -0.0, 0.1, -0.1, 1.0, -1.0, 0.0001, 0.00001, 1e-4, 9.9999e-5,
-		1e9, 1e10, 9999999999.9999, 1e14, 1e15, 1e16, 1e17, 123456789012345678.0, 1e100, 1e-100,
-		-1e300, 5e-324, 1.7976931348623157e308, 0.1 + 0.2, 1.0 / 3, 2.0 / 3, 1.005, 1234.5678,
-		-1234.56789, 0.00012, 100.0, 255.5, 3.0e-7 };
-	uint64_t bits = 88172645463325252u;
-	double x;
-
-	(void)state;
-	for (size_t i = 0; i < KII_COUNT(some); i++)
-		expect_jansson(json_real(some[i]));
-	for (int i = 0; i < 20000; i++) {
-		bits ^= bits << 13;
-		bits ^= bits >> 7;
-		bits ^= bits << 17;
-		memcpy(&x, &bits, sizeof(x));
-		if (x - x == 0)
-			expect_jansson(json_real(x));
-		/* what people write: few digits behind the point */
-		expect_jansson(json_real((double)(int32_t)bits / (double)(1 + (bits >> 32) % 20000)));
-		expect_jansson(json_real((double)(int32_t)bits / 1000));
-	}
-}
-
 static void a_dump_past_the_limit_is_too_big(void **state)
 {
 	struct kii_error err = { 0 };
@@ -268,8 +204,6 @@ int main(void)
 		cmocka_unit_test(the_number_of_values_is_capped),
 		cmocka_unit_test(colons_do_not_fool_the_count),
 		cmocka_unit_test(dumps_are_compact_and_round_reals),
-		cmocka_unit_test(a_dump_is_that_of_jansson),
-		cmocka_unit_test(reals_are_those_of_jansson),
 		cmocka_unit_test(a_dump_past_the_limit_is_too_big),
 		cmocka_unit_test(a_dump_of_nothing_is_refused),
 		cmocka_unit_test(members_are_read_by_type),
