@@ -114,13 +114,15 @@ class Process:
 class Stack:
     count = 0
 
-    def __init__(self, engine, conf=None, layouts=None):
-        """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc."""
+    def __init__(self, engine, conf=None, layouts=None, disk=None):
+        """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
+        `disk`: the size of one that the state folder has for itself, as "16m"."""
         Stack.count += 1
         self.engine = engine
         self.root = TMP / f"s{Stack.count}"
-        shutil.rmtree(self.root, ignore_errors=True)
         self.state = self.root / "state"
+        self.unmount()
+        shutil.rmtree(self.root, ignore_errors=True)
         self.run = self.root / "run"
         self.etc = self.root / "etc"
         self.nginx_dir = self.root / "nginx"
@@ -132,6 +134,10 @@ class Stack:
             folder.chmod(0o755)
         for name, text in (layouts or {}).items():
             (self.etc / "layouts" / name).write_text(text)
+        if disk:
+            self.state.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "kiisrv-test",
+                            self.state], check=True)
         subprocess.run(["bash", "-c", '. "$0"; make_users; make_folders "$1" "$2"',
                         TOP / "dev/lib.sh", self.state, self.run], check=True)
         self.write_conf(conf or {})
@@ -254,11 +260,16 @@ class Stack:
             left = self.containers()
             for container in left:
                 self.engine.remove(container["Id"])
+        self.unmount()
         assert not left, f"containers were left: {[c['Names'] for c in left]}"
         assert not self.engine.volumes() - self.volumes, "volumes were left"
         self.check_logs()
         for name, code in ends.items():
             assert code == 0, f"{name} ended with {code}: {self.processes[name].text()[-2000:]}"
+
+    def unmount(self):
+        while os.path.ismount(self.state):
+            subprocess.run(["umount", "-l", self.state], check=True)
 
     def check_logs(self):
         for process in [*self.processes.values(), *self.old_logs]:
