@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker: what the parts of kiisrv-worker share. One thread serves worker.sock (server.c), `slots`
- * threads run jobs (run.c), one keeps house (janitor.c), one looks at a repository (git.c). The databases and everything below "lock"
- * are used under `lock` only.
+ * threads run jobs (run.c), one keeps house (janitor.c), one looks at a repository (git.c). The
+ * databases and everything below "lock" are used under `lock` only.
  */
 #ifndef KII_WORKER_H
 #define KII_WORKER_H

@@ -243,8 +243,8 @@ static void values_of_the_wrong_type_are_refused(void **state)
 /* Other transports run programs, and a password in the URL would lie open to who may look. */
 static void repositories_are_plain_urls(void **state)
 {
-	static const char *const good[] = { "https://h/a", "http://h:81/a/b.git", "git://[::1]:1/a",
-		"file:///srv/a-b_c+1~d.git" };
+	static const char *const good[] = { "https://h/a", "http://h:81/a/b.git",
+		"git://[::1]:1/a", "file:///srv/a-b_c+1~d.git" };
 	static const char *const bad[] = { "", "x", "ext::sh -c id", "ssh://h/a", "git@h:a",
 		"/srv/a", "https:///a", "https://h", "https://h/", "https://u:p@h/a", "https://u@h/a",
 		"https://h:x/a", "https://h/a?b", "https://h/a b", "https://h/a%0a", "file://h/a",
