@@ -136,7 +136,8 @@ def hanging(engine, folder):
 
 def test_a_look_does_not_outlive_its_worker(new_stack, engine, tmp_path):
     hanging(engine, tmp_path)
-    mine = new_stack(conf={"firmware": {"image_prefix": "kiihang-", "git_refresh": "1 h"}})
+    mine = new_stack(conf={"firmware": {"image_prefix": "kiihang-", "git_refresh": "1 h",
+                                       "git_url": "file:///mirror/x.git"}})
     wait_until(lambda: any(c["State"] == "running" for c in mine.containers()), 30)
     assert mine.get("/layouts/").status == 200
     mine.kill_worker()
