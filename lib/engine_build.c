@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* engine_build: an image from a recipe. What its steps print is as hostile as what they download. */
+/* engine_build: an image from a recipe. What its steps print is hostile, as what they download. */
 #include <config.h>
 
 #include <string.h>

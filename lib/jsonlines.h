@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jsonlines: a stream of JSON documents, one a line, as the engine tells of long work. Fed in pieces
- * of any size; a line is capped.
+ * jsonlines: a stream of JSON documents, one a line, as the engine tells of long work. Fed in
+ * pieces of any size; a line is capped.
  */
 #ifndef KII_JSONLINES_H
 #define KII_JSONLINES_H

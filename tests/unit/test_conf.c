@@ -246,7 +246,8 @@ static void repositories_are_plain_urls(void **state)
 	static const char *const good[] = { "https://h/a", "http://h:81/a/b.git",
 		"git://[::1]:1/a", "file:///srv/a-b_c+1~d.git" };
 	static const char *const bad[] = { "", "x", "ext::sh -c id", "ssh://h/a", "git@h:a",
-		"/srv/a", "https:///a", "https://h", "https://h/", "https://u:p@h/a", "https://u@h/a",
+		"/srv/a", "https:///a", "https://h", "https://h/", "https://u:p@h/a",
+		"https://u@h/a",
 		"https://h:x/a", "https://h/a?b", "https://h/a b", "https://h/a%0a", "file://h/a",
 		"file:///", "--upload-pack=id", "https://h/a\\u0000", "HTTPS://h/a" };
 

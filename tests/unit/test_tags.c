@@ -62,7 +62,8 @@ static void refused(const char *text, size_t len)
 static void what_is_not_quite_a_list_is_refused(void **state)
 {
 	static const char *const bad[] = {
-		"", "\n", "end 0", "end 1\n", "end 0\nend 0\n", "end 0\nx\n", "end  0\n", "end 00\n",
+		"", "\n", "end 0", "end 1\n", "end 0\nend 0\n", "end 0\nx\n", "end  0\n",
+		"end 00\n",
 		"v1 1 2020-01-02 " H "\n", "v1 1 2020-01-02 " H "\nend 0\n",
 		"v1 1 2020-01-02 " H "\nend 2\n", "v1 1 2020-01-02 " H " \nend 1\n",
 		"v1 1 2020-01-02\nend 1\n", "v1  1 2020-01-02 " H "\nend 1\n",
