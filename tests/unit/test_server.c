@@ -701,10 +701,14 @@ static void another_user_may_ask_but_not_manage(void **state)
 	expect_no(&c, "forbidden");
 	say(&c, "{\"op\":\"gc\"}\n");
 	expect_no(&c, "forbidden");
+	say(&c, "{\"op\":\"refresh\"}\n");
+	expect_no(&c, "forbidden");
 	quit(&c);
 	join(&c, *state);
 	say(&c, "{\"op\":\"cancel\",\"job\":\"00000000000000000000000000000001\"}\n");
 	expect_no(&c, "not_found");
+	say(&c, "{\"op\":\"refresh\"}\n");
+	expect_no(&c, "conflict");
 	quit(&c);
 }
 
