@@ -813,6 +813,7 @@ static void a_build_that_ended_before_the_signal_has_succeeded(void **state)
 {
 	struct fix *f = *state;
 	const struct toy_plan p = { .log = "words\n", .run_ms = TOY_FOR_EVER, .term_code = 143 };
+	kii_autofree char *signals = NULL;
 	struct go g;
 
 	plan(f, &p);
@@ -826,6 +827,8 @@ static void a_build_that_ended_before_the_signal_has_succeeded(void **state)
 	end(&g, VERDICT_ENDED);
 	expect_end(&g, KII_JOB_SUCCEEDED, "built");
 	assert_string_equal(g.a.end.artifact, g.a.zip);
+	signals = toy_signals(f->toy, g.name);
+	assert_string_equal(signals, "TERM ");
 	drop(&g);
 }
 
@@ -856,6 +859,7 @@ static void a_build_that_takes_too_long_is_ended(void **state)
 {
 	struct fix *f = *state;
 	struct toy_plan p = { .log = "words\n", .run_ms = TOY_FOR_EVER, .term_code = 143 };
+	int64_t start;
 	struct go g;
 
 	f->conf.firmware.timeout_ms = 300;
@@ -871,7 +875,9 @@ static void a_build_that_takes_too_long_is_ended(void **state)
 	p.age_ms = 60000;
 	plan(f, &p);
 	prepare_found(&g, f, KII_CONTAINER_RUNNING);
+	start = kii_io_now();
 	run_to(&g, VERDICT_ENDED);
+	assert_in_range(g.ended - start, 0, 20000);
 	expect_end(&g, KII_JOB_TIMED_OUT, "timeout");
 	drop(&g);
 }
