@@ -65,6 +65,7 @@ void ctl_print_json(const json_t *document);
 /* Groups, each in the file of its name. */
 extern const struct ctl_command ctl_config[];
 extern const struct ctl_command ctl_jobs[];
+extern const struct ctl_command ctl_layouts[];
 extern const struct ctl_command ctl_versions[];
 
 #endif

@@ -111,7 +111,7 @@ static void a_newer_database_is_a_reason(void **state)
 	house_sql(h->jobs, "PRAGMA user_version = 2");
 	house_sql(h->config, "PRAGMA user_version = 99");
 	assert_reason(h, "database config: other_version");
-	house_sql(h->config, "PRAGMA user_version = 1");
+	house_sql(h->config, "PRAGMA user_version = 2");
 	house_sql(h->stats, "PRAGMA user_version = 99");
 	assert_reason(h, "database stats: other_version");
 }
