@@ -20,6 +20,8 @@ static const struct ctl_command commands[] = {
 	{ "doctor", NULL, "See whether everything is as it should be, and what to do", ctl_doctor,
 		NULL },
 	{ "gc", CTL_GC_ARGS, "Collect the zips, logs and jobs that are due", ctl_gc, NULL },
+	{ "images", NULL, "See and build the images that firmware is built with", NULL,
+		ctl_images },
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },

@@ -18,7 +18,7 @@ echo '#include <string.h>' | arm-none-eabi-gcc -mcpu=cortex-m4 -mthumb -fsyntax-
 python3 -c 'import git, github, kll, layouts, packaging.version, requests
 assert int(packaging.__version__.split(".")[0]) < 22, "packaging is too new"' ||
 	complain "python3 lacks a module"
-[ "$(git -C "$CONTROLLER_DIR" describe --tags --exact-match HEAD 2>&1)" ] ||
+git -C "$CONTROLLER_DIR" describe --tags --exact-match HEAD >/dev/null 2>&1 ||
 	complain "the tree has no tag"
 [ "$(git -C "$CONTROLLER_DIR" rev-parse --is-shallow-repository)" = false ] ||
 	complain "the tree is no whole clone"
