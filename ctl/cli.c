@@ -132,6 +132,18 @@ static int group_help(const struct ctl_command *table, const char *prefix)
 	return CTL_OK;
 }
 
+/* A command whose usage line has no options: what looks like one is not its operand. */
+static bool has_stray_option(const struct ctl_command *command, int argc, char **argv)
+{
+	if (!command->args || strchr(command->args, '-'))
+		return false;
+	for (int i = 1; i < argc && strcmp(argv[i], "--") != 0; i++) {
+		if (strncmp(argv[i], "--", 2) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int run_one(struct ctl *ctl, const struct ctl_command *command, const char *prefix,
 	int argc, char **argv)
 {
@@ -139,6 +151,8 @@ static int run_one(struct ctl *ctl, const struct ctl_command *command, const cha
 
 	if (command->sub)
 		return ctl_dispatch(ctl, command->sub, name, argc, argv);
+	if (!wants_help(argc, argv) && has_stray_option(command, argc, argv))
+		return ctl_usage("%s has no options", name);
 	if (!wants_help(argc, argv))
 		return command->run(ctl, argc, argv);
 	printf("Usage: %s%s%s\n\n%s.\n", name, command->args ? " " : "",

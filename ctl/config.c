@@ -34,8 +34,7 @@ static int check(struct ctl *ctl, int argc, char **argv)
 		kii_autojson *answer = json_pack("{s:b}", "ok", 1);
 
 		kii_json_set_str(answer, "file", conf->file);
-		json_dumpf(answer, stdout, JSON_COMPACT);
-		putchar('\n');
+		ctl_print_json(answer);
 	} else {
 		printf("%s: ok\n", conf->file ? conf->file : "no file, all defaults");
 	}
@@ -53,8 +52,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	if (ctl->json) {
 		kii_autojson *answer = kii_conf_json(conf);
 
-		json_dumpf(answer, stdout, JSON_INDENT(2));
-		putchar('\n');
+		ctl_print_json(answer);
 	} else {
 		kii_autobuf text = KII_BUF_INIT(SHOWN_MAX);
 

@@ -69,6 +69,7 @@ ctl_run ctl_refresh;
 extern const struct ctl_command ctl_config[];
 extern const struct ctl_command ctl_images[];
 extern const struct ctl_command ctl_jobs[];
+extern const struct ctl_command ctl_layouts[];
 extern const struct ctl_command ctl_versions[];
 
 #endif

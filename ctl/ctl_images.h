@@ -8,7 +8,7 @@
 #include "versions.h"
 
 #define CTL_IMAGES_BUILD_ARGS "[--base IMAGE] [--url URL] [--layouts URL] [--kll VERSION] " \
-	"[--recipe FOLDER] [--no-cache] RELEASE"
+	"[--recipe DIR] [--no-cache] RELEASE"
 
 ctl_run ctl_images_build;
 

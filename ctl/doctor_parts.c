@@ -22,7 +22,9 @@
 /* --- programs --- */
 
 /* nginx' way to them. */
-static const char *const programs[] = { "build", "health", "jobs", "layouts", "versions" };
+static const char *const programs[] = {
+	"build", "health", "jobs", "layouts", "stats", "versions"
+};
 
 static void check_program(struct doctor *d, const char *name)
 {

@@ -28,6 +28,7 @@ struct build {
 	struct kii_version version;     /* container and tag are what is built */
 	struct ctl_recipe recipe;
 	struct ctl_filter filter;
+	bool quiet;
 	struct kii_image image;
 	char *name;
 };
@@ -111,6 +112,8 @@ static bool say(void *arg, const char *text, size_t len)
 	struct build *b = arg;
 	kii_autobuf out = KII_BUF_INIT(16u << 20);
 
+	if (b->quiet)
+		return true;
 	ctl_filter_add(&b->filter, text, len, &out);
 	fwrite(out.data, 1, out.len, stderr);
 	return true;
@@ -212,7 +215,8 @@ static void print_result(const struct ctl *ctl, const struct build *b)
 
 int ctl_images_build(struct ctl *ctl, int argc, char **argv)
 {
-	struct build b = { .name = NULL };
+	/* With --json its readers get one document, be it an error. */
+	struct build b = { .quiet = ctl->json };
 	struct kii_error err = { 0 };
 	int status = parse_options(&b.o, argc, argv);
 

@@ -10,6 +10,7 @@
 #include "ctl_build.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
+#include "ctl_reference.h"
 #include "doctor.h"
 #include "log.h"
 
@@ -22,8 +23,12 @@ static const struct ctl_command commands[] = {
 	{ "gc", CTL_GC_ARGS, "Collect the zips, logs and jobs that are due", ctl_gc, NULL },
 	{ "images", NULL, "See and build the images that firmware is built with", NULL,
 		ctl_images },
+	{ "import-reference", CTL_REFERENCE_ARGS,
+		"Take over the versions and statistics of the reference server", ctl_reference,
+		NULL },
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
+	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };

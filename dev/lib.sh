@@ -3,12 +3,12 @@
 # its own) and `top` (the checkout) first.
 
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
-	libjansson-dev libcurl4-openssl-dev libarchive-dev libssl-dev"
+	libjansson-dev libcurl4-openssl-dev libarchive-dev libgit2-dev libssl-dev"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
 packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest python3-yaml
-	python3-jsonschema python3-pip sqlite3 git
+	python3-jsonschema python3-pip sqlite3 git mandoc
 	podman crun catatonit netavark aardvark-dns uidmap slirp4netns fuse-overlayfs"
 
 say() {
@@ -172,11 +172,9 @@ start_docker() {
 		{ tail -n 20 "$work/log/dockerd.log" >&2; return 1; }
 }
 
-# start_podman DIR: likewise, at unix://DIR/podman.sock.
-start_podman() {
+# podman_conf FILE: settings with which Podman starts containers on this machine.
+podman_conf() {
 	local files procs pids runtime=crun
-	mkdir -p "$1"
-	rm -rf "$1/run" "$1/tmp" "$1/podman.sock"
 	# crun does not start where both kinds of cgroups are mounted.
 	[ -e /sys/fs/cgroup/cgroup.controllers ] || runtime=runc
 	# Where the right to raise limits is missing, those of a container may not be above ours.
@@ -184,7 +182,7 @@ start_podman() {
 	files=$(ulimit -Hn) procs=$(ulimit -Hu) pids=$(cat /proc/sys/kernel/pid_max)
 	[ "$files" != unlimited ] || files=1048576
 	[ "$procs" != unlimited ] && [ "$procs" -lt "$pids" ] || procs=$pids
-	cat >"$1/containers.conf" <<-EOT
+	cat >"$1" <<-EOT
 	[containers]
 	default_ulimits = ["nofile=$files:$files", "nproc=$procs:$procs"]
 	[engine]
@@ -192,11 +190,36 @@ start_podman() {
 	cgroup_manager = "cgroupfs"
 	events_logger = "file"
 	EOT
+}
+
+# start_podman DIR: likewise, at unix://DIR/podman.sock.
+start_podman() {
+	mkdir -p "$1"
+	rm -rf "$1/run" "$1/tmp" "$1/podman.sock"
+	podman_conf "$1/containers.conf"
 	CONTAINERS_CONF=$1/containers.conf spawn podman podman --root "$1/data" \
 		--runroot "$1/run" --tmpdir "$1/tmp" --network-config-dir "$1/net" \
 		system service --time=0 "unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/podman.log" >&2; return 1; }
+	chgrp docker "$1/podman.sock" && chmod 660 "$1/podman.sock"
+}
+
+# start_rootless DIR: a Podman without root, as user kiisrv-engine, at unix://DIR/podman.sock.
+start_rootless() {
+	local file
+	for file in /etc/subuid /etc/subgid; do
+		grep -q '^kiisrv-engine:' $file 2>/dev/null || echo kiisrv-engine:300000:65536 >>$file
+	done
+	mkdir -p "$1/home" "$1/run" || return 1
+	podman_conf "$1/containers.conf"
+	chmod 755 "$1" && chmod 700 "$1/run" && chown -R kiisrv-engine "$1" || return 1
+	spawn rootless setpriv --reuid kiisrv-engine --regid kiisrv-engine --clear-groups \
+		env -i -C "$1" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$1/home" XDG_RUNTIME_DIR="$1/run" \
+		CONTAINERS_CONF="$1/containers.conf" podman system service --time=0 \
+		"unix://$1/podman.sock"
+	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
+		{ tail -n 20 "$work/log/rootless.log" >&2; return 1; }
 	chgrp docker "$1/podman.sock" && chmod 660 "$1/podman.sock"
 }
 
@@ -218,11 +241,12 @@ engine() {
 	esac
 }
 
-# base_image: the file that images are made from, kept between runs for as long as its recipe
-# stays the same. Prints its name.
+# base_image: the file that images are made from, kept between runs for as long as its recipe (two
+# functions of the script) stays the same. Prints its name.
 base_image() {
 	local recipe file
-	recipe=$(cat "$top/tests/images/make" | sha256sum | cut -c1-16)
+	recipe=$(sed -n '/^trim()/,/^}/p; /^base()/,/^}/p' "$top/tests/images/make" | sha256sum |
+		cut -c1-16)
 	file=$work/cache/base-$recipe.tar
 	if [ ! -s "$file" ]; then
 		mkdir -p "$work/cache" && rm -f "$work"/cache/base-*

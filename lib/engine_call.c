@@ -259,9 +259,12 @@ int kii_call_pause(struct kii_engine *e, int64_t ms, kii_engine_tick *tick, void
 {
 	int64_t until = kii_io_now() + ms;
 	struct kii_call c = { .tick = tick, .tick_arg = arg, .ticked = until - ms };
-	const struct timespec nap = { .tv_nsec = STEP_MS * 1000000L };
+	int64_t left;
 
-	while (kii_io_now() < until) {
+	while ((left = until - kii_io_now()) > 0) {
+		const struct timespec nap = { .tv_nsec = 1000000L *
+			(left < STEP_MS ? left : STEP_MS) };
+
 		if (check_time(e, &c, err))
 			return -1;
 		nanosleep(&nap, NULL);

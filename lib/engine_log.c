@@ -5,7 +5,10 @@
 #include "frames.h"
 #include "io.h"
 
-#define PAUSE_MS  250
+/* Between passes: of the time that the log has been followed for, within these bounds. */
+#define PAUSE_PART   16
+#define PAUSE_MIN_MS 25
+#define PAUSE_MAX_MS 250
 
 struct log {
 	struct kii_frames frames;
@@ -73,6 +76,14 @@ static int read_log(struct kii_engine *e, const char *id, bool follow, struct lo
 	return 0;
 }
 
+/* Between passes, so that a pause too short for a tick of its own ends no less soon. */
+static int ask_to_go_on(kii_engine_tick *tick, void *arg, struct kii_error *err)
+{
+	if (!tick || tick(arg))
+		return 0;
+	return kii_error_set(err, KII_ETIMEOUT, 0, "told to end");
+}
+
 static int is_running(struct kii_engine *e, const char *id, bool *running, struct kii_error *err)
 {
 	struct kii_container c;
@@ -85,20 +96,36 @@ static int is_running(struct kii_engine *e, const char *id, bool *running, struc
 }
 
 /*
+ * A short build is not to wait for its end to be noticed, and a long one not to keep the engine
+ * busy: what is added is a sixteenth at most. A pass that is slow itself is at most a quarter.
+ */
+static int64_t pause_ms(int64_t followed, int64_t took)
+{
+	int64_t pause = followed / PAUSE_PART;
+
+	if (pause < PAUSE_MIN_MS)
+		pause = PAUSE_MIN_MS;
+	if (pause > PAUSE_MAX_MS)
+		pause = PAUSE_MAX_MS;
+	return pause > 3 * took ? pause : 3 * took;
+}
+
+/*
  * Podman's own follow loses lines at random when the container ends before it has read them all, so
- * its log is read from the start again and again, at a quarter of the time at most. Of a running
- * container a pass gives only what the pass before it has seen too: its last line may have been
- * half written. The pass that began after the end gives all.
+ * its log is read from the start again and again. Of a running container a pass gives only what
+ * the pass before it has seen too: its last line may have been half written. The pass that began
+ * after the end gives all.
  */
 static int follow_by_passes(struct kii_engine *e, const char *id, struct log *log,
 	kii_engine_tick *tick, struct kii_error *err)
 {
+	int64_t begun = kii_io_now();
 	bool running = true;
 
 	log->ceiling = 0;
 	while (running) {
 		int64_t start = kii_io_now();
-		int64_t pause;
+		int64_t now;
 
 		if (is_running(e, id, &running, err))
 			return -1;
@@ -107,9 +134,9 @@ static int follow_by_passes(struct kii_engine *e, const char *id, struct log *lo
 		if (read_log(e, id, false, log, tick, err))
 			return -1;
 		log->ceiling = log->seen;
-		pause = 3 * (kii_io_now() - start);
-		pause = pause > PAUSE_MS ? pause : PAUSE_MS;
-		if (running && kii_call_pause(e, pause, tick, log->arg, err))
+		now = kii_io_now();
+		if (running && (ask_to_go_on(tick, log->arg, err) || kii_call_pause(e,
+				pause_ms(now - begun, now - start), tick, log->arg, err)))
 			return -1;
 	}
 	return 0;

@@ -99,6 +99,12 @@ void kii_res_etag(struct kii_res *res, const struct kii_req *req);
 char *kii_query_get(const char *query, const char *name);
 
 /*
+ * Does an Accept header ask for JSON rather than for text? It must name application/json (no
+ * wildcard), and not text/plain with a higher quality.
+ */
+bool kii_http_wants_json(const char *accept);
+
+/*
  * The path of a request target ("/a%20b?x=1"), decoded, without the query; *query points into
  * `target`. Caller frees *path. Fails: EINVAL, field "path", for a bad escape, a NUL, or no '/' at
  * the begin.

@@ -50,7 +50,7 @@ static const char *const statements[] = {
 		"AND state = 'succeeded' ORDER BY finished DESC LIMIT ?3",
 	[JOBS_HISTORY_KIND] = "SELECT finished - started FROM Jobs WHERE kind = ?1 "
 		"AND state = 'succeeded' ORDER BY finished DESC LIMIT ?2",
-	[JOBS_WALK_LIVE] = "SELECT " COLUMNS ", request, created, rowid FROM Jobs WHERE " IS_LIVE
+	[JOBS_WALK_LIVE] = "SELECT " COLUMNS ", NULL, created, rowid FROM Jobs WHERE " IS_LIVE
 		" AND (created, rowid) > (?1, ?2) ORDER BY created, rowid LIMIT ?3",
 	[JOBS_WALK_ALL] = "SELECT " COLUMNS ", NULL, created, rowid FROM Jobs "
 		"WHERE (created, rowid) < (?1, ?2) ORDER BY created DESC, rowid DESC LIMIT ?3",

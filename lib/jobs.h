@@ -34,7 +34,7 @@ struct kii_job {
 	char *subject;           /* what the estimate goes by: the board */
 	char *release;           /* the container's name: "controller-057" */
 	char *image;             /* image ID */
-	char *request;           /* JSON; filled in by kii_jobs_get and kii_jobs_each_live only */
+	char *request;           /* JSON; filled in by kii_jobs_get only: it is big */
 	int64_t created;
 	int64_t started;         /* of the last attempt */
 	int64_t finished;

@@ -14,17 +14,17 @@
 #include "path.h"
 
 #define FILES_MAX 4096
-#define FILE_MAX  (4u << 20)
 #define NAME_MAX_LEN 255
-#define HOPS_MAX  8
 
 struct kii_layouts {
 	struct kii_layout **all;   /* sorted by file name once loaded */
 	size_t n;
 };
 
-static void layout_free(struct kii_layout *layout)
+void kii_layout_free(struct kii_layout *layout)
 {
+	if (!layout)
+		return;
 	for (size_t i = 0; i < layout->n_keys; i++) {
 		free(layout->codes[i]);
 		free(layout->triggers[i]);
@@ -32,6 +32,7 @@ static void layout_free(struct kii_layout *layout)
 	free(layout->codes);
 	free(layout->triggers);
 	free(layout->file);
+	free(layout->dir);
 	free(layout->name);
 	free(layout->variant);
 	free(layout->layout);
@@ -39,7 +40,7 @@ static void layout_free(struct kii_layout *layout)
 	free(layout);
 }
 
-static bool is_layout_name(const char *name)
+bool kii_layouts_is_name(const char *name)
 {
 	size_t len = strlen(name);
 
@@ -47,11 +48,7 @@ static bool is_layout_name(const char *name)
 		!strcmp(name + len - 5, ".json");
 }
 
-/*
- * A checkout on a system without symbolic links has the other file's name as the whole text: the
- * name, cut out of `text`, or NULL when the text is anything else.
- */
-static char *named_file(const struct kii_buf *text)
+char *kii_layouts_link(const struct kii_buf *text)
 {
 	kii_autofree char *name = NULL;
 
@@ -60,7 +57,7 @@ static char *named_file(const struct kii_buf *text)
 	name = kii_xstrndup(text->data, strcspn(text->data, "\r\n"));
 	if (text->data[strlen(name) + strspn(text->data + strlen(name), "\r\n")])
 		return NULL;
-	return is_layout_name(name) ? kii_steal(&name) : NULL;
+	return kii_layouts_is_name(name) ? kii_steal(&name) : NULL;
 }
 
 int kii_layouts_read(const char *dir, const char *file, struct kii_buf *text,
@@ -68,20 +65,20 @@ int kii_layouts_read(const char *dir, const char *file, struct kii_buf *text,
 {
 	kii_autofree char *name = kii_xstrdup(file);
 
-	for (int hops = 0; hops <= HOPS_MAX; hops++) {
+	for (int hops = 0; hops <= KII_LAYOUTS_LINKS_MAX; hops++) {
 		kii_autofree char *path = kii_xfmt("%s/%s", dir, name);
 		char *next;
 
 		kii_buf_reset(text);
 		if (kii_io_read(path, text, err))
 			return -1;
-		next = named_file(text);
+		next = kii_layouts_link(text);
 		if (!next)
 			return 0;
 		free(name);
 		name = next;
 	}
-	return kii_error_field(err, "body", "more than %d links in a row", HOPS_MAX);
+	return kii_error_field(err, "body", "more than %d links in a row", KII_LAYOUTS_LINKS_MAX);
 }
 
 static char *header_text(const json_t *config, const char *name)
@@ -143,21 +140,32 @@ static bool is_loaded(const struct kii_layouts *l, size_t n, const char *file)
 	return false;
 }
 
-static int load_file(struct kii_layouts *l, const char *dir, const char *file,
+int kii_layouts_load_file(const char *dir, const char *file, struct kii_layout **out,
 	struct kii_error *err)
 {
-	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
+	kii_autobuf text = KII_BUF_INIT(KII_LAYOUTS_FILE_MAX);
+	struct kii_layout *layout = kii_xcalloc(1, sizeof(*layout));
+
+	layout->file = kii_xstrdup(file);
+	layout->dir = kii_xstrdup(dir);
+	if (kii_layouts_read(dir, file, &text, err) || parse_layout(&text, layout, err)) {
+		kii_layout_free(layout);
+		return kii_error_wrap(err, "%s/%s", dir, file);
+	}
+	*out = layout;
+	return 0;
+}
+
+static int add_file(struct kii_layouts *l, const char *dir, const char *file,
+	struct kii_error *err)
+{
 	struct kii_layout *layout;
 
 	if (l->n == FILES_MAX)
 		return kii_error_set(err, KII_EINVAL, 0, "%s: more than %d layouts", dir,
 			FILES_MAX);
-	layout = kii_xcalloc(1, sizeof(*layout));
-	layout->file = kii_xstrdup(file);
-	if (kii_layouts_read(dir, file, &text, err) || parse_layout(&text, layout, err)) {
-		layout_free(layout);
-		return kii_error_wrap(err, "%s/%s", dir, file);
-	}
+	if (kii_layouts_load_file(dir, file, &layout, err))
+		return -1;
 	l->all = kii_xrealloc(l->all, (l->n + 1) * sizeof(*l->all));
 	l->all[l->n++] = layout;
 	return 0;
@@ -171,23 +179,68 @@ static int by_file(const void *a, const void *b)
 	return strcmp((*x)->file, (*y)->file);
 }
 
+static int by_name(const void *a, const void *b)
+{
+	const char *const *x = a;
+	const char *const *y = b;
+
+	return strcmp(*x, *y);
+}
+
+void kii_layouts_names_free(char **names, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(names[i]);
+	free(names);
+}
+
+int kii_layouts_names(const char *path, char ***out, size_t *n, struct kii_error *err)
+{
+	DIR *dir = opendir(path);
+	struct dirent *entry;
+	char **names = NULL;
+	size_t count = 0;
+
+	if (!dir)
+		return kii_error_set(err, errno == ENOENT ? KII_ENOTFOUND : KII_EIO, errno,
+			"open folder %s: %s", path, strerror(errno));
+	while (count <= FILES_MAX && (entry = readdir(dir))) {
+		if (!kii_layouts_is_name(entry->d_name))
+			continue;
+		names = kii_xrealloc(names, (count + 1) * sizeof(*names));
+		names[count++] = kii_xstrdup(entry->d_name);
+	}
+	closedir(dir);
+	if (count > FILES_MAX) {
+		kii_layouts_names_free(names, count);
+		return kii_error_set(err, KII_EINVAL, 0, "%s: more than %d layouts", path,
+			FILES_MAX);
+	}
+	if (count)
+		qsort(names, count, sizeof(*names), by_name);
+	*out = names;
+	*n = count;
+	return 0;
+}
+
 static int load_dir(struct kii_layouts *l, const char *path, struct kii_error *err)
 {
 	size_t earlier = l->n;   /* what earlier folders had wins */
-	DIR *dir = opendir(path);
-	struct dirent *entry;
+	char **names;
+	size_t n;
 	int rc = 0;
 
-	if (!dir) {
-		if (errno == ENOENT)
-			return 0;
-		return kii_error_set(err, KII_EIO, errno, "open folder %s", path);
+	if (kii_layouts_names(path, &names, &n, err)) {
+		if (err->code != KII_ENOTFOUND)
+			return -1;
+		kii_error_clear(err);
+		return 0;
 	}
-	while (!rc && (entry = readdir(dir))) {
-		if (is_layout_name(entry->d_name) && !is_loaded(l, earlier, entry->d_name))
-			rc = load_file(l, path, entry->d_name, err);
+	for (size_t i = 0; !rc && i < n; i++) {
+		if (!is_loaded(l, earlier, names[i]))
+			rc = add_file(l, path, names[i], err);
 	}
-	closedir(dir);
+	kii_layouts_names_free(names, n);
 	return rc;
 }
 
@@ -213,7 +266,7 @@ void kii_layouts_free(struct kii_layouts *l)
 	if (!l)
 		return;
 	for (size_t i = 0; i < l->n; i++)
-		layout_free(l->all[i]);
+		kii_layout_free(l->all[i]);
 	free(l->all);
 	free(l);
 }

@@ -6,9 +6,12 @@
 #ifndef KII_STATS_H
 #define KII_STATS_H
 
+#include <jansson.h>
+
+#include "buf.h"
 #include "store.h"
 
-#define KII_STATS_VERSION 2   /* the newest schema that this program knows */
+#define KII_STATS_VERSION 3   /* the newest schema that this program knows */
 
 struct kii_stats;
 
@@ -58,6 +61,18 @@ typedef void kii_stats_take(void *arg, const struct kii_stats_count *count);
 /* All, or those that came from the cache; sorted by the members. The call must leave `s` alone. */
 int kii_stats_each(struct kii_stats *s, bool cached, kii_stats_take *take, void *arg,
 	struct kii_error *err) KII_MUST_CHECK;
+
+/* A number that is another one whenever somebody else has written to the database since. */
+int kii_stats_changes(struct kii_stats *s, int64_t *out, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * What /stats says, from the totals, never from the requests one by one: as the text of the
+ * reference server, appended to `out`, or as JSON, which tells more (docs/api/openapi.yaml has
+ * it). Caller owns *json.
+ */
+int kii_stats_text(struct kii_stats *s, struct kii_buf *out, struct kii_error *err)
+	KII_MUST_CHECK;
+int kii_stats_json(struct kii_stats *s, json_t **json, struct kii_error *err) KII_MUST_CHECK;
 
 /* Could a request be recorded now? As kii_store_writable. */
 int kii_stats_writable(struct kii_stats *s, struct kii_error *err) KII_MUST_CHECK;

@@ -10,6 +10,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "buf.h"
 #include "log.h"
 #include "store_private.h"
 
@@ -97,7 +98,8 @@ int kii_store_connect(const char *path, int flags, int busy_ms, sqlite3 **out, i
 
 	if (access(path, F_OK) != 0 && errno == ENOENT)
 		return kii_error_set(err, KII_ENOTFOUND, ENOENT, "there is no database %s", path);
-	rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+	rc = sqlite3_open_v2(path, &db, flags | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_URI,
+		NULL);
 	if (rc != SQLITE_OK)
 		kii_store_failed(db, path, rc, "open", err);
 	else if (set_rules(db, path, busy_ms, err) == 0
@@ -194,6 +196,44 @@ void kii_store_close(struct kii_store *s)
 	free(s->stmts);
 	free(s->path);
 	free(s);
+}
+
+/* The only way to have an attached database read-only is a URI. */
+static char *read_only_uri(const char *path)
+{
+	kii_autobuf uri = KII_BUF_INIT(4 * PATH_MAX);
+
+	kii_buf_str(&uri, "file:");
+	for (; *path; path++) {
+		if (strchr("?#%", *path))
+			kii_buf_fmt(&uri, "%%%02x", (unsigned)*path);
+		else
+			kii_buf_char(&uri, *path);
+	}
+	kii_buf_str(&uri, "?mode=ro");
+	return kii_buf_steal(&uri);
+}
+
+int kii_store_attach(struct kii_store *s, const char *path, const char *name,
+	struct kii_error *err)
+{
+	kii_autofree char *uri = read_only_uri(path);
+	sqlite3_stmt *stmt = NULL;
+	int rc;
+
+	if (access(path, F_OK) != 0)
+		return kii_error_set(err, KII_ENOTFOUND, errno, "there is no database %s", path);
+	rc = sqlite3_prepare_v2(s->db, "ATTACH ?1 AS ?2", -1, &stmt, NULL);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 1, uri, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_bind_text(stmt, 2, name, -1, SQLITE_STATIC);
+	if (rc == SQLITE_OK)
+		rc = sqlite3_step(stmt);
+	if (rc != SQLITE_DONE)
+		kii_store_failed(s->db, path, rc, "attach", err);
+	sqlite3_finalize(stmt);
+	return rc == SQLITE_DONE ? 0 : -1;
 }
 
 bool kii_store_moved(struct kii_store *s)

@@ -49,6 +49,13 @@ bool kii_store_moved(struct kii_store *s);
 int kii_store_migrate(const char *path, const char *schema_dir, const char *name, int newest,
 	struct kii_error *err) KII_MUST_CHECK;
 
+/*
+ * Another database, for reading only, as schema `name` of the statements that follow. No
+ * transaction is open. Fails further with ENOTFOUND (no such file); what is no database: EDB.
+ */
+int kii_store_attach(struct kii_store *s, const char *path, const char *name,
+	struct kii_error *err) KII_MUST_CHECK;
+
 /* Takes a writer's lock and leaves it: could something be written now? Changes nothing. */
 int kii_store_writable(struct kii_store *s, struct kii_error *err) KII_MUST_CHECK;
 

@@ -159,13 +159,19 @@ static int check_name(const char *field, const char *name, struct kii_error *err
 		"begin with '.' or '-', and have at most %d characters", NAME_MAX_LEN);
 }
 
-int kii_versions_add(struct kii_versions *v, const struct kii_version *version,
-	struct kii_error *err)
+int kii_version_check(const struct kii_version *version, struct kii_error *err)
 {
 	if (check_name("name", version->name, err) != 0
 		|| check_name("channel", version->channel, err) != 0
-		|| check_name("container", version->container, err) != 0
-		|| check_name("git_tag", version->git_tag, err) != 0)
+		|| check_name("container", version->container, err) != 0)
+		return -1;
+	return check_name("git_tag", version->git_tag, err);
+}
+
+int kii_versions_add(struct kii_versions *v, const struct kii_version *version,
+	struct kii_error *err)
+{
+	if (kii_version_check(version, err) != 0)
 		return -1;
 	if (kii_store_run(v->store, ADD, NULL, err, "ssss", version->name, version->channel,
 			version->container, version->git_tag) == 0)

@@ -10,7 +10,7 @@
 #include "engine.h"
 #include "store.h"
 
-#define KII_VERSIONS_VERSION 1   /* the newest schema that this program knows */
+#define KII_VERSIONS_VERSION 2   /* the newest schema that this program knows */
 
 struct kii_versions;
 
@@ -47,6 +47,8 @@ void kii_version_list_free(struct kii_version *list, size_t n);
  */
 int kii_versions_of_env(const char *state_dir, const char *env, struct kii_version *out,
 	struct kii_error *err) KII_MUST_CHECK;
+/* May these be a version's? No member is NULL. Fails: EINVAL naming the member. */
+int kii_version_check(const struct kii_version *version, struct kii_error *err) KII_MUST_CHECK;
 /* Fails further with ECONFLICT (the name is taken), EINVAL (a name or container that is none). */
 int kii_versions_add(struct kii_versions *v, const struct kii_version *version,
 	struct kii_error *err) KII_MUST_CHECK;

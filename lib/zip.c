@@ -5,9 +5,28 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <stdbool.h>
 
-/* The oldest time that a zip can tell: 1980-01-01, so that the same files give the same bytes. */
-#define ZIP_EPOCH 315532800
+#include "io.h"
+
+struct sink {
+	int fd;
+	bool broken;
+	struct kii_error *err;
+};
+
+/* A failure is kept from libarchive, which would then leave its compressor allocated. */
+static la_ssize_t take(struct archive *a, void *arg, const void *data, size_t len)
+{
+	struct sink *sink = arg;
+
+	(void)a;
+	if (!sink->broken && kii_io_write_all(sink->fd, data, len, sink->err) != 0) {
+		kii_error_wrap(sink->err, "write zip");
+		sink->broken = true;
+	}
+	return (la_ssize_t)len;
+}
 
 static int failed(struct archive *a, struct kii_error *err)
 {
@@ -17,6 +36,10 @@ static int failed(struct archive *a, struct kii_error *err)
 		text ? text : "unknown");
 }
 
+/*
+ * No time is set, so that the same files give the same bytes: it becomes 1980-01-01, the oldest
+ * that a zip can tell, whereas a given one would be told in local time.
+ */
 static int add(struct archive *a, const struct kii_zip_file *file, struct kii_error *err)
 {
 	struct archive_entry *e = archive_entry_new();
@@ -26,7 +49,6 @@ static int add(struct archive *a, const struct kii_zip_file *file, struct kii_er
 	archive_entry_set_size(e, (la_int64_t)file->len);
 	archive_entry_set_filetype(e, AE_IFREG);
 	archive_entry_set_perm(e, 0644);
-	archive_entry_set_mtime(e, ZIP_EPOCH, 0);
 	rc = archive_write_header(a, e);
 	archive_entry_free(e);
 	if (rc != ARCHIVE_OK)
@@ -39,16 +61,17 @@ static int add(struct archive *a, const struct kii_zip_file *file, struct kii_er
 int kii_zip_write(int fd, const struct kii_zip_file *files, size_t n, struct kii_error *err)
 {
 	struct archive *a = archive_write_new();
+	struct sink sink = { .fd = fd, .err = err };
 	int rc = 0;
 
 	if (archive_write_set_format_zip(a) != ARCHIVE_OK ||
 	    archive_write_set_bytes_in_last_block(a, 1) != ARCHIVE_OK ||
-	    archive_write_open_fd(a, fd) != ARCHIVE_OK)
+	    archive_write_open(a, &sink, NULL, take, NULL) != ARCHIVE_OK)
 		rc = failed(a, err);
-	for (size_t i = 0; rc == 0 && i < n; i++)
+	for (size_t i = 0; rc == 0 && !sink.broken && i < n; i++)
 		rc = add(a, &files[i], err);
 	if (rc == 0 && archive_write_close(a) != ARCHIVE_OK)
 		rc = failed(a, err);
 	archive_write_free(a);
-	return rc;
+	return sink.broken ? -1 : rc;
 }

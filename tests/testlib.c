@@ -32,6 +32,11 @@ void test_dir_remove(const char *dir)
 	nftw(dir, remove_one, 16, FTW_DEPTH | FTW_PHYS);
 }
 
+bool test_is_slow(void)
+{
+	return getenv("KII_SLOW") != NULL;
+}
+
 char *test_source(const char *path)
 {
 	const char *top = getenv("KII_SRCDIR");

@@ -5,6 +5,7 @@
 
 #include <setjmp.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -31,6 +32,9 @@
 /* A new folder below TMPDIR; caller frees the name and calls test_dir_remove. Never fails. */
 char *test_dir_new(void);
 void test_dir_remove(const char *dir);
+
+/* Is this a run (valgrind's) whose speed says nothing? Cases that measure work skip then. */
+bool test_is_slow(void);
 
 /* The source folder's `path` as a heap string. */
 char *test_source(const char *path);

@@ -45,7 +45,7 @@ struct toy_plan {
 	int term_code;        /* what it exits with on TERM, or TOY_DEAF */
 	bool oom;
 	enum toy_result result;
-	int age_ms;           /* toy_container's was started so long ago */
+	int age_ms;           /* toy_container's was started so long ago, even a created one */
 	bool to_stderr;       /* the log is on that stream */
 };
 /* "hello\n" at once, ends at once with 0, heeds TERM with 143, leaves a zip. */

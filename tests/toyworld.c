@@ -709,6 +709,8 @@ void toy_container(struct toy *t, const char *name, const struct kii_pair *label
 	b = add_box(t, name, body);
 	if (state != KII_CONTAINER_CREATED)
 		start(b);
+	else if (b->plan.age_ms)
+		b->started = kii_io_wall();
 	b->started -= b->started ? b->plan.age_ms : 0;
 	if (state == KII_CONTAINER_EXITED)
 		finish(b, b->plan.exit_code, strlen(b->log), b->started);

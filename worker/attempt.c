@@ -126,8 +126,8 @@ static int create(struct attempt *a, struct kii_error *err)
 	if (rc != 0 && err->code != KII_ECONFLICT)
 		return kii_error_wrap(err, "create container");
 	kii_error_clear(err);
-	a->made = true;
-	if (!id[0])
+	a->made = rc == 0;
+	if (!a->made)
 		return 0;
 	pthread_mutex_lock(&a->w->lock);
 	rc = kii_jobs_set_container(a->w->jobs, a->job->id, id, err);
@@ -196,22 +196,37 @@ static int image_user(struct attempt *a, struct kii_error *err)
 	return 0;
 }
 
+/* The container, made if there is none and was none. */
+static int find_or_make(struct attempt *a, struct kii_error *err)
+{
+	int rc = look(a, err);
+
+	if (rc == 0 || err->code != KII_ENOTFOUND || a->made || a->job->container_id)
+		return rc;
+	kii_error_clear(err);
+	if (create(a, err) != 0)
+		return -1;
+	rc = look(a, err);
+	if (rc != 0 && err->code == KII_ENOTFOUND && !a->made) {
+		/* A call of a worker that died is still making it. */
+		kii_error_clear(err);
+		return kii_error_set(err, KII_EBROKEN, 0, "the container is not there yet");
+	}
+	a->made = true;
+	return rc;
+}
+
 /* Make sure that there is a container that runs or ran. */
 static int bring_up(struct attempt *a, struct kii_error *err)
 {
-	int rc;
-
-	if (image_user(a, err) != 0)
-		return -1;
-	rc = look(a, err);
-	if (rc != 0 && err->code == KII_ENOTFOUND && !a->made && !a->job->container_id) {
-		kii_error_clear(err);
-		rc = create(a, err) != 0 ? -1 : look(a, err);
-	}
-	if (rc != 0)
+	if (image_user(a, err) != 0 || find_or_make(a, err) != 0)
 		return -1;
 	if (a->seen.state != KII_CONTAINER_CREATED)
 		return 0;
+	/* Podman, behind a restart of the machine. A second start would write to the same log. */
+	if (a->seen.started_ms)
+		return kii_error_set(err, KII_ECONFLICT, 0,
+			"the engine has forgotten that the container ran");
 	if (transport_put(a, err) != 0)
 		return kii_error_wrap(err, "put files");
 	if (kii_engine_start(a->engine, a->name, err) != 0)

@@ -16,6 +16,8 @@
 #include "transport.h"
 #include "zip.h"
 
+#define ROW_ROOM (128u << 10)
+
 /* How build.sh says goodbye (images/controller/build.sh). */
 enum {
 	EXIT_BUILT = 0,
@@ -23,6 +25,7 @@ enum {
 	EXIT_MEMORY = 4,
 	EXIT_KILLED = 128 + 9,
 	EXIT_TERMINATED = 128 + 15,
+	EXIT_UNKNOWN = 255,     /* Docker, of one that it finds dead when it starts */
 };
 
 struct judgement {
@@ -70,7 +73,7 @@ static const struct judgement *judge(const struct attempt *a)
 	/* An earlier worker may have ended it at its deadline. */
 	if (killed && ran >= a->w->conf->firmware.timeout_ms)
 		return &timed_out;
-	if (killed)
+	if (killed || a->seen.exit_code == EXIT_UNKNOWN)
 		return NULL;
 	return a->seen.exit_code == EXIT_USER_ERROR ? &user_error : &broken;
 }
@@ -254,6 +257,9 @@ int conclude(struct attempt *a, enum verdict *verdict, struct kii_error *err)
 		a->error[0] = '\0';
 		j = &disk;
 	}
+	/* The row that tells it needs room too. */
+	if (j == &disk)
+		kii_spool_cut(&a->spool, ROW_ROOM);
 	fill_end(a, j);
 	return 0;
 }

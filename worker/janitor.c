@@ -16,7 +16,6 @@
 #include "json.h"
 #include "log.h"
 #include "queue.h"
-#include "transport.h"
 
 #define LOOK_MS      10000
 #define RECONCILE_MS 60000
@@ -140,20 +139,7 @@ static bool may_go_on(const struct kii_error *err)
 	return err->code != KII_EDOWN && err->code != KII_ETIMEOUT;
 }
 
-/* With its volumes or folders: only of a name of ours, since an engine may give none. */
-static int remove_container(struct worker *w, struct kii_engine *engine,
-	const struct kii_container *c, struct kii_error *err)
-{
-	char id[KII_JOB_ID + 1];
-	int attempt;
-
-	kii_log_info("container_removed", "name=%s job=%s", kii_q(c->name),
-		kii_q(kii_json_str(c->labels, WORKER_LABEL_JOB)));
-	if (kii_engine_remove(engine, c->id, err) != 0)
-		return -1;
-	return parse_name(w, c->name, id, &attempt) ? transport_clean(w, engine, c->name, err) : 0;
-}
-
+/* Their volumes and folders go by what the rows say of these. */
 static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 	struct kii_error *err)
 {
@@ -168,7 +154,9 @@ static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 
 		if (job ? is_wanted(w, job, attempt) : is_git_running(w, list[i].name))
 			continue;
-		if (remove_container(w, engine, &list[i], err) != 0)
+		kii_log_info("container_removed", "name=%s job=%s", kii_q(list[i].name),
+			kii_q(job));
+		if (kii_engine_remove(engine, list[i].id, err) != 0)
 			rc = -1;
 	}
 	kii_containers_free(list, n);

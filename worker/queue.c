@@ -75,21 +75,44 @@ static void take_turn(struct turns *t, const char *client)
 
 struct entry {
 	char id[KII_JOB_ID + 1];
-	char client[CLIENT_MAX];
+	size_t client;               /* of the line's */
 	bool taken;
 };
 
+/* Who waits, each with the last turn: looked up once, not for every comparison. */
 struct line {
 	struct worker *w;
 	struct entry *list;
 	size_t n, cap;
+	struct turn *clients;
+	size_t n_clients, cap_clients;
 	struct kii_job *left_running;   /* found one that no slot has */
 	bool found;
 };
 
-static const char *client_of(const struct kii_job *job)
+static void line_release(struct line *line)
 {
-	return job->client ? job->client : "";
+	free(line->list);
+	free(line->clients);
+}
+
+static size_t client_of(struct line *line, const struct kii_job *job)
+{
+	const char *name = job->client ? job->client : "";
+	struct turn *c;
+
+	for (size_t i = 0; i < line->n_clients; i++)
+		if (!strncmp(line->clients[i].client, name, CLIENT_MAX - 1))
+			return i;
+	if (line->n_clients == line->cap_clients) {
+		line->cap_clients = line->cap_clients * 2 + 16;
+		line->clients = kii_xrealloc(line->clients, line->cap_clients *
+			sizeof(*line->clients));
+	}
+	c = &line->clients[line->n_clients];
+	snprintf(c->client, sizeof(c->client), "%s", name);
+	c->when = last_turn(line->w->turns, name);
+	return line->n_clients++;
 }
 
 static bool collect(void *arg, const struct kii_job *job)
@@ -110,25 +133,22 @@ static bool collect(void *arg, const struct kii_job *job)
 	}
 	e = &line->list[line->n++];
 	memcpy(e->id, job->id, sizeof(e->id));
-	snprintf(e->client, sizeof(e->client), "%s", client_of(job));
+	e->client = client_of(line, job);
 	e->taken = false;
 	return true;
 }
 
 /* The untaken entry whose client was served longest ago; the oldest of equals. */
-static struct entry *next_entry(const struct line *line, struct turns *t)
+static struct entry *next_entry(const struct line *line)
 {
 	struct entry *best = NULL;
-	uint64_t best_turn = 0;
 
 	for (size_t i = 0; i < line->n; i++) {
 		struct entry *e = &line->list[i];
-		uint64_t turn = e->taken ? 0 : last_turn(t, e->client);
 
-		if (!e->taken && (!best || turn < best_turn)) {
+		if (!e->taken && (!best || line->clients[e->client].when <
+				line->clients[best->client].when))
 			best = e;
-			best_turn = turn;
-		}
 	}
 	return best;
 }
@@ -173,11 +193,11 @@ int queue_claim(struct worker *w, struct kii_job *job, struct running **slot,
 
 	if (rc == 0 && line.found) {
 		memcpy(id, left.id, sizeof(id));
-	} else if (rc == 0 && (next = next_entry(&line, w->turns))) {
+	} else if (rc == 0 && (next = next_entry(&line))) {
 		memcpy(id, next->id, sizeof(id));
-		take_turn(w->turns, next->client);
+		take_turn(w->turns, line.clients[next->client].client);
 	}
-	free(line.list);
+	line_release(&line);
 	if (rc != 0 || !id[0])
 		return rc;
 	if (kii_jobs_get(w->jobs, id, job, err) != 0)
@@ -199,27 +219,19 @@ int queue_place(struct worker *w, const char *id, int64_t *place, struct kii_err
 {
 	struct kii_job left = { 0 };
 	struct line line = { .w = w, .left_running = &left };
-	struct turns *t;
+	uint64_t clock = w->turns->clock;
 	struct entry *e;
 	int64_t n = 0;
+	int rc = kii_jobs_each_live(w->jobs, collect, &line, err);
 
 	*place = 0;
-	if (kii_jobs_each_live(w->jobs, collect, &line, err) != 0) {
-		free(line.list);
-		return -1;
-	}
-	t = turns_new();
-	*t = *w->turns;
-	while ((e = next_entry(&line, t))) {
+	while (rc == 0 && !*place && (e = next_entry(&line))) {
 		e->taken = true;
-		take_turn(t, e->client);
+		line.clients[e->client].when = ++clock;
 		n++;
-		if (!strcmp(e->id, id)) {
+		if (!strcmp(e->id, id))
 			*place = n;
-			break;
-		}
 	}
-	turns_free(t);
-	free(line.list);
-	return 0;
+	line_release(&line);
+	return rc;
 }

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "io.h"
+#include "log.h"
 
 int kii_spool_open(struct kii_spool *s, const char *path, uint64_t cap, struct kii_error *err)
 {
@@ -145,4 +146,14 @@ int kii_spool_finish(struct kii_spool *s, const char *note, struct kii_error *er
 	if (note && kii_io_write_all(s->fd, note, strlen(note), err) != 0)
 		return kii_error_wrap(err, "end of job log");
 	return 0;
+}
+
+void kii_spool_cut(struct kii_spool *s, uint64_t bytes)
+{
+	off_t size = lseek(s->fd, 0, SEEK_END);
+
+	size = size > (off_t)bytes ? size - (off_t)bytes : 0;
+	if (ftruncate(s->fd, size) != 0)
+		kii_log_warn("log_cut", "errno=%d", errno);
+	s->done = true;
 }

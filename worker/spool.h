@@ -42,4 +42,7 @@ int kii_spool_feed(struct kii_spool *s, const char *data, size_t len, struct kii
 int kii_spool_finish(struct kii_spool *s, const char *note, struct kii_error *err)
 	KII_MUST_CHECK;
 
+/* The disk is full: drop so many bytes from the file's end. */
+void kii_spool_cut(struct kii_spool *s, uint64_t bytes);
+
 #endif

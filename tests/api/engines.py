@@ -6,6 +6,7 @@ import os
 import pathlib
 import re
 import resource
+import shutil
 import signal
 import subprocess
 
@@ -112,11 +113,26 @@ class OwnEngine(Engine):
         self.process.child.wait()
 
     def kill_all(self):
-        """As when the machine loses its power: the containers too."""
+        """Its containers too."""
         table = processes()
         kill(descendants((pid for pid, (_, line) in table.items() if str(self.dir) in line),
                          table))
         self.process.child.wait()
+
+    def lose_power(self):
+        """All that runs is gone, and so is what it kept below /run."""
+        self.kill_all()
+        self.unmount()
+        for folder in ("exec", "run", "tmp"):
+            shutil.rmtree(self.dir / folder, ignore_errors=True)
+        for container in self.dir.glob("data/overlay-containers/*/userdata"):
+            for runtime in ("runc", "crun"):
+                shutil.rmtree(f"/run/{runtime}/{container.parent.name}", ignore_errors=True)
+
+    def unmount(self):
+        for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
+            if line.split()[1].startswith(f"{self.dir}/"):
+                subprocess.run(["umount", "-l", line.split()[1]], check=False)
 
     def stop(self):
         """It and every trace of it."""
@@ -125,9 +141,7 @@ class OwnEngine(Engine):
                 self.remove(container["Id"])
         self.process.stop()
         self.kill_all()
-        for line in reversed(pathlib.Path("/proc/self/mounts").read_text().splitlines()):
-            if line.split()[1].startswith(f"{self.dir}/"):
-                subprocess.run(["umount", "-l", line.split()[1]], check=False)
+        self.unmount()
         subprocess.run(["rm", "-rf", self.dir], check=True)
 
     def all_containers(self):

@@ -59,6 +59,7 @@ class Link:
         except OSError:
             pass
         finally:
+            self.put_back()
             self.close()
 
     def close(self):
@@ -91,9 +92,16 @@ class Link:
                 left -= len(part)
                 self.engine.sendall(part)
 
+    def put_back(self):
+        """An answer was shorter than it had to be: the next one will do."""
+        if self.answer_hold:
+            self.gate.put_back(self.answer_hold)
+        self.answer_hold = None
+
     def admit(self, line):
         method, path, _ = line.split(" ", 2)
         call = f"{method} {re.sub('^/v[0-9.]+', '', path)}"
+        self.put_back()
         hold = self.gate.take(call)
         self.passed = 0
         self.answer_hold = hold if hold and hold.behind is not None else None
@@ -168,6 +176,11 @@ class Gate:
                     self.holds.remove(hold)
                     return hold
         return None
+
+    def put_back(self, hold):
+        with self.lock:
+            if hold in self.made and not hold.reached.is_set():
+                self.holds.append(hold)
 
     def open(self):
         """Nothing is stopped any more."""

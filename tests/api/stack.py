@@ -20,8 +20,10 @@ from client import FILENAME, UnixConnection, Reply, ask
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = pathlib.Path(os.environ.get("KIISRV_TEST_PREFIX", "/var/lib/kiisrv-test/prefix"))
 TMP = pathlib.Path(os.environ.get("KIISRV_TEST_TMP", "/var/lib/kiisrv-test/api"))
-PUBLIC = ("versions", "layouts", "jobs", "build", "health")
+PUBLIC = ("versions", "stats", "layouts", "jobs", "build", "health")
 LAYOUTS = PREFIX / "share/kiisrv/layouts"
+# For tests of an executable that must be asked each time.
+NO_CACHE = {"fastcgi_cache kiisrv;": "fastcgi_cache off;"}
 SANITIZER = re.compile(r"(Address|Leak|Thread|UndefinedBehavior)Sanitizer|runtime error:")
 
 
@@ -114,31 +116,39 @@ class Process:
 class Stack:
     count = 0
 
-    def __init__(self, engine, conf=None, layouts=None):
-        """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc."""
+    def __init__(self, engine, conf=None, layouts=None, disk=None, nginx=None):
+        """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
+        `disk`: the size of one that the state folder has for itself, as "16m"; `nginx`:
+        {text: other text} in the snippets, as an administrator might edit them."""
         Stack.count += 1
         self.engine = engine
         self.root = TMP / f"s{Stack.count}"
-        shutil.rmtree(self.root, ignore_errors=True)
         self.state = self.root / "state"
+        self.unmount()
+        shutil.rmtree(self.root, ignore_errors=True)
         self.run = self.root / "run"
         self.etc = self.root / "etc"
         self.nginx_dir = self.root / "nginx"
         self.logs = self.root / "log"
         self.processes = {}
         self.old_logs = []
+        self.folder = "/"   # where the worker works
         for folder in (self.root, self.etc / "layouts", self.nginx_dir, self.logs):
             folder.mkdir(parents=True)
             folder.chmod(0o755)
         for name, text in (layouts or {}).items():
             (self.etc / "layouts" / name).write_text(text)
+        if disk:
+            self.state.mkdir()
+            subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={disk}", "kiisrv-test",
+                            self.state], check=True)
         subprocess.run(["bash", "-c", '. "$0"; make_users; make_folders "$1" "$2"',
                         TOP / "dev/lib.sh", self.state, self.run], check=True)
         self.write_conf(conf or {})
         with socket.socket() as s:
             s.bind(("127.0.0.1", 0))
             self.port = s.getsockname()[1]
-        self.write_nginx()
+        self.write_nginx(nginx or {})
         self.volumes = engine.volumes()
 
     # --- files
@@ -159,12 +169,16 @@ class Stack:
             f"[{table}]\n" + "".join(f"{k} = {json.dumps(v)}\n" for k, v in keys.items())
             for table, keys in tables.items()))
 
-    def write_nginx(self):
+    def write_nginx(self, edits):
         """The snippets as `make` fills them in, with this stack's paths."""
         paths = {"run_dir": self.run, "state_dir": self.state, "conf_dir": self.etc,
                  "data_dir": PREFIX / "share/kiisrv", "nginx_dir": self.nginx_dir}
-        for source in sorted((TOP / "nginx").glob("*.conf.in")):
-            text = source.read_text()
+        sources = {source: source.read_text() for source in (TOP / "nginx").glob("*.conf.in")}
+        for old in edits:
+            assert any(old in text for text in sources.values()), old
+        for source, text in sources.items():
+            for old, new in edits.items():
+                text = text.replace(old, new)
             for name, path in paths.items():
                 text = text.replace(f"@{name}@", str(path))
             text = text.replace("listen 127.0.0.1:3001", f"listen 127.0.0.1:{self.port}")
@@ -200,7 +214,7 @@ class Stack:
     def start_worker(self, env=None, wait=True):
         group = os.stat(self.engine.socket).st_gid
         worker = self.spawn(
-            "worker", as_user("kiisrv-engine", [group]) +
+            "worker", as_user("kiisrv-engine", [group]) + ["env", "-C", str(self.folder)] +
             [str(PREFIX / "libexec/kiisrv/kiisrv-worker"), "-c", str(self.conf)], env)
         if wait:
             wait_until(lambda: self.worker_listens() or not worker.alive(), 30)
@@ -257,11 +271,16 @@ class Stack:
                 self.engine.remove(container["Id"])
             # It outlives the worker, and a state folder that goes takes nobody along.
             self.engine.ask("DELETE", f"/volumes/{self.mirror()}")
+        self.unmount()
         assert not left, f"containers were left: {[c['Names'] for c in left]}"
         assert not self.engine.volumes() - self.volumes, "volumes were left"
         self.check_logs()
         for name, code in ends.items():
             assert code == 0, f"{name} ended with {code}: {self.processes[name].text()[-2000:]}"
+
+    def unmount(self):
+        while os.path.ismount(self.state):
+            subprocess.run(["umount", "-l", self.state], check=True)
 
     def check_logs(self):
         for process in [*self.processes.values(), *self.old_logs]:

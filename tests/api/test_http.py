@@ -63,8 +63,8 @@ def test_cors_and_request_ids_are_on_every_answer(stack, path):
 
 
 def test_a_request_is_found_in_the_log_by_its_id(stack):
-    request = stack.get("/versions").headers["X-Request-Id"]
-    assert request in stack.processes["versions"].text()
+    request = stack.get("/api/v1/jobs/" + "0" * 32).headers["X-Request-Id"]
+    assert request in stack.processes["jobs"].text()
 
 
 @pytest.mark.parametrize("path", ["/versions", "/layouts/", "/layouts/MD1-Standard.json",
@@ -255,16 +255,16 @@ def test_a_query_changes_no_layout(stack, query):
 
 def test_a_dead_executable_is_502_in_json(new_stack):
     mine = new_stack()
-    mine.processes["versions"].stop()
-    reply = mine.get("/versions")
+    mine.processes["jobs"].stop()
+    reply = mine.get("/api/v1/jobs/x")
     check_error(reply, 502, "unavailable")
     assert int(reply.headers["Retry-After"]) > 0
     assert mine.get("/layouts/").status == 200
-    mine.start_public("versions")
+    mine.start_public("jobs")
 
 
 def test_a_proxy_header_goes_nowhere(stack):
     """Whatever it does, it must not disturb: httpoxy is the case that has a name."""
-    reply = stack.get("/versions", {"Proxy": "http://127.0.0.1:1/"})
+    reply = stack.get("/healthz", {"Proxy": "http://127.0.0.1:1/"})
     assert reply.status == 200
-    assert "127.0.0.1:1/" not in stack.processes["versions"].text()
+    assert "127.0.0.1:1/" not in stack.processes["health"].text()

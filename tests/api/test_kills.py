@@ -69,8 +69,9 @@ def pool():
 class Torture:
     """A stack that reaches its own engine through a gate."""
 
-    def __init__(self, engine, *flags, slots=2):
+    def __init__(self, engine, *flags, slots=1):
         self.engine = OwnEngine(engine.name, *flags).start().load()
+        self.engine_died, self.lives_on = False, "--live-restore" in flags
         try:
             self.gate = Gate(TMP / f"gate{OwnEngine.count}", self.engine.socket,
                              os.stat(self.engine.socket).st_gid)
@@ -91,6 +92,7 @@ class Torture:
 
     def restore(self):
         """Whatever a failed test has left."""
+        self.engine_died = False
         self.gate.open()
         if not self.engine.process.alive():
             self.engine.start()
@@ -125,14 +127,15 @@ class Torture:
         hold.go()
 
     def kill_engine(self, hold):
+        self.engine_died = not self.lives_on
         self.engine.kill()
         hold.cut()
         self.engine.start()
 
     def kill_machine(self, hold):
-        """All at once but for the clients."""
+        """All at once but for who holds the clients."""
         self.stack.kill_worker()
-        self.engine.kill_all()
+        self.engine.lose_power()
         hold.cut()
         self.engine.start()
         self.stack.start_worker()
@@ -151,8 +154,6 @@ class Torture:
 
     def check(self, request, first, attempts=1, orders=ORDERS):
         stack = self.stack
-        before = [row["id"] for row in stack.jobs("id", "state IN ('queued', 'running')")]
-        assert len(before) <= 1, before
         reply = self.answer(request, first)
         assert reply.json["success"] is True, reply
         stack.fetch(reply.json["filename"])
@@ -162,7 +163,12 @@ class Torture:
         job = rows[0]
         assert job["state"] == "succeeded" and job["attempts"] <= attempts, dict(job)
         log = stack.get(f"/logs/{job['id']}.log").body
-        assert log == written(log, *orders)
+        said = written(log, *orders)
+        # A Docker that dies takes with it what it had not logged of a container that lives on.
+        if self.engine_died and self.engine.name == "docker":
+            assert said.startswith(log), log
+        else:
+            assert log == said
         for attempt in range(1, job["attempts"]):
             old = stack.get(f"/logs/{job['id']}.{attempt}.log")
             assert old.status in (200, 404) and log.startswith(old.body), old
@@ -185,6 +191,11 @@ def own(engine):
     torture.close()
 
 
+def table(*short):
+    """All states, or those that every run can afford."""
+    return pytest.mark.parametrize("state", STATES if LONG else short)
+
+
 def strike(torture, pool, victim, state, attempts=1):
     torture.restore()
     request = torture.request(*ORDERS)
@@ -195,21 +206,120 @@ def strike(torture, pool, victim, state, attempts=1):
     return torture.check(request, first, attempts)
 
 
-@pytest.mark.parametrize("state", STATES)
+@table("a volume made", "created, not yet told", "about to get its files", "started, not yet told",
+       "its log within a line", "its result on the way", "about to be removed")
 def test_the_worker_dies(own, pool, state):
     strike(own, pool, "worker", state)
 
 
-@pytest.mark.parametrize("state", STATES)
+@table("about to be created", "its log within a line")
 def test_the_executable_dies(own, pool, state):
     strike(own, pool, "child", state)
 
 
-@pytest.mark.parametrize("state", STATES)
+@table("about to start", "its result on the way")
 def test_its_keeper_dies(own, pool, state):
     strike(own, pool, "keeper", state)
 
 
-@pytest.mark.parametrize("state", STATES)
+@table("created, not yet told", "about to get its files", "its log within a line",
+       "its result on the way")
 def test_the_engine_dies(own, pool, state):
     strike(own, pool, "engine", state, 2)
+
+
+@table("about to start", "its result on the way")
+def test_the_machine_dies(own, pool, state):
+    strike(own, pool, "machine", state, 2)
+
+
+@table("about to be created", "about to start", "about to be removed")
+def test_a_dead_workers_call_comes_late(own, pool, state):
+    """The next worker has found the job, and then the engine hears what the dead one has sent."""
+    own.restore()
+    request = own.request(*ORDERS)
+    hold = own.gate.hold(*STATES[state])
+    first = pool.submit(own.stack.post, request)
+    hold.wait()
+    own.stack.kill_worker()
+    own.stack.start_worker()
+    hold.go()
+    own.check(request, first)
+
+
+# --- while a container runs, which goes on or not
+
+TICKS = ("say before", "log 6400", "tick 4", "log 6400", "say after")
+
+
+def run_until_tick(torture, pool, tick):
+    """A build whose log has come so far."""
+    torture.restore()
+    request = torture.request(*TICKS)
+    first = pool.submit(torture.stack.post, request)
+
+    def ticked():
+        rows = torture.stack.jobs("id", "state = 'running'")
+        return rows and f"tick {tick}\n" in torture.stack.get(f"/logs/{rows[0]['id']}.log").text
+    wait_until(ticked, 60)
+    return request, first
+
+
+class Now:
+    """In the place of a hold, where nothing is held."""
+
+    def cut(self):
+        pass
+
+    go = cut
+
+
+def test_the_worker_dies_again_and_again(own, pool):
+    request, first = run_until_tick(own, pool, 1)
+    for _ in range(4):
+        own.kill_worker(Now())
+    assert own.check(request, first, orders=TICKS)["attempts"] == 1
+
+
+@pytest.mark.parametrize("victim, attempts", [
+    ("child", 1), ("keeper", 1), ("engine", 2), ("machine", 2)])
+def test_under_a_running_build(own, pool, victim, attempts):
+    """A Docker without live-restore ends its containers; Podman has none that would."""
+    request, first = run_until_tick(own, pool, 2)
+    getattr(own, f"kill_{victim}")(Now())
+    job = own.check(request, first, attempts, TICKS)
+    if victim == "machine" or own.engine.name == "docker":
+        assert job["attempts"] == attempts
+    else:
+        assert job["attempts"] == 1
+
+
+def test_a_container_that_lives_on(engine, pool):
+    """With live-restore a restart of the engine loses no line and costs no attempt."""
+    if engine.name != "docker":
+        pytest.skip("Podman's containers always live on: see above")
+    living = Torture(engine, "--live-restore")
+    try:
+        request, first = run_until_tick(living, pool, 1)
+        living.kill_engine(Now())
+        assert living.check(request, first, orders=TICKS)["attempts"] == 1
+    finally:
+        living.close()
+
+
+# --- in the queue
+
+@pytest.mark.parametrize("victim", ["worker", "child", "keeper", "engine", "machine"])
+def test_a_queued_job(own, pool, victim):
+    own.restore()
+    stack = own.stack
+    requests = [own.request("tick 2"), own.request(*ORDERS)]
+    firsts = []
+    for n, request in enumerate(requests):
+        firsts.append(pool.submit(stack.post, request))
+        wait_until(lambda: len(stack.jobs("id", "state IN ('queued', 'running')")) == n + 1, 30)
+    assert len(stack.jobs("id", "state = 'queued'")) == 1
+    getattr(own, f"kill_{victim}")(Now())
+    blocker = own.answer(requests[0], firsts[0])
+    assert blocker.json["success"] is True
+    assert own.check(requests[1], firsts[1])["attempts"] == 1

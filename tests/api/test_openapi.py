@@ -79,10 +79,16 @@ def examples(stack, config, reply):
     yield "/versions", "get", ("GET", "/versions"), 200
     yield "/versions", "get", ("GET", "/versions", None, tag), 304
     yield "/versions", "get", ("DELETE", "/versions"), 405
+    yield "/stats", "get", ("GET", "/stats"), 200
+    as_json = {"Accept": "application/json"}
+    yield "/stats", "get", ("GET", "/stats", None, as_json), 200
+    yield "/stats", "get", ("DELETE", "/stats"), 405
     yield "/layouts/", "get", ("GET", "/layouts/"), 200
     yield "/layouts/", "get", ("DELETE", "/layouts/"), 405
     yield "/layouts/{file}", "get", ("GET", "/layouts/Kira-Standard.json"), 200
+    yield "/layouts/{file}", "get", ("GET", "/layouts/Kira-Standard.json?rev=v1"), 200
     yield "/layouts/{file}", "get", ("GET", "/layouts/None.json"), 404
+    yield "/layouts/{file}", "get", ("GET", "/layouts/None.json?rev=v1"), 404
     yield "/layouts/{file}", "get", ("DELETE", "/layouts/MD1-Standard.json"), 405
     for path in ("/", "/download.php", "/api/v1/builds"):
         yield path, "post", ("POST", path, good, kind), 200

@@ -10,7 +10,7 @@ import socket
 import pytest
 
 from client import check_error
-from stack import wait_until
+from stack import NO_CACHE, wait_until
 
 
 def slow(stack, name):
@@ -104,7 +104,7 @@ def children(pid):
 
 
 def test_a_crashed_child_is_replaced(new_stack):
-    mine = new_stack()
+    mine = new_stack(nginx=NO_CACHE)
     keeper = mine.processes["versions"].pid
     before = children(keeper)
     assert before
@@ -117,7 +117,7 @@ def test_a_crashed_child_is_replaced(new_stack):
 
 
 def test_hup_starts_a_new_child_and_loses_nothing(new_stack, pool):
-    mine = new_stack()
+    mine = new_stack(nginx=NO_CACHE)
     keeper = mine.processes["versions"]
     before = children(keeper.pid)
     answers = [pool.submit(mine.get, "/versions") for _ in range(100)]

@@ -27,7 +27,8 @@ class Place:
 
     def __init__(self, root):
         self.root = root
-        (root / "state/queue").mkdir(parents=True)
+        for zone in ("queue", "public"):
+            (root / "state" / zone).mkdir(parents=True)
         (root / "layouts").mkdir()
         self.conf = root / "kiisrv.toml"
         self.conf.write_text(f'[paths]\nstate_dir = "{root}/state"\nrun_dir = "{root}/run"\n'
@@ -35,7 +36,8 @@ class Place:
 
     def db(self, name):
         """Make (by the complete schema) or open a database."""
-        path = self.root / f"state/queue/{name}.sqlite"
+        zone = "public" if name == "stats" else "queue"
+        path = self.root / f"state/{zone}/{name}.sqlite"
         db = sqlite3.connect(path, isolation_level=None)
         if not db.execute("PRAGMA user_version").fetchone()[0]:
             db.executescript((SRC / f"schema/{name}.sqlite").read_text())
@@ -119,7 +121,8 @@ class Server:
             told = told[8 + size + pad:]
         head, _, body = out.partition(b"\r\n\r\n")
         status = [line for line in head.split(b"\r\n") if line.startswith(b"Status:")]
-        return int(status[0].split()[1]) if status else 200, json.loads(body)
+        told = json.loads(body) if b"\r\nContent-Type: application/json" in head else body.decode()
+        return int(status[0].split()[1]) if status else 200, told
 
 
 # --- versions ---
@@ -286,6 +289,72 @@ def versions_follow_their_database_too(place):
         assert versions.ask("/versions")[0] == 503
 
 
+# --- stats ---
+
+NOTHING = ("Builds: 0 (0 unique)\nCache ratio: 0.0\nAvg time: 0.000 s\n\nUsers: 0 unique\n"
+           "Avg builds per user: 0.0\nAverage number of layers: 0\n\nOS Counts: {}\n"
+           "Platform Counts: {}\nKeyboard Counts: {}\nVersion Counts: {}\n\n")
+
+
+def record(db, board="MD1"):
+    db.execute("INSERT INTO Requests (ip_addr, os, web, hash, board, variant, layers, container, "
+               "success, request_time, build_duration) VALUES ('192.0.2.1', 'Linux', 1, 'a', ?, "
+               "'x', 2, 'c', 1, '2024-01-02T00:00:00Z', 5)", (board,))
+
+
+def stats_need_their_database(place):
+    place.fails("stats", "/stats", 503, "unavailable")
+    with place.db("stats"):
+        status, head, body = place.ask("stats", "/stats")
+        assert status == 200 and body.decode() == NOTHING, body
+        assert head["Content-Type"] == "text/plain; charset=utf-8", head
+        assert head["Vary"] == "Accept" and head["Cache-Control"] == "no-cache", head
+
+
+def stats_are_json_for_who_asks_so(place):
+    with place.db("stats") as db:
+        record(db)
+    status, head, body = place.ask("stats", "/stats", HTTP_ACCEPT="application/json")
+    told = json.loads(body)
+    assert status == 200 and head["Content-Type"] == "application/json", head
+    assert told["builds"] == 1 and told["boards"]["MD1"]["builds"] == 1, told
+    again, _, body = place.ask("stats", "/stats", HTTP_ACCEPT="application/json",
+                               HTTP_IF_NONE_MATCH=head["ETag"])
+    assert again == 304 and body == b""
+    assert place.ask("stats", "/stats", HTTP_IF_NONE_MATCH=head["ETag"])[0] == 200
+
+
+def broken_stats_are_unavailable(place):
+    with place.db("stats") as db:
+        db.execute("DROP TABLE Totals")
+    place.fails("stats", "/stats", 503, "database")
+    with place.db("stats") as db:
+        db.execute("PRAGMA user_version = 99")
+    place.fails("stats", "/stats", 503, "unavailable")
+    place.fails("stats", "/stats/x", 404, "not_found")
+    (place.root / "state/public/stats.sqlite").write_bytes(b"x" * 4096)
+    place.fails("stats", "/stats", 503, "unavailable")
+
+
+def stats_follow_their_database(place):
+    with Server(place, "stats") as stats:
+        assert stats.ask("/stats")[0] == 503
+        with place.db("stats") as db:
+            for n in range(1, 4):
+                record(db)
+                for _ in range(2):
+                    status, text = stats.ask("/stats")
+                    assert status == 200 and text.startswith(f"Builds: {n} (1 unique)\n"), text
+        for file in (place.root / "state/public").iterdir():
+            file.unlink()
+        with place.db("stats") as db:
+            assert stats.ask("/stats") == (200, NOTHING)
+            db.execute("DROP TABLE Counts")
+            assert stats.ask("/stats")[0] == 503
+            db.execute("CREATE TABLE Counts (what, name, n)")
+            assert stats.ask("/stats") == (200, NOTHING)
+
+
 # --- layouts ---
 
 def layout(place, name, layout_name, leds):
@@ -312,6 +381,79 @@ def layouts_are_listed_sorted(place):
 def a_layout_that_nginx_did_not_find_is_404(place):
     for path in ("/layouts/None.json", "/layouts/a/b", "/layouts/..", "/layouts/%2e%2e"):
         place.fails("layouts", path, 404, "not_found")
+
+
+def git(place, *args):
+    """A command in the layouts' folder."""
+    subprocess.run(["git", "-c", "user.name=a", "-c", "user.email=a@b", *args], check=True,
+                   cwd=place.root / "layouts", capture_output=True, timeout=60)
+
+
+def keyed(place, text):
+    """The layout of the revisions' tests, with this Author."""
+    file = place.root / "layouts/MD1-Blank.json"
+    told = json.loads(file.read_text())
+    told["header"]["Author"] = text
+    file.write_text(json.dumps(told))
+
+
+def revised(place, query, file="MD1-Blank.json"):
+    status, head, body = place.ask("layouts", f"/layouts/{file}{query}")
+    assert status == 200 and head["Content-Type"] == "application/json", (status, body)
+    return json.loads(body)["header"]["Author"]
+
+
+def without_a_checkout_the_revision_is_ignored(place):
+    layout(place, "MD1", "Blank", 0)
+    for query in ("", "?rev=", "?rev=v1", "?rev=--output=x", "?rev=a%20b", "?x=1"):
+        assert revised(place, query) == "a", query
+    place.fails("layouts", "/layouts/MD1-None.json?rev=v1", 404, "not_found")
+    _, head, _ = place.ask("layouts", "/layouts/MD1-Blank.json?rev=v1")
+    status, _, body = place.ask("layouts", "/layouts/MD1-Blank.json?rev=v1",
+                                HTTP_IF_NONE_MATCH=head["ETag"])
+    assert status == 304 and body == b"", status
+
+
+def in_a_checkout_a_revision_is_what_it_was(place):
+    if not shutil.which("git"):
+        return
+    layout(place, "MD1", "Blank", 0)
+    (place.root / "layouts/MD1-Gone.json").symlink_to("MD1-Blank.json")
+    git(place, "init", "-q")
+    git(place, "add", ".")
+    git(place, "commit", "-qm", "1")
+    git(place, "tag", "v1")
+    keyed(place, "b")
+    (place.root / "layouts/MD1-Gone.json").unlink()
+    git(place, "commit", "-qam", "2")
+    git(place, "branch", "topic/x")
+    keyed(place, "c")
+    layout(place, "MD1", "New", 0)
+    assert [revised(place, q) for q in ("", "?rev=v1", "?rev=topic/x")] == ["c", "a", "b"]
+    assert revised(place, "?rev=v1", "MD1-Gone.json") == "a"
+    for query in ("?rev=v2", "?rev=--output=x", "?rev=-v1", "?rev=HEAD~1", "?rev=v1:x", "?rev=a%20b",
+                  "?rev=HEAD%5e", "?rev=" + "a" * 300):
+        place.fails("layouts", "/layouts/MD1-Blank.json" + query, 404, "not_found")
+    for file in ("MD1-New.json?rev=v1", "MD1-Gone.json?rev=topic/x", "MD1-Gone.json",
+                 "MD1-None.json?rev=v1", "MD1-None.json?rev=--x", ".git%2fconfig?rev=v1",
+                 "x?rev=v1"):
+        place.fails("layouts", "/layouts/" + file, 404, "not_found")
+    (place.root / "layouts/.git/refs/tags/v1").write_text("garbage")
+    place.fails("layouts", "/layouts/MD1-Blank.json?rev=v1", 500, "internal")
+    place.fails("layouts", "/layouts/MD1-Gone.json?rev=v1", 500, "internal")
+
+
+def a_layout_that_is_gone_since_the_start_is_404(place):
+    layout(place, "MD1", "Blank", 0)
+    file = place.root / "layouts/MD1-Blank.json"
+    with Server(place, "layouts") as layouts:
+        assert layouts.ask("/layouts/MD1-Blank.json")[0] == 200
+        file.unlink()
+        status, told = layouts.ask("/layouts/MD1-Blank.json")
+        assert status == 404 and str(place.root) not in told["error"], told
+        file.mkdir()
+        status, told = layouts.ask("/layouts/MD1-Blank.json")
+        assert status == 500 and str(place.root) not in told["error"], told
 
 
 def a_broken_layout_refuses_the_start(place):

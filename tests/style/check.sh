@@ -28,7 +28,7 @@ only() {
 	grep -lE "#include <$1>" $(files) | grep -vE "^($2)|^tests/"
 }
 
-echo 1..12
+echo 1..13
 say "lines of at most 100 columns" "$(files | xargs awk '
 	{ line = $0; gsub(/\t/, "        ", line) }
 	length(line) > 100 { print FILENAME ":" FNR ": " length(line) " columns" }')"
@@ -53,6 +53,7 @@ say "config.h comes first in every source" "$(for f in $(files | grep '\.c$'); d
 	[ "$(grep -m 1 '^#include' "$f")" = '#include <config.h>' ] || echo "$f"
 done)"
 say "only the engine client and httpc include curl" "$(only 'curl/.*' 'lib/engine|lib/httpc')"
+say "only lib/layouts_git.c includes git2.h" "$(only 'git2(/.*)?.h' 'lib/layouts_git')"
 say "only lib/fcgi.c includes fcgiapp.h" "$(only 'fcgiapp.h' 'lib/fcgi')"
 say "only lib/store includes sqlite3.h" "$(only 'sqlite3.h' 'lib/store')"
 say "lib knows nothing of cgi, worker and ctl" "$(grep -nE '#include "(\.\./)?(cgi|worker|ctl)/' lib/*.[ch])"

@@ -292,6 +292,21 @@ static void a_log_goes_on_where_the_earlier_worker_stopped(void **state)
 	drop(&g);
 }
 
+/* As Podman shows one that ran when the machine was restarted. */
+static void a_created_container_that_ran_is_not_started_again(void **state)
+{
+	const struct toy_plan p = { .log = "words\n", .age_ms = 5000 };
+	struct fix *f = *state;
+	struct go g;
+
+	plan(f, &p);
+	prepare_found(&g, f, KII_CONTAINER_CREATED);
+	run_to(&g, VERDICT_AGAIN);
+	assert_int_equal(g.err.code, KII_ECONFLICT);
+	assert_int_equal(toy_asked(f->toy, START), 0);
+	drop(&g);
+}
+
 static void an_ended_container_is_concluded(void **state)
 {
 	struct fix *f = *state;
@@ -349,6 +364,21 @@ static void foreign_containers_are_left_alone(void **state)
 	assert_int_equal(toy_asked(f->toy, PUT), 0);
 	assert_int_equal(toy_asked(f->toy, START), 0);
 	assert_int_equal(toy_asked(f->toy, KILL), 0);
+}
+
+/* The call of a dead worker has the name, but it is not through yet. */
+static void a_container_in_the_making_is_waited_for(void **state)
+{
+	struct fix *f = *state;
+	struct go g;
+
+	prepare(&g, f);
+	fix_container(f, f->made, 1, KII_CONTAINER_CREATED);
+	fault(f, INSPECT, TOY_REFUSE, 404, 3);
+	run_to(&g, VERDICT_ENDED);
+	expect_built(&g, "hello\n");
+	assert_int_equal(toy_asked(f->toy, CREATE), 2);
+	drop(&g);
 }
 
 /* The first look says that there is none; by then somebody has made one. */
@@ -589,7 +619,7 @@ static void an_engine_that_stays_away_ends_the_attempt(void **state)
 	toy_down(f->toy);
 	run_to(&g, VERDICT_AGAIN);
 	assert_int_equal(g.err.code, KII_EDOWN);
-	assert_in_range(g.ended - start, 1900, 10000);
+	assert_in_range(g.ended - start, 1900, 80000);
 	drop(&g);
 }
 
@@ -610,7 +640,7 @@ static void a_container_that_vanishes_ends_the_attempt(void **state)
 
 static void a_container_that_the_engine_ended_is_tried_again(void **state)
 {
-	static const int codes[] = { 137, 143 };
+	static const int codes[] = { 137, 143, 255 };
 	struct fix *f = *state;
 	const struct toy_plan p = { .log = "words\n", .run_ms = TOY_FOR_EVER };
 
@@ -710,7 +740,7 @@ static void the_workers_end_detaches_from_an_engine_that_is_down(void **state)
 	stopped = kii_io_now();
 	atomic_store(&f->w.stop, true);
 	end(&g, VERDICT_DETACHED);
-	assert_in_range(g.ended - stopped, 0, 1500);
+	assert_in_range(g.ended - stopped, 0, 12000);
 	drop(&g);
 }
 
@@ -783,6 +813,7 @@ static void a_build_that_ended_before_the_signal_has_succeeded(void **state)
 {
 	struct fix *f = *state;
 	const struct toy_plan p = { .log = "words\n", .run_ms = TOY_FOR_EVER, .term_code = 143 };
+	kii_autofree char *signals = NULL;
 	struct go g;
 
 	plan(f, &p);
@@ -796,6 +827,8 @@ static void a_build_that_ended_before_the_signal_has_succeeded(void **state)
 	end(&g, VERDICT_ENDED);
 	expect_end(&g, KII_JOB_SUCCEEDED, "built");
 	assert_string_equal(g.a.end.artifact, g.a.zip);
+	signals = toy_signals(f->toy, g.name);
+	assert_string_equal(signals, "TERM ");
 	drop(&g);
 }
 
@@ -826,6 +859,7 @@ static void a_build_that_takes_too_long_is_ended(void **state)
 {
 	struct fix *f = *state;
 	struct toy_plan p = { .log = "words\n", .run_ms = TOY_FOR_EVER, .term_code = 143 };
+	int64_t start;
 	struct go g;
 
 	f->conf.firmware.timeout_ms = 300;
@@ -841,7 +875,9 @@ static void a_build_that_takes_too_long_is_ended(void **state)
 	p.age_ms = 60000;
 	plan(f, &p);
 	prepare_found(&g, f, KII_CONTAINER_RUNNING);
+	start = kii_io_now();
 	run_to(&g, VERDICT_ENDED);
+	assert_in_range(g.ended - start, 0, 20000);
 	expect_end(&g, KII_JOB_TIMED_OUT, "timeout");
 	drop(&g);
 }
@@ -944,9 +980,11 @@ int main(void)
 		FIX_TEST(a_created_container_is_filled_and_started),
 		FIX_TEST(a_running_container_is_gone_on_with),
 		FIX_TEST(a_log_goes_on_where_the_earlier_worker_stopped),
+		FIX_TEST(a_created_container_that_ran_is_not_started_again),
 		FIX_TEST(an_ended_container_is_concluded),
 		FIX_TEST(a_container_that_is_gone_is_not_made_again),
 		FIX_TEST(foreign_containers_are_left_alone),
+		FIX_TEST(a_container_in_the_making_is_waited_for),
 		FIX_TEST(a_name_that_is_taken_is_looked_at),
 		FIX_TEST(a_container_whose_making_was_not_heard_of_is_found),
 		FIX_TEST(without_its_image_there_is_no_attempt),

@@ -17,6 +17,9 @@
 #include "testlib.h"
 #include "versions.h"
 
+#define HEADS   "ID            SIZE     CREATED               VERSIONS\n"
+#define MISSING "missing       -        -                     "
+
 static struct ctlrun r;
 static struct fake *fake;
 static char *recipe;
@@ -84,14 +87,13 @@ static void the_list_has_what_is_there_and_what_is_missing(void **state)
 	(void)state;
 	assert_int_equal(ctlrun(&r, "images", "list"), CTL_OK);
 	assert_string_equal(r.out.data,
-		"IMAGE                         ID            SIZE     CREATED               VERSIONS\n"
+		"IMAGE                         " HEADS
 		"kiisrv-controller-057:latest  0123456789ab  3.0 MiB  2026-01-01T00:00:00Z  "
 		"latest, nightly, v0.5.7\n"
-		"kiisrv-controller-050:latest  missing       -        -                     "
-		"lts, v0.5.0\n"
-		"kiisrv-controller-054:latest  missing       -        -                     v0.5.4\n"
-		"kiisrv-controller-055:latest  missing       -        -                     v0.5.5\n"
-		"kiisrv-controller-056:latest  missing       -        -                     v0.5.6\n"
+		"kiisrv-controller-050:latest  " MISSING "lts, v0.5.0\n"
+		"kiisrv-controller-054:latest  " MISSING "v0.5.4\n"
+		"kiisrv-controller-055:latest  " MISSING "v0.5.5\n"
+		"kiisrv-controller-056:latest  " MISSING "v0.5.6\n"
 		"kiisrv-fetch:latest           odd           1.0 KiB  2026-01-01T00:00:00Z  -\n");
 }
 
@@ -136,7 +138,8 @@ static void expect_asked(const char *part)
 static void a_build_tells_how_it_goes_and_what_it_made(void **state)
 {
 	(void)state;
-	script("{\"stream\":\"Step 1/1 : FROM scratch\\n\"}\n{\"stream\":\"\\u001b]0;evil\\u0007\\n\"}\n");
+	script("{\"stream\":\"Step 1/1 : FROM scratch\\n\"}\n"
+		"{\"stream\":\"\\u001b]0;evil\\u0007\\n\"}\n");
 	assert_int_equal(ctlrun(&r, "images", "build", "--recipe", recipe, "latest"), CTL_OK);
 	assert_string_equal(r.out.data, "kiisrv-controller-057:latest  fedcba987654  2.0 KiB\n");
 	assert_string_equal(r.err.data, "Step 1/1 : FROM scratch\n^[]0;evil^G\n");
@@ -163,6 +166,7 @@ static void fetch_is_an_image_too_and_json_a_result(void **state)
 	script("{\"stream\":\"x\\n\"}\n");
 	assert_int_equal(ctlrun(&r, "--json", "images", "build", "--recipe", recipe, "fetch"),
 		CTL_OK);
+	assert_string_equal(r.err.data, "");
 	made = json_loads(r.out.data, 0, NULL);
 	assert_string_equal(kii_json_str(made, "image"), "kiisrv-fetch:latest");
 	assert_string_equal(kii_json_str(made, "id"), "sha256:fedcba9876543210");
@@ -176,7 +180,8 @@ static void a_build_that_fails_says_so(void **state)
 	assert_int_equal(ctlrun(&r, "images", "build", "--recipe", recipe, "latest"), CTL_FAILED);
 	assert_string_equal(r.out.data, "");
 	assert_non_null(strstr(r.err.data, "half a line"));
-	assert_non_null(strstr(r.err.data, "kiisrvctl: the build failed: step 3 ?[31mreturned 1\n"));
+	assert_non_null(strstr(r.err.data,
+		"kiisrvctl: the build failed: step 3 ?[31mreturned 1\n"));
 	/* Built, and not there. */
 	fake_reset(fake);
 	fake_ping(fake, "1.41", false);

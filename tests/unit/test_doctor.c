@@ -26,7 +26,9 @@
 #include "json.h"
 #include "testlib.h"
 
-static const char *const programs[] = { "build", "health", "jobs", "layouts", "versions" };
+static const char *const programs[] = {
+	"build", "health", "jobs", "layouts", "stats", "versions"
+};
 
 /* --- file systems as they cannot be had --- */
 
@@ -555,8 +557,8 @@ static void whole_databases_are_fine(void **state)
 	doctor_databases(&v->d);
 	assert_counts(v, 0, 0);
 	found(v, "ok", "database queue/jobs.sqlite: version 2, whole");
-	found(v, "ok", "database queue/config.sqlite: version 1, whole");
-	found(v, "ok", "database public/stats.sqlite: version 2, whole");
+	found(v, "ok", "database queue/config.sqlite: version 2, whole");
+	found(v, "ok", "database public/stats.sqlite: version 3, whole");
 }
 
 static void databases_that_are_not_fail(void **state)

@@ -128,7 +128,7 @@ static void silence_ticks_and_can_be_ended(void **state)
 		sizeof(ENDLESS) - 1 + 12);
 	start = kii_io_now();
 	read_log(p, true, &got, KII_ETIMEOUT);
-	assert_in_range(kii_io_now() - start, 590, 2000);
+	assert_in_range(kii_io_now() - start, 590, 16000);
 	assert_int_equal(got.ticks, 6);
 	assert_string_equal(got.text.data, "one\n");
 	kii_buf_release(&got.text);
@@ -164,13 +164,14 @@ static void podman_gives_what_two_passes_saw_and_all_at_the_end(void **state)
 static void podman_ticks_between_passes(void **state)
 {
 	struct fake_pair *p = *state;
-	struct got got = { .patience = 2 };
+	struct got got = { .patience = 1 };
 
 	fake_ping(p->fake, "1.41", true);
 	fake_reply(p->fake, 200, "", STATE("running"));
 	FRAMES(p->fake, OUT("\4", "one\n"), 100);
+	/* At once: the pause that follows is too short for a tick of its own. */
 	read_log(p, true, &got, KII_ETIMEOUT);
-	assert_int_equal(got.ticks, 2);
+	assert_int_equal(got.ticks, 1);
 	assert_string_equal(got.text.data, "");
 	kii_buf_release(&got.text);
 }

@@ -111,7 +111,7 @@ static void a_newer_database_is_a_reason(void **state)
 	house_sql(h->jobs, "PRAGMA user_version = 2");
 	house_sql(h->config, "PRAGMA user_version = 99");
 	assert_reason(h, "database config: other_version");
-	house_sql(h->config, "PRAGMA user_version = 1");
+	house_sql(h->config, "PRAGMA user_version = 2");
 	house_sql(h->stats, "PRAGMA user_version = 99");
 	assert_reason(h, "database stats: other_version");
 }
@@ -126,7 +126,7 @@ static void a_locked_database_is_a_reason_soon(void **state)
 	assert_int_equal(sqlite3_exec(db, "BEGIN IMMEDIATE", NULL, NULL, NULL), SQLITE_OK);
 	begun = kii_io_now();
 	assert_reason(h, "database stats: locked");
-	assert_true(kii_io_now() - begun < 3000);
+	assert_true(kii_io_now() - begun < 24000);
 	sqlite3_close(db);
 	assert_int_equal(sqlite3_open(h->jobs, &db), SQLITE_OK);
 	assert_int_equal(sqlite3_exec(db, "PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE",
@@ -238,7 +238,7 @@ static void a_worker_that_says_nothing_is_given_a_second(void **state)
 	house_falls_silent(h, true);
 	assert_reason(h, "worker: does not answer");
 	assert_true(kii_io_now() - begun >= 900);
-	assert_true(kii_io_now() - begun < 3000);
+	assert_true(kii_io_now() - begun < 24000);
 }
 
 static void a_worker_that_hangs_up_is_a_reason(void **state)
@@ -269,7 +269,7 @@ static void a_worker_that_is_stopped_is_given_a_second(void **state)
 	}
 	begun = kii_io_now();
 	assert_reason(h, "worker: does not answer");
-	assert_true(kii_io_now() - begun < 3000);
+	assert_true(kii_io_now() - begun < 24000);
 	for (size_t i = 0; i < KII_COUNT(fds); i++)
 		close(fds[i]);
 	close(listener);

@@ -423,6 +423,41 @@ static void bad_paths_are_refused(void **state)
 	}
 }
 
+static void json_is_wanted_where_it_is_asked_for(void **state)
+{
+	static const struct { const char *accept; bool json; } all[] = {
+		{ "", false },
+		{ "*/*", false },
+		{ "application/*", false },
+		{ "text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8", false },
+		{ "application/json", true },
+		{ "APPLICATION/JSON", true },
+		{ " application/json ", true },
+		{ "application/json, text/plain, */*", true },
+		{ "text/plain, application/json", true },
+		{ "text/plain;q=0.5, application/json;q=0.6", true },
+		{ "text/plain;q=0.6, application/json;q=0.5", false },
+		{ "text/plain;q=0.25,application/json;q=0.255", true },
+		{ "text/plain, application/json;q=0.999", false },
+		{ "application/json;q=0", false },
+		{ "application/json; Q=0.000", false },
+		{ "application/json;charset=utf-8", true },
+		{ "application/json ; charset=utf-8; q=0.1, text/plain", false },
+		{ "application/json;q=7,text/plain;q=1", true },
+		{ "application/json;", true },
+		{ "application/json-patch", false },
+		{ "application/jso", false },
+		{ ",,application/json,", true },
+		{ "text/html,   ", false },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(all); i++) {
+		if (kii_http_wants_json(all[i].accept) != all[i].json)
+			fail_msg("%s", all[i].accept);
+	}
+}
+
 static void query_is(const char *query, const char *name, const char *want)
 {
 	kii_autofree char *got = kii_query_get(query, name);
@@ -473,6 +508,7 @@ int main(void)
 		served(a_reply_past_its_limit_is_500),
 		cmocka_unit_test(paths_are_decoded),
 		cmocka_unit_test(bad_paths_are_refused),
+		cmocka_unit_test(json_is_wanted_where_it_is_asked_for),
 		cmocka_unit_test(query_values_are_found_and_decoded),
 	};
 

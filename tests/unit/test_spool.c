@@ -231,6 +231,26 @@ static void a_full_disk_is_reported_and_leaves_a_prefix(void **state)
 	kii_spool_release(&s);
 }
 
+static void a_cut_leaves_a_prefix_or_nothing(void **state)
+{
+	struct fixture *f = *state;
+	struct kii_error err = { 0 };
+	struct kii_spool s;
+
+	must(kii_spool_open(&s, f->path, CAP, &err));
+	must(kii_spool_feed(&s, "one\ntwo\n", 8, &err));
+	kii_spool_cut(&s, 3);
+	assert_int_equal(s.seen, 8);
+	expect_file(f, "one\nt");
+	must(kii_spool_finish(&s, "no more", &err));
+	expect_file(f, "one\nt");
+	kii_spool_cut(&s, 1000);
+	expect_file(f, "");
+	kii_spool_release(&s);
+	/* Without a file there is nothing to cut. */
+	kii_spool_cut(&s, 1);
+}
+
 #define spool_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -244,6 +264,7 @@ int main(void)
 		spool_test(one_piece_longer_than_the_tail_is_cut),
 		spool_test(a_folder_or_a_link_is_no_log),
 		spool_test(a_full_disk_is_reported_and_leaves_a_prefix),
+		spool_test(a_cut_leaves_a_prefix_or_nothing),
 	};
 
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);

@@ -20,6 +20,7 @@
 #include "jobs.h"
 #include "stats.h"
 #include "testlib.h"
+#include "versions.h"
 
 /* --- what cannot be provoked otherwise, and five seconds that nobody wants to wait --- */
 
@@ -883,6 +884,29 @@ static void dump(sqlite3 *db, struct kii_buf *out, const char *sql)
 	sqlite3_finalize(stmt);
 }
 
+static void what_is_attached_can_only_be_read(void **state)
+{
+	static const char *const sql[] = { "SELECT count(*) FROM other.Things",
+		"INSERT INTO other.Things (name) VALUES ('x')" };
+	struct place *p = *state;
+	kii_autofree char *other = kii_xfmt("%s/a?b#c%%41.db", p->dir);
+	struct kii_error err = { 0 };
+	struct kii_store *s;
+
+	must(kii_store_migrate(p->db, p->schema, "things", 1, &err));
+	must(kii_store_migrate(other, p->schema, "things", 1, &err));
+	must(kii_store_open(p->db, KII_STORE_WRITE, 1, sql, KII_COUNT(sql), &s, &err));
+	must_fail(kii_store_attach(s, "/nonexistent/x", "other", &err), KII_ENOTFOUND);
+	must_fail(kii_store_attach(s, p->dir, "other", &err), KII_EDB);
+	must(kii_store_attach(s, other, "other", &err));
+	must_fail(kii_store_attach(s, other, "other", &err), KII_EDB);
+	must(kii_store_query(s, 0, &err, ""));
+	assert_int_equal(kii_store_next(s, 0, &err), 1);
+	kii_store_reset(s, 0);
+	must_fail(kii_store_run(s, 1, NULL, &err, ""), KII_EDB);
+	kii_store_close(s);
+}
+
 /* Tables, indices, triggers, version and first rows, as text. */
 static void describe(const char *path, const char *rows, struct kii_buf *out)
 {
@@ -913,7 +937,7 @@ static void run_file(const char *path, const char *file)
 static void a_complete_schema_is_what_the_migrations_give(void **state)
 {
 	static const struct { const char *name; int newest; const char *rows; } all[] = {
-		{ "config", 1, "SELECT * FROM Versions ORDER BY name" },
+		{ "config", KII_VERSIONS_VERSION, "SELECT * FROM Versions ORDER BY name" },
 		{ "jobs", KII_JOBS_VERSION, "SELECT * FROM DurationBounds" },
 		{ "stats", KII_STATS_VERSION, "SELECT * FROM Totals" },
 	};
@@ -947,6 +971,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_place(a_missing_database_is_not_found_and_not_made),
+		with_place(what_is_attached_can_only_be_read),
 		with_place(a_folder_or_a_text_is_no_database),
 		with_place(another_version_is_refused_naming_both),
 		with_place(rules_that_cannot_be_set_refuse_the_database),

@@ -643,7 +643,7 @@ static void long_texts_cost_no_more_than_their_length(void **state)
 	expect_many("", "[[a]]\nb.c=1\n", 30000, "", NULL);
 	expect_many("", "#", 1000000, "", NULL);
 	/* quadratic work takes minutes */
-	assert_true(kii_io_now() - start < 20000);
+	assert_true(kii_io_now() - start < 160000);
 }
 
 static void texts_are_shown_harmlessly(void **state)
