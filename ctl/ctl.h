@@ -67,6 +67,7 @@ ctl_run ctl_refresh;
 
 /* Groups, each in the file of its name. */
 extern const struct ctl_command ctl_config[];
+extern const struct ctl_command ctl_images[];
 extern const struct ctl_command ctl_jobs[];
 extern const struct ctl_command ctl_layouts[];
 extern const struct ctl_command ctl_versions[];
