@@ -251,8 +251,8 @@ static void a_refusal_says_why(void **state)
 	start_listening(f);
 	submit(f, true);
 	take_connection(f);
-	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\",\"error\":\"full\"}\n",
-		expect_op(f, "submit"));
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\","
+		"\"error\":\"full\"}\n", expect_op(f, "submit"));
 	expect_events(f, 1, "refused  queue_full 429;");
 }
 
@@ -347,8 +347,8 @@ static void a_worker_that_comes_in_time_gets_the_request(void **state)
 	usleep(500000);
 	start_listening(f);
 	take_connection(f);
-	say(f, "{\"tag\":%d,\"ok\":false,\"status\":503,\"code\":\"image_missing\",\"error\":\"no\"}\n",
-		expect_op(f, "submit"));
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":503,\"code\":\"image_missing\","
+		"\"error\":\"no\"}\n", expect_op(f, "submit"));
 	expect_events(f, 1, "refused  image_missing 503;");
 }
 
