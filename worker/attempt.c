@@ -216,7 +216,6 @@ static int find_or_make(struct attempt *a, struct kii_error *err)
 	return rc;
 }
 
-/* Make sure that there is a container that runs or ran. */
 /*
  * A container that an earlier worker made and did not start is made anew: what broke off there may
  * have left its volumes half made (Podman: not yet its user's).
@@ -231,6 +230,7 @@ static int make_anew(struct attempt *a, struct kii_error *err)
 	return create(a, err) != 0 ? -1 : look(a, err);
 }
 
+/* Make sure that there is a container that runs or ran. */
 static int bring_up(struct attempt *a, struct kii_error *err)
 {
 	if (image_user(a, err) != 0 || find_or_make(a, err) != 0)
