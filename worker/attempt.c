@@ -216,7 +216,6 @@ static int find_or_make(struct attempt *a, struct kii_error *err)
 	return rc;
 }
 
-/* Make sure that there is a container that runs or ran. */
 /*
  * A container that an earlier worker made and did not start is made anew: what broke off there may
  * have left its volumes half made (Podman: not yet its user's).
@@ -231,6 +230,7 @@ static int make_anew(struct attempt *a, struct kii_error *err)
 	return create(a, err) != 0 ? -1 : look(a, err);
 }
 
+/* Make sure that there is a container that runs or ran. */
 static int bring_up(struct attempt *a, struct kii_error *err)
 {
 	if (image_user(a, err) != 0 || find_or_make(a, err) != 0)
@@ -379,9 +379,31 @@ static bool wait_for_engine(struct attempt *a, int64_t until)
 	return false;
 }
 
+struct trouble {
+	int64_t last, until;
+	int64_t broken_until;   /* 0: the last one was of another kind */
+};
+
+/* One that answers the same nonsense again and again gets less than one that is down. */
+static bool has_patience(struct trouble *t, const struct kii_error *err)
+{
+	int64_t now = kii_io_now();
+
+	if (now - t->last > PATIENCE_MS / 2) {
+		t->until = now + PATIENCE_MS;
+		t->broken_until = 0;
+	}
+	t->last = now;
+	if (err->code != KII_EBROKEN)
+		t->broken_until = 0;
+	else if (!t->broken_until)
+		t->broken_until = now + PATIENCE_MS / 6;
+	return now < t->until && (!t->broken_until || now < t->broken_until);
+}
+
 enum verdict attempt_run(struct attempt *a, struct kii_error *err)
 {
-	int64_t until = 0, last_trouble = -PATIENCE_MS;
+	struct trouble trouble = { .last = -PATIENCE_MS };
 
 	for (;;) {
 		enum verdict verdict = VERDICT_ENDED;
@@ -399,10 +421,7 @@ enum verdict attempt_run(struct attempt *a, struct kii_error *err)
 			a->job->attempts, kii_code_word(err->code), kii_q(err->msg));
 		if (!is_trouble(err))
 			return VERDICT_AGAIN;
-		if (kii_io_now() - last_trouble > PATIENCE_MS / 2)
-			until = kii_io_now() + PATIENCE_MS;
-		last_trouble = kii_io_now();
-		if (last_trouble >= until || !wait_for_engine(a, until))
+		if (!has_patience(&trouble, err) || !wait_for_engine(a, trouble.until))
 			return atomic_load(&a->w->stop) ? VERDICT_DETACHED : VERDICT_AGAIN;
 		kii_error_clear(err);
 	}

@@ -39,6 +39,8 @@ def descendants(roots, table):
 
 
 def kill(pids):
+    """Parents first: a shell would say something of its child's death."""
+    pids = sorted(pids)
     for pid in pids:
         try:
             os.kill(pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ import pytest
 
 from client import UnixConnection, ask, check_error
 from gate import Gate
-from stack import TMP, Stack, wait_until
+from stack import TMP, wait_until
 
 LONG = bool(os.environ.get("KIISRV_TEST_LONG"))
 RECONCILE = 70   # seconds within which the worker has looked at all containers once more
