@@ -47,7 +47,9 @@ static int take_document(void *arg, const json_t *document, struct kii_error *er
 	if (!json_is_object(document))
 		return kii_engine_odd("object in a line", err);
 	if (error && !b->failed.code) {
-		kii_engine_copy(text, sizeof(text), error);
+		kii_autofree char *line = kii_xstrndup(error, strcspn(error, "\r\n"));
+
+		kii_engine_copy(text, sizeof(text), line);
 		kii_error_set(&b->failed, KII_EREFUSED, 0, "the build failed: %s", text);
 	}
 	if (say(b, kii_json_str(document, "stream"), err) != 0)

@@ -89,7 +89,7 @@ static void a_step_that_fails_is_said(void **state)
 	struct kii_error err = { 0 };
 
 	assert_int_equal(build(p, "{\"stream\":\"Step\\n\"}\n{\"errorDetail\":{\"code\":1,"
-		"\"message\":\"m\"},\"error\":\"The command '\\u001b/bin/sh' returned 1\"}\n"
+		"\"message\":\"m\"},\"error\":\"The command '\\u001b/bin/sh' returned 1\\nmore\"}\n"
 		"{\"error\":\"second\"}\n{\"stream\":\"behind\"}\n", 11, &out, &err), -1);
 	assert_int_equal(err.code, KII_EREFUSED);
 	assert_string_equal(err.msg, "the build failed: The command '?/bin/sh' returned 1");
