@@ -4,6 +4,7 @@
 #include "worklink.h"
 
 #include <errno.h>
+#include <malloc.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdatomic.h>
@@ -23,6 +24,7 @@
 #define ANSWER_MS        60000   /* a worker that has the request and says nothing */
 #define RECONNECT_MS     100
 #define SEND_S           10
+#define TRIM_BYTES       (1u << 20)
 
 struct call {
 	struct call *next;
@@ -41,6 +43,7 @@ struct kii_worklink {
 	int wake;
 	int fd;                  /* the thread's own */
 	struct kii_buf in;       /* the thread's own */
+	size_t accepted;         /* the thread's own: bytes of lines that are no longer needed */
 	atomic_bool stop;
 	pthread_mutex_t lock;
 	pthread_cond_t called;
@@ -146,11 +149,14 @@ static void take_answer(struct kii_worklink *l, struct call *c, const json_t *j)
 	bool again = c->job[0] != '\0';
 
 	if (!json_is_true(json_object_get(j, "ok"))) {
-		report(l, c, again ? KII_LINK_LOST : KII_LINK_REFUSED, j, true);
+		/* Without its words it is no refusal that a client could be given. */
+		report(l, c, again || !*text_of(j, "code") || !*text_of(j, "error") ?
+			KII_LINK_LOST : KII_LINK_REFUSED, j, true);
 	} else if (is_final(text_of(j, "state"))) {
 		report(l, c, KII_LINK_ENDED, j, true);
 	} else {
 		snprintf(c->job, sizeof(c->job), "%s", text_of(j, "job"));
+		l->accepted += c->line ? strlen(c->line) : 0;
 		free(c->line);
 		c->line = NULL;
 		if (!again || !c->wait)
@@ -319,6 +325,26 @@ static bool has_calls(struct kii_worklink *l)
 	return any;
 }
 
+/*
+ * A burst of requests is tens of kB each until the worker has accepted them; the waiters that were
+ * made meanwhile lie among them and would keep all of it from the system for as long as they wait.
+ */
+static void give_back_memory(struct kii_worklink *l)
+{
+	const struct call *c;
+
+	if (l->accepted < TRIM_BYTES)
+		return;
+	pthread_mutex_lock(&l->lock);
+	for (c = l->calls; c && !c->line; c = c->next)
+		;
+	pthread_mutex_unlock(&l->lock);
+	if (c)
+		return;
+	l->accepted = 0;
+	malloc_trim(0);
+}
+
 static void *run(void *arg)
 {
 	struct kii_worklink *l = arg;
@@ -342,6 +368,7 @@ static void *run(void *arg)
 		if (p[1].revents && !receive(l))
 			disconnect(l);
 		give_up_some(l);
+		give_back_memory(l);
 	}
 	return NULL;
 }

@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -119,6 +120,8 @@ static void on_report(void *arg, const struct kii_link_report *r)
 
 static void expect_events(struct fixture *f, int n, const char *want)
 {
+	char events[sizeof(f->events)];
+
 	for (int64_t until = kii_io_now() + 8000; kii_io_now() < until; usleep(2000)) {
 		bool there;
 
@@ -128,21 +131,38 @@ static void expect_events(struct fixture *f, int n, const char *want)
 		if (there)
 			break;
 	}
+	/* No assertion under the lock: after a failure the link's end takes it once more. */
 	pthread_mutex_lock(&f->lock);
-	assert_string_equal(f->events, want);
+	memcpy(events, f->events, sizeof(events));
 	f->events[0] = '\0';
 	f->n_events = 0;
 	pthread_mutex_unlock(&f->lock);
+	assert_string_equal(events, want);
 }
 
-static uint64_t submit(struct fixture *f, bool wait)
+static uint64_t submit_env(struct fixture *f, const char *env, bool wait)
 {
-	json_t *request = json_pack("{s:s}", "env", "latest");
+	json_t *request = json_pack("{s:s}", "env", env);
 	uint64_t n = kii_worklink_submit(f->link, "firmware", "192.0.2.1", false, request, wait,
 		on_report, f);
 
 	json_decref(request);
 	return n;
+}
+
+static uint64_t submit(struct fixture *f, bool wait)
+{
+	return submit_env(f, "latest", wait);
+}
+
+static atomic_int trims;
+
+int __wrap_malloc_trim(size_t pad);
+int __wrap_malloc_trim(size_t pad)
+{
+	(void)pad;
+	trims++;
+	return 0;
 }
 
 /*
@@ -251,9 +271,26 @@ static void a_refusal_says_why(void **state)
 	start_listening(f);
 	submit(f, true);
 	take_connection(f);
-	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\"}\n",
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\","
+		"\"error\":\"full\"}\n",
 		expect_op(f, "submit"));
 	expect_events(f, 1, "refused  queue_full 429;");
+}
+
+static void a_refusal_without_words_is_none(void **state)
+{
+	static const char *const answers[] = { "\"ok\":false,\"code\":\"busy\"",
+		"\"ok\":false,\"error\":\"no\"", "\"x\":1" };
+	struct fixture *f = *state;
+
+	start_listening(f);
+	for (size_t i = 0; i < KII_COUNT(answers); i++) {
+		submit(f, true);
+		if (i == 0)
+			take_connection(f);
+		say(f, "{\"tag\":%d,%s}\n", expect_op(f, "submit"), answers[i]);
+	}
+	expect_events(f, 3, "lost   0;lost   0;lost   0;");
 }
 
 static void all_who_wait_for_a_job_hear_of_its_end(void **state)
@@ -331,7 +368,8 @@ static void a_worker_that_comes_in_time_gets_the_request(void **state)
 	usleep(500000);
 	start_listening(f);
 	take_connection(f);
-	say(f, "{\"tag\":%d,\"ok\":false,\"status\":503,\"code\":\"image_missing\"}\n",
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":503,\"code\":\"image_missing\","
+		"\"error\":\"no\"}\n",
 		expect_op(f, "submit"));
 	expect_events(f, 1, "refused  image_missing 503;");
 }
@@ -396,6 +434,40 @@ static void a_request_may_be_answered_before_its_submit_returns(void **state)
 	expect_events(f, 1, "accepted running  0;");
 	say(f, "{\"end\":\"" JOB "\",\"state\":\"succeeded\",\"artifact\":\"x.zip\"}\n");
 	expect_events(f, 1, "ended succeeded x.zip 0;");
+}
+
+static void accept_tag(struct fixture *f, int tag)
+{
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n", tag);
+}
+
+static void after_a_burst_its_memory_is_given_back_once(void **state)
+{
+	struct fixture *f = *state;
+	char env[300001];
+	int tags[5];
+
+	memset(env, 'x', sizeof(env) - 1);
+	env[sizeof(env) - 1] = '\0';
+	trims = 0;
+	start_listening(f);
+	for (int i = 0; i < 5; i++)
+		submit_env(f, env, true);
+	take_connection(f);
+	for (int i = 0; i < 5; i++)
+		tags[i] = expect_op(f, "submit");
+	for (int i = 0; i < 4; i++)
+		accept_tag(f, tags[i]);
+	expect_events(f, 4, "accepted running  0;accepted running  0;accepted running  0;"
+		"accepted running  0;");
+	/* One of them waits still. */
+	assert_int_equal(trims, 0);
+	accept_tag(f, tags[4]);
+	expect_events(f, 1, "accepted running  0;");
+	submit(f, false);
+	accept_tag(f, expect_op(f, "submit"));
+	expect_events(f, 1, "accepted running  0;");
+	assert_int_equal(trims, 1);
 }
 
 /* --- one question, one answer --- */
@@ -466,6 +538,7 @@ int main(void)
 		link_test(a_job_is_accepted_and_ends),
 		link_test(without_waiting_one_event_is_all),
 		link_test(a_refusal_says_why),
+		link_test(a_refusal_without_words_is_none),
 		link_test(all_who_wait_for_a_job_hear_of_its_end),
 		link_test(after_a_restart_it_asks_again_for_what_it_waits_for),
 		link_test(a_job_that_the_new_worker_does_not_know_is_lost),
@@ -473,6 +546,7 @@ int main(void)
 		link_test(a_worker_that_comes_in_time_gets_the_request),
 		link_test(what_is_forgotten_is_not_called),
 		link_test(a_request_may_be_answered_before_its_submit_returns),
+		link_test(after_a_burst_its_memory_is_given_back_once),
 		link_test(who_frees_the_link_leaves_nobody_waiting),
 		link_test(a_question_gets_its_answer_or_the_reason),
 		link_test(a_question_is_not_waited_on_for_ever),
