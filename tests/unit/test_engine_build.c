@@ -69,7 +69,8 @@ static void what_the_steps_print_comes_as_it_is(void **state)
 		"{\"status\":\"Pull complete\",\"progressDetail\":{},\"id\":\"abc\"}\r\n"
 		"{\"status\":\"Digest: x\"}\n"
 		"{\"stream\":\"Step 1/2 : FROM scratch\"}\n{\"stream\":\"\\n\"}\n"
-		"{\"stream\":\"\\u001b[91mloud\\n\\u001b[0m\"}\n{\"stream\":\"\\u001b[91m\\u001b[0m\"}\n"
+		"{\"stream\":\"\\u001b[91mloud\\n\\u001b[0m\"}\n"
+		"{\"stream\":\"\\u001b[91m\\u001b[0m\"}\n"
 		"{\"stream\":\"\\u001b[31mred\\n\"}\n{\"aux\":{\"ID\":\"sha256:1\"}}\n{\"x\":1}\n";
 	struct fake_pair *p = *state;
 	struct kii_error err = { 0 };
@@ -79,7 +80,8 @@ static void what_the_steps_print_comes_as_it_is(void **state)
 
 		must(build(p, body, piece, &out, &err));
 		assert_string_equal(out.data, "bookworm: Pulling from library/debian\n"
-			"abc: Pull complete\nDigest: x\nStep 1/2 : FROM scratch\nloud\n\033[31mred\n");
+			"abc: Pull complete\nDigest: x\nStep 1/2 : FROM scratch\nloud\n"
+			"\033[31mred\n");
 	}
 }
 
