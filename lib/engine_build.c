@@ -17,9 +17,26 @@ struct build {
 	struct kii_error failed;     /* what the engine says went wrong */
 };
 
+/* Docker paints red what comes from standard error. */
+static void unpaint(const char **text, size_t *len)
+{
+	static const char on[] = "\033[91m", off[] = "\033[0m";
+	const size_t n_on = sizeof(on) - 1, n_off = sizeof(off) - 1;
+
+	if (*len < n_on + n_off || memcmp(*text, on, n_on) != 0 ||
+	    memcmp(*text + *len - n_off, off, n_off) != 0)
+		return;
+	*text += n_on;
+	*len -= n_on + n_off;
+}
+
 static int say(struct build *b, const char *text, struct kii_error *err)
 {
-	if (!text || b->say(b->arg, text, strlen(text)))
+	size_t len = text ? strlen(text) : 0;
+
+	if (text)
+		unpaint(&text, &len);
+	if (!len || b->say(b->arg, text, len))
 		return 0;
 	return kii_error_set(err, KII_ETIMEOUT, 0, "told to end");
 }
@@ -47,7 +64,9 @@ static int take_document(void *arg, const json_t *document, struct kii_error *er
 	if (!json_is_object(document))
 		return kii_engine_odd("object in a line", err);
 	if (error && !b->failed.code) {
-		kii_engine_copy(text, sizeof(text), error);
+		kii_autofree char *line = kii_xstrndup(error, strcspn(error, "\r\n"));
+
+		kii_engine_copy(text, sizeof(text), line);
 		kii_error_set(&b->failed, KII_EREFUSED, 0, "the build failed: %s", text);
 	}
 	if (say(b, kii_json_str(document, "stream"), err) != 0)

@@ -69,6 +69,8 @@ static void what_the_steps_print_comes_as_it_is(void **state)
 		"{\"status\":\"Pull complete\",\"progressDetail\":{},\"id\":\"abc\"}\r\n"
 		"{\"status\":\"Digest: x\"}\n"
 		"{\"stream\":\"Step 1/2 : FROM scratch\"}\n{\"stream\":\"\\n\"}\n"
+		"{\"stream\":\"\\u001b[91mloud\\n\\u001b[0m\"}\n"
+		"{\"stream\":\"\\u001b[91m\\u001b[0m\"}\n"
 		"{\"stream\":\"\\u001b[31mred\\n\"}\n{\"aux\":{\"ID\":\"sha256:1\"}}\n{\"x\":1}\n";
 	struct fake_pair *p = *state;
 	struct kii_error err = { 0 };
@@ -78,7 +80,8 @@ static void what_the_steps_print_comes_as_it_is(void **state)
 
 		must(build(p, body, piece, &out, &err));
 		assert_string_equal(out.data, "bookworm: Pulling from library/debian\n"
-			"abc: Pull complete\nDigest: x\nStep 1/2 : FROM scratch\n\033[31mred\n");
+			"abc: Pull complete\nDigest: x\nStep 1/2 : FROM scratch\nloud\n"
+			"\033[31mred\n");
 	}
 }
 
@@ -89,7 +92,7 @@ static void a_step_that_fails_is_said(void **state)
 	struct kii_error err = { 0 };
 
 	assert_int_equal(build(p, "{\"stream\":\"Step\\n\"}\n{\"errorDetail\":{\"code\":1,"
-		"\"message\":\"m\"},\"error\":\"The command '\\u001b/bin/sh' returned 1\"}\n"
+		"\"message\":\"m\"},\"error\":\"The command '\\u001b/bin/sh' returned 1\\nmore\"}\n"
 		"{\"error\":\"second\"}\n{\"stream\":\"behind\"}\n", 11, &out, &err), -1);
 	assert_int_equal(err.code, KII_EREFUSED);
 	assert_string_equal(err.msg, "the build failed: The command '?/bin/sh' returned 1");
