@@ -62,8 +62,12 @@ int ctl_fail_as_asked(const struct ctl *ctl, const struct kii_error *err);
 /* Print a JSON document to stdout, in ASCII: nothing in it can steer a terminal. */
 void ctl_print_json(const json_t *document);
 
+/* "versions refresh" */
+ctl_run ctl_refresh;
+
 /* Groups, each in the file of its name. */
 extern const struct ctl_command ctl_config[];
+extern const struct ctl_command ctl_images[];
 extern const struct ctl_command ctl_jobs[];
 extern const struct ctl_command ctl_layouts[];
 extern const struct ctl_command ctl_versions[];

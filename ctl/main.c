@@ -21,6 +21,8 @@ static const struct ctl_command commands[] = {
 	{ "doctor", NULL, "See whether everything is as it should be, and what to do", ctl_doctor,
 		NULL },
 	{ "gc", CTL_GC_ARGS, "Collect the zips, logs and jobs that are due", ctl_gc, NULL },
+	{ "images", NULL, "See and build the images that firmware is built with", NULL,
+		ctl_images },
 	{ "import-reference", CTL_REFERENCE_ARGS,
 		"Take over the versions and statistics of the reference server", ctl_reference,
 		NULL },

@@ -141,6 +141,8 @@ const struct ctl_command ctl_versions[] = {
 	{ "add", "NAME CHANNEL CONTAINER TAG", "Let a name mean a container and a firmware tag",
 		add },
 	{ "remove", "NAME", "Forget a name", drop },
+	{ "refresh", NULL, "Have the worker look at the controller's repository now, and wait",
+		ctl_refresh },
 	{ "release", "TAG COMMITS DATE HASH BCD NOTES",
 		"Say what a firmware tag is: /versions tells it", release },
 	{ NULL },

@@ -28,6 +28,7 @@ void kii_conf_free(struct kii_conf *conf)
 	free(conf->paths.state_dir);
 	free(conf->paths.run_dir);
 	free(conf->firmware.image_prefix);
+	free(conf->firmware.git_url);
 	free(conf);
 }
 

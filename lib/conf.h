@@ -40,6 +40,8 @@ struct kii_conf {
 		double cpus;
 		int64_t pids;
 		int64_t tmp;            /* bytes */
+		char *git_url;          /* the controller's repository: its tags are /versions */
+		int64_t git_refresh_ms; /* 0: only when asked */
 	} firmware;
 	struct {
 		int64_t slots;          /* the number of cores where the file has 0 or none */

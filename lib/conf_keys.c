@@ -47,6 +47,10 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "firmware", "cpus", KII_CONF_NUMBER, AT(firmware.cpus), 10, 1024000, "2" },
 	{ "firmware", "pids", KII_CONF_COUNT, AT(firmware.pids), 1, 4194304, "128" },
 	{ "firmware", "tmp", KII_CONF_SIZE, AT(firmware.tmp), MIB, TIB, QUOTED("256 MiB") },
+	{ "firmware", "git_url", KII_CONF_GIT, AT(firmware.git_url), 1, 512,
+	  QUOTED("https://github.com/kiibohd/controller.git") },
+	{ "firmware", "git_refresh", KII_CONF_DURATION, AT(firmware.git_refresh_ms), 0, 720 * HOUR,
+	  QUOTED("6 h") },
 
 	{ "queue", "slots", KII_CONF_COUNT, AT(queue.slots), 0, 1024, "0" },
 	{ "queue", "max_waiting", KII_CONF_COUNT, AT(queue.max_waiting), 1, 100000, "64" },

@@ -331,6 +331,49 @@ static int set_prefix(struct setting *s)
 	return 0;
 }
 
+/* What stands between the scheme and the path: a host, and no name or password before it. */
+static bool has_host(const char *text)
+{
+	kii_autofree char *host = kii_xstrndup(text, strcspn(text, "/"));
+	const char *port;
+
+	return text[strlen(host)] == '/' && host_port(host, &port);
+}
+
+static bool is_repository(const char *text)
+{
+	static const char *const schemes[] = { "https://", "http://", "git://", "file://" };
+	static const char path[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
+		"._/~+-";
+
+	for (size_t i = 0; i < KII_COUNT(schemes); i++) {
+		size_t len = strlen(schemes[i]);
+		const char *rest = text + len;
+
+		if (strncmp(text, schemes[i], len) != 0)
+			continue;
+		if (schemes[i][0] == 'f' ? *rest != '/' : !has_host(rest))
+			return false;
+		rest += strcspn(rest, "/");
+		return rest[1] && rest[strspn(rest, path)] == '\0';
+	}
+	return false;
+}
+
+static int set_git(struct setting *s)
+{
+	const char *text = plain_text(s, s->value, "the URL of a repository");
+
+	if (!text)
+		return -1;
+	if (s->value->len > (size_t)s->key->max || !is_repository(text))
+		return kii_error_field(s->err, s->field, "must be https://, http:// or git:// with "
+			"host and path, or file:///path: no user or password, no query, at most "
+			"%" PRId64 " bytes", s->key->max);
+	replace_take(s->place, kii_xstrdup(text));
+	return 0;
+}
+
 static int (*const setters[])(struct setting *) = {
 	[KII_CONF_CHOICE]   = set_choice,
 	[KII_CONF_BOOLEAN]  = set_boolean,
@@ -342,6 +385,7 @@ static int (*const setters[])(struct setting *) = {
 	[KII_CONF_LAYOUTS]  = set_layouts,
 	[KII_CONF_SOCKET]   = set_socket,
 	[KII_CONF_PREFIX]   = set_prefix,
+	[KII_CONF_GIT]      = set_git,
 };
 static_assert(KII_COUNT(setters) == KII_CONF__MAX, "a setter for every type");
 

@@ -182,4 +182,23 @@ int kii_engine_put(struct kii_engine *e, const char *id, const char *path, const
 int kii_engine_get(struct kii_engine *e, const char *id, const char *path, const char *name,
 	uint64_t cap, int fd, uint64_t *size, struct kii_error *err) KII_MUST_CHECK;
 
+/* --- building images --- */
+struct kii_build_spec {
+	const char *name;        /* what the image is called then, with its tag */
+	/* The context: `name` is a path below its folder; one is "Dockerfile". */
+	const struct kii_file *files;
+	size_t n_files;
+	const struct kii_pair *args;
+	size_t n_args;
+	bool no_cache;
+};
+/* A piece of what the engine and the steps print, unfiltered; false ends the build (ETIMEOUT). */
+typedef bool kii_engine_say(void *arg, const char *text, size_t len);
+/*
+ * Build it, however long that takes, with the engine's classic builder or Podman's own. Fails
+ * further with: EREFUSED (a step failed: the message is the engine's), EINVAL, ETOOBIG.
+ */
+int kii_engine_build(struct kii_engine *e, const struct kii_build_spec *spec, kii_engine_say *sink,
+	void *arg, struct kii_error *err) KII_MUST_CHECK;
+
 #endif

@@ -73,7 +73,7 @@ static int add_entries(struct archive *a, const char *dir, const struct kii_file
 	return archive_write_close(a) == ARCHIVE_OK ? 0 : -1;
 }
 
-static int make_tar(const char *dir, const struct kii_file *files, size_t n, unsigned uid,
+int kii_engine_tar(const char *dir, const struct kii_file *files, size_t n, unsigned uid,
 	unsigned gid, struct kii_buf *tar, struct kii_error *err)
 {
 	struct archive *a = archive_write_new();
@@ -112,7 +112,7 @@ int kii_engine_put(struct kii_engine *e, const char *id, const char *path, const
 	kii_autocall c = KII_CALL_INIT("PUT");
 
 	if (check_put(id, path, dir, files, n, err)
-			|| make_tar(dir, files, n, uid, gid, &tar, err))
+			|| kii_engine_tar(dir, files, n, uid, gid, &tar, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s/archive", id);
 	kii_call_query(&c, "path", path);

@@ -103,6 +103,11 @@ int kii_engine_negotiate(struct kii_engine *e, struct kii_error *err) KII_MUST_C
 /* The error for a reply that is no success; `c->refusal` is its body. Always -1. */
 int kii_call_refused(const struct kii_call *c, struct kii_error *err);
 
+/* --- engine_archive.c --- */
+/* A tar of these files, with folder `dir` (or NULL) first and around them. Fails: ETOOBIG, EIO. */
+int kii_engine_tar(const char *dir, const struct kii_file *files, size_t n, unsigned uid,
+	unsigned gid, struct kii_buf *tar, struct kii_error *err) KII_MUST_CHECK;
+
 /* --- engine_text.c --- */
 enum kii_name_kind {
 	KII_NAME_PLAIN,   /* container, volume: [A-Za-z0-9][A-Za-z0-9_.-]* */

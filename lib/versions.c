@@ -204,6 +204,13 @@ void kii_release_release(struct kii_release *release)
 	memset(release, 0, sizeof(*release));
 }
 
+void kii_releases_free(struct kii_release *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		kii_release_release(&list[i]);
+	free(list);
+}
+
 static void load_release(struct kii_store *s, int i, struct kii_release *out)
 {
 	out->git_tag = text(s, i, 0);
@@ -237,6 +244,21 @@ int kii_versions_release_set(struct kii_versions *v, const struct kii_release *r
 		return -1;
 	return kii_store_run(v->store, RELEASE_SET, NULL, err, "sissss", release->git_tag,
 		release->commit_count, release->date, release->hash, release->bcd, release->notes);
+}
+
+int kii_versions_set_releases(struct kii_versions *v, const struct kii_release *list, size_t n,
+	struct kii_error *err)
+{
+	int rc = kii_store_begin(v->store, err);
+
+	if (rc != 0)
+		return -1;
+	for (size_t i = 0; rc == 0 && i < n; i++)
+		rc = kii_versions_release_set(v, &list[i], err);
+	if (rc == 0 && kii_store_commit(v->store, err) == 0)
+		return 0;
+	kii_store_rollback(v->store);
+	return -1;
 }
 
 int kii_versions_offered(struct kii_versions *v, kii_versions_take *take, void *arg,

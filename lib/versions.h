@@ -68,12 +68,17 @@ struct kii_release {
 };
 #define kii_autorelease __attribute__((cleanup(kii_release_release))) struct kii_release
 void kii_release_release(struct kii_release *release);
+void kii_releases_free(struct kii_release *list, size_t n);
 
 /* Fails further with ENOTFOUND. */
 int kii_versions_release_get(struct kii_versions *v, const char *git_tag, struct kii_release *out,
 	struct kii_error *err) KII_MUST_CHECK;
 /* Add or replace. */
 int kii_versions_release_set(struct kii_versions *v, const struct kii_release *release,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/* All of these, in one transaction; others stay. */
+int kii_versions_set_releases(struct kii_versions *v, const struct kii_release *list, size_t n,
 	struct kii_error *err) KII_MUST_CHECK;
 
 /*

@@ -149,7 +149,9 @@ static void take_answer(struct kii_worklink *l, struct call *c, const json_t *j)
 	bool again = c->job[0] != '\0';
 
 	if (!json_is_true(json_object_get(j, "ok"))) {
-		report(l, c, again ? KII_LINK_LOST : KII_LINK_REFUSED, j, true);
+		/* Without its words it is no refusal that a client could be given. */
+		report(l, c, again || !*text_of(j, "code") || !*text_of(j, "error") ?
+			KII_LINK_LOST : KII_LINK_REFUSED, j, true);
 	} else if (is_final(text_of(j, "state"))) {
 		report(l, c, KII_LINK_ENDED, j, true);
 	} else {

@@ -46,6 +46,7 @@ struct toy_plan {
 	bool oom;
 	enum toy_result result;
 	int age_ms;           /* toy_container's was started so long ago, even a created one */
+	bool to_stderr;       /* the log is on that stream */
 };
 /* "hello\n" at once, ends at once with 0, heeds TERM with 143, leaves a zip. */
 #define TOY_PLAN { .log = "hello\n", .term_code = 143 }

@@ -313,6 +313,18 @@ static bool look_at(struct toy_peer *p, bool *runs, int *exit_code, char *log, s
 	return b;
 }
 
+static char stream_of(struct toy_peer *p)
+{
+	const struct toy_box *b;
+	char stream;
+
+	pthread_mutex_lock(&p->t->lock);
+	b = find_box(p->t, p->name);
+	stream = b && b->plan.to_stderr ? 2 : 1;
+	pthread_mutex_unlock(&p->t->lock);
+	return stream;
+}
+
 static bool wait_box(struct toy_peer *p)
 {
 	size_t at = 0;
@@ -335,7 +347,7 @@ static bool wait_box(struct toy_peer *p)
 static bool logs(struct toy_peer *p)
 {
 	kii_autofree char *follow = toy_query(p, "follow");
-	char frame[8 + 1000] = { 1 };
+	char frame[8 + 1000] = { stream_of(p) };
 	size_t at = 0, before = 0;
 	bool runs, goes_on = follow && !strcmp(follow, "1");
 	int code;

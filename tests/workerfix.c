@@ -31,6 +31,8 @@ static void set_conf(struct fix *f)
 	c->firmware.cpus = 2;
 	c->firmware.pids = 128;
 	c->firmware.tmp = 256 << 20;
+	c->firmware.git_url = kii_xstrdup("https://example.org/c.git");
+	c->firmware.git_refresh_ms = 3600000;
 	c->queue.slots = 2;
 	c->queue.max_waiting = c->queue.per_client = 64;
 	c->limits.log = 1 << 20;
@@ -81,6 +83,7 @@ int fix_close(void **state)
 	free(f->conf.paths.run_dir);
 	free(f->conf.paths.layouts[0]);
 	free(f->conf.firmware.image_prefix);
+	free(f->conf.firmware.git_url);
 	free(f);
 	return 0;
 }

@@ -217,6 +217,20 @@ static int find_or_make(struct attempt *a, struct kii_error *err)
 }
 
 /* Make sure that there is a container that runs or ran. */
+/*
+ * A container that an earlier worker made and did not start is made anew: what broke off there may
+ * have left its volumes half made (Podman: not yet its user's).
+ */
+static int make_anew(struct attempt *a, struct kii_error *err)
+{
+	if (a->made)
+		return 0;
+	if (kii_engine_remove(a->engine, a->name, err) != 0 ||
+	    transport_clean(a->w, a->engine, a->name, err) != 0)
+		return kii_error_wrap(err, "remove what was not started");
+	return create(a, err) != 0 ? -1 : look(a, err);
+}
+
 static int bring_up(struct attempt *a, struct kii_error *err)
 {
 	if (image_user(a, err) != 0 || find_or_make(a, err) != 0)
@@ -227,6 +241,8 @@ static int bring_up(struct attempt *a, struct kii_error *err)
 	if (a->seen.started_ms)
 		return kii_error_set(err, KII_ECONFLICT, 0,
 			"the engine has forgotten that the container ran");
+	if (make_anew(a, err) != 0)
+		return -1;
 	if (transport_put(a, err) != 0)
 		return kii_error_wrap(err, "put files");
 	if (kii_engine_start(a->engine, a->name, err) != 0)

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "gc.h"
+#include "git.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -118,6 +119,20 @@ static bool parse_name(const struct worker *w, const char *name, char id[KII_JOB
 	return *attempt > 0 && (!*end || *end == '-');
 }
 
+/* The look at the repository is no job; its container is wanted while it runs. */
+static bool is_git_running(struct worker *w, const char *name)
+{
+	kii_autofree char *git = git_name(w);
+	bool running;
+
+	if (strcmp(name, git) != 0)
+		return false;
+	pthread_mutex_lock(&w->lock);
+	running = w->git.running;
+	pthread_mutex_unlock(&w->lock);
+	return running;
+}
+
 /* What cannot be removed does not keep the rest, unless the engine itself is away. */
 static bool may_go_on(const struct kii_error *err)
 {
@@ -137,7 +152,7 @@ static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 		const char *text = kii_json_str(list[i].labels, WORKER_LABEL_ATTEMPT);
 		int attempt = text ? (int)strtol(text, NULL, 10) : 0;
 
-		if (job && is_wanted(w, job, attempt))
+		if (job ? is_wanted(w, job, attempt) : is_git_running(w, list[i].name))
 			continue;
 		kii_log_info("container_removed", "name=%s job=%s", kii_q(list[i].name),
 			kii_q(job));
@@ -150,6 +165,7 @@ static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 
 static int reconcile_volumes(struct worker *w, struct kii_engine *engine, struct kii_error *err)
 {
+	kii_autofree char *mirror = git_name(w);
 	char **names = NULL;
 	size_t n = 0;
 	int rc = kii_engine_volumes(engine, WORKER_LABEL_INSTANCE, w->instance, &names, &n, err);
@@ -158,7 +174,8 @@ static int reconcile_volumes(struct worker *w, struct kii_engine *engine, struct
 		char id[KII_JOB_ID + 1];
 		int attempt;
 
-		if (parse_name(w, names[i], id, &attempt) && is_wanted(w, id, attempt))
+		if (strcmp(names[i], mirror) == 0 ||
+		    (parse_name(w, names[i], id, &attempt) && is_wanted(w, id, attempt)))
 			continue;
 		if (kii_engine_volume_remove(engine, names[i], err) != 0)
 			rc = -1;

@@ -12,6 +12,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "git.h"
 #include "janitor.h"
 #include "log.h"
 #include "notify.h"
@@ -26,7 +27,7 @@ enum { EXIT_CONFIG = 78 };
 struct threads {
 	pthread_t slots[WORKER_SLOTS_MAX];
 	size_t n_slots;
-	pthread_t janitor, signals;
+	pthread_t janitor, git, signals;
 };
 
 /* Waits for TERM or INT, then lets every thread know. */
@@ -48,6 +49,7 @@ static void *await_signal(void *arg)
 	atomic_store(&w->stop, true);
 	pthread_cond_broadcast(&w->work_to_do);
 	pthread_cond_broadcast(&w->janitor_wake);
+	pthread_cond_broadcast(&w->git_wake);
 	pthread_mutex_unlock(&w->lock);
 	n = write(w->wake_server, &one, sizeof(one));
 	(void)n;
@@ -89,6 +91,7 @@ static int work(struct worker *w, struct kii_error *err)
 		return -1;
 	start_thread(&t.signals, await_signal, w);
 	start_thread(&t.janitor, janitor_run, w);
+	start_thread(&t.git, git_run, w);
 	for (size_t i = 0; i < t.n_slots; i++)
 		start_thread(&t.slots[i], run_slot, w);
 	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance,
@@ -99,6 +102,7 @@ static int work(struct worker *w, struct kii_error *err)
 		kill(getpid(), SIGTERM);
 	pthread_join(t.signals, NULL);
 	pthread_join(t.janitor, NULL);
+	pthread_join(t.git, NULL);
 	for (size_t i = 0; i < t.n_slots; i++)
 		pthread_join(t.slots[i], NULL);
 	return rc;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "gc.h"
+#include "git.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -138,6 +139,7 @@ static json_t *op_status(struct worker *w, const json_t *message, char watch[])
 	kii_json_set_str(answer, "engine_version", w->about.version);
 	kii_json_set_str(answer, "engine_error", w->engine_error);
 	json_object_set_new(answer, "images", image_list(w));
+	json_object_set_new(answer, "git", git_status(w));
 	pthread_mutex_unlock(&w->lock);
 	return answer;
 }
@@ -156,6 +158,13 @@ static json_t *op_gc(struct worker *w, const json_t *message, char watch[])
 	return answer;
 }
 
+static json_t *op_refresh(struct worker *w, const json_t *message, char watch[])
+{
+	(void)message;
+	(void)watch;
+	return git_ask(w);
+}
+
 static const struct op {
 	const char *name;
 	bool admin;
@@ -167,6 +176,7 @@ static const struct op {
 	{ "cancel", true, op_cancel },
 	{ "retry", true, op_retry },
 	{ "gc", true, op_gc },
+	{ "refresh", true, op_refresh },
 };
 
 static json_t *answer_message(struct worker *w, const struct peer *peer, const json_t *message,

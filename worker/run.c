@@ -5,6 +5,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -49,24 +50,44 @@ static bool record_end(struct worker *w, const struct kii_job *job, const struct
 	}
 }
 
-/* Into the queue again, its log kept under the attempt's number. */
-static void requeue(struct worker *w, const struct kii_job *job, struct running *slot)
+/* The attempt's log gets its number. One that stayed would count as the beginning of the next's. */
+static void keep_log(const struct worker *w, const struct kii_job *job)
 {
 	kii_autofree char *from = worker_log_path(w, job->id, 0);
 	kii_autofree char *to = worker_log_path(w, job->id, job->attempts);
-	struct kii_error err = { 0 };
+	struct stat st;
 
-	/* One that stayed would count as the beginning of the next attempt's. */
-	if (rename(from, to) != 0 && errno != ENOENT) {
+	/* An earlier worker kept it, and died before the row said so. */
+	if (stat(from, &st) == 0 && st.st_size == 0 && access(to, F_OK) == 0) {
+		unlink(from);
+	} else if (rename(from, to) != 0 && errno != ENOENT) {
 		kii_log_warn("log_rename", "job=%s errno=%d", job->id, errno);
 		unlink(from);
 	}
-	pthread_mutex_lock(&w->lock);
-	if (kii_jobs_requeue(w->jobs, job->id, &err) != 0)
-		kii_log_error("requeue", "job=%s error=%s", job->id, kii_q(err.msg));
-	queue_leave(slot);
-	pthread_cond_signal(&w->work_to_do);
-	pthread_mutex_unlock(&w->lock);
+}
+
+/* Into the queue again, as patiently as an end is recorded. */
+static void requeue(struct worker *w, const struct kii_job *job, struct running *slot)
+{
+	bool done = false;
+
+	keep_log(w, job);
+	while (!done) {
+		struct kii_error err = { 0 };
+
+		pthread_mutex_lock(&w->lock);
+		done = kii_jobs_requeue(w->jobs, job->id, &err) == 0 || err.code == KII_ECONFLICT ||
+			err.code == KII_ENOTFOUND || atomic_load(&w->stop);
+		if (done) {
+			queue_leave(slot);
+			pthread_cond_signal(&w->work_to_do);
+		}
+		pthread_mutex_unlock(&w->lock);
+		if (err.code != KII_OK)
+			kii_log_error("requeue", "job=%s error=%s", job->id, kii_q(err.msg));
+		if (!done)
+			pause_for(w, PAUSE_MS);
+	}
 }
 
 static void log_end(const struct kii_job *job, const struct kii_job_end *end)

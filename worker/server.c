@@ -22,6 +22,10 @@
 #ifndef CONNS_MAX
 #define CONNS_MAX   64
 #endif
+#define CONNS_KEPT  (CONNS_MAX / 8)   /* of them, for root and our own user */
+#ifndef HELD_MAX
+#define HELD_MAX    (64u << 20)   /* bytes of all lines that are neither whole nor read */
+#endif
 #ifndef OUT_MAX
 #define OUT_MAX     (16u << 20)   /* a peer that does not read so much is dropped */
 #endif
@@ -48,6 +52,7 @@ struct server {
 	int epoll, listener;
 	struct conn *conns;
 	size_t n_conns;
+	bool full;                 /* said so already */
 };
 
 int server_listen(const struct worker *w, int *fd, struct kii_error *err)
@@ -216,6 +221,26 @@ static bool take_line(struct server *s, struct conn *c)
 	return true;
 }
 
+/* Whoever holds most goes when all hold too much. */
+static void relieve(struct server *s)
+{
+	struct conn *most = NULL;
+	size_t held = 0;
+
+	for (struct conn *c = s->conns; c; c = c->next) {
+		if (c->dead)
+			continue;
+		held += c->in.len + c->out.len;
+		if (!most || c->in.len + c->out.len > most->in.len + most->out.len)
+			most = c;
+	}
+	if (held <= HELD_MAX)
+		return;
+	kii_log_warn("peer_dropped", "uid=%u error=\"too much is held\"",
+		(unsigned)most->peer.uid);
+	most->dead = true;
+}
+
 static void serve(struct server *s, struct conn *c, uint32_t events)
 {
 	char chunk[READ_SIZE];
@@ -238,6 +263,7 @@ static void serve(struct server *s, struct conn *c, uint32_t events)
 	/* A burst's memory is not kept for good. */
 	if (!c->in.len)
 		kii_buf_release(&c->in);
+	relieve(s);
 }
 
 /* --- connections --- */
@@ -249,6 +275,19 @@ static void free_conn(struct conn *c)
 	kii_buf_release(&c->out);
 	free(c->watches);
 	free(c);
+}
+
+/* Who is told so is many at once, perhaps: one line is enough. */
+static bool is_full(struct server *s, const struct peer *peer)
+{
+	bool full = s->n_conns >= (peer->admin ? CONNS_MAX : CONNS_MAX - CONNS_KEPT);
+
+	if (full && !s->full)
+		kii_log_warn("peers_refused", "connections=%zu uid=%u", s->n_conns,
+			(unsigned)peer->uid);
+	if (full || !peer->admin)
+		s->full = full;
+	return full;
 }
 
 static void accept_conn(struct server *s)
@@ -265,10 +304,8 @@ static void accept_conn(struct server *s)
 	kii_buf_init(&c->in, KII_WORKLINK_LINE + READ_SIZE);
 	kii_buf_init(&c->out, OUT_MAX);
 	ev.data.ptr = c;
-	if (s->n_conns >= CONNS_MAX || ops_peer(fd, &c->peer, &err) != 0 ||
+	if (ops_peer(fd, &c->peer, &err) != 0 || is_full(s, &c->peer) ||
 	    epoll_ctl(s->epoll, EPOLL_CTL_ADD, fd, &ev) != 0) {
-		kii_log_warn("peer_refused", "connections=%zu error=%s", s->n_conns,
-			kii_q(err.msg));
 		free_conn(c);
 		return;
 	}

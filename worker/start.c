@@ -121,6 +121,7 @@ static void init_locks(struct worker *w)
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->work_to_do, &attr);
 	pthread_cond_init(&w->janitor_wake, &attr);
+	pthread_cond_init(&w->git_wake, &attr);
 	pthread_condattr_destroy(&attr);
 	w->ended_tail = &w->ended;
 	w->turns = turns_new();

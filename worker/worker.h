@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker: what the parts of kiisrv-worker share. One thread serves worker.sock (server.c), `slots`
- * threads run jobs (run.c), one keeps house (janitor.c). The databases and everything below "lock"
- * are used under `lock` only.
+ * threads run jobs (run.c), one keeps house (janitor.c), one looks at a repository (git.c). The
+ * databases and everything below "lock" are used under `lock` only.
  */
 #ifndef KII_WORKER_H
 #define KII_WORKER_H
@@ -29,6 +29,16 @@ struct running {
 	atomic_bool cancel;
 };
 
+/* The look at the controller's repository (git.c), under the lock. */
+struct git_state {
+	bool now;          /* asked for: the thread shall not wait */
+	bool running;
+	int64_t runs;      /* that have ended since the worker's start */
+	int64_t finished;  /* ms since 1970 of the last one's end; 0: none */
+	int64_t tags;      /* of the last one that went well */
+	char error[200];   /* of the last one, "" where it went well */
+};
+
 /* The end of a job, on its way to who asked. */
 struct ended {
 	struct ended *next;
@@ -46,6 +56,7 @@ struct worker {
 	pthread_mutex_t lock;
 	pthread_cond_t work_to_do;       /* slots wait here */
 	pthread_cond_t janitor_wake;
+	pthread_cond_t git_wake;
 	struct kii_jobs *jobs;
 	struct kii_versions *versions;
 	struct running running[WORKER_SLOTS_MAX];
@@ -53,6 +64,8 @@ struct worker {
 	struct turns *turns;             /* who was served when (queue.c) */
 	bool look_now;                   /* the janitor shall not wait */
 	bool untidy;                     /* a container is left: reconcile before it is time */
+
+	struct git_state git;
 
 	/* What the janitor last learned of the engine. */
 	struct kii_engine_about about;

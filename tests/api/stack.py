@@ -159,6 +159,7 @@ class Stack:
             "paths": {"state_dir": str(self.state), "run_dir": str(self.run),
                       "layouts": [str(self.etc / "layouts"), str(LAYOUTS)]},
             "limits": {"disk_floor": "64 MiB"},
+            "firmware": {"git_refresh": 0},
         }
         for table, keys in conf.items():
             tables.setdefault(table, {}).update(keys)
@@ -259,7 +260,7 @@ class Stack:
             if self.processes.get("worker") and self.worker.alive():
                 # The worker removes a container, then its volumes, after the answer.
                 wait_until(lambda: not self.containers(), 60)
-                wait_until(lambda: not self.engine.volumes() - self.volumes, 20)
+                wait_until(lambda: not self.engine.volumes() - self.volumes - {self.mirror()}, 20)
         finally:
             ends = {}
             for name in ("nginx", *reversed(PUBLIC), "worker"):
@@ -268,6 +269,8 @@ class Stack:
             left = self.containers()
             for container in left:
                 self.engine.remove(container["Id"])
+            # It outlives the worker, and a state folder that goes takes nobody along.
+            self.engine.ask("DELETE", f"/volumes/{self.mirror()}")
         self.unmount()
         assert not left, f"containers were left: {[c['Names'] for c in left]}"
         assert not self.engine.volumes() - self.volumes, "volumes were left"
@@ -348,8 +351,17 @@ class Stack:
         file = self.state / "engine/instance"
         return file.read_text().strip() if file.exists() else "none"
 
+    def mirror(self):
+        """The volume that git's mirror lies in."""
+        return f"kiisrv-{self.instance()}-git"
+
     def containers(self):
         return self.engine.containers(self.instance())
+
+    def sql(self, statement):
+        """Rows of config.sqlite, likewise."""
+        with sqlite3.connect(f"file:{self.state}/queue/config.sqlite?mode=ro", uri=True) as db:
+            return db.execute(statement).fetchall()
 
     def jobs(self, what="*", where="1"):
         """Rows of jobs.sqlite, read as root behind the worker's back."""

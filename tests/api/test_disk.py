@@ -251,6 +251,26 @@ def test_an_end_waits_for_a_locked_database(disk, pool):
     assert stack.get(f"/logs/{job['id']}.log").text.count("once\n") == 1
 
 
+def test_another_attempt_waits_for_a_locked_database(disk, pool):
+    """And every attempt's log is kept under its number."""
+    stack = disk.stack
+    hold = disk.gate.hold("POST /containers/.*/wait")
+    first = pool.submit(stack.post, stack.ordered("again is locked out", "say an attempt", "kill"))
+    hold.wait()
+    lock = hold_lock(stack.state / "queue/jobs.sqlite")
+    hold.go()
+    try:
+        wait_until(lambda: "event=requeue " in stack.worker.text(), 30)
+    finally:
+        lock.close()
+    check_error(first.result(60), 503)
+    job = disk.last_job()
+    assert (job["state"], job["attempts"]) == ("lost", 3)
+    for attempt in ("", ".1", ".2"):
+        text = stack.get(f"/logs/{job['id']}{attempt}.log").text
+        assert text.count("an attempt\n") == 1, (attempt, text)
+
+
 def test_a_locked_table_of_versions_is_read_all_the_same(disk):
     lock = hold_lock(disk.stack.state / "queue/config.sqlite")
     try:
@@ -273,8 +293,14 @@ def restart_public(stack, *names):
         assert stack.processes[name].stop() == 0
         stack.start_public(name)
     # Until it listens nginx says 502.
-    wait_until(lambda: 502 not in (stack.get("/versions").status, stack.get("/").status,
-                                   stack.get("/api/v1/jobs/x").status), 30)
+    paths = {"build": "/", "jobs": "/api/v1/jobs/x", "stats": "/stats", "versions": "/versions"}
+    wait_until(lambda: 502 not in {stack.get(paths[name]).status for name in names}, 30)
+
+
+def refuses_get(stack, path):
+    """nginx may know an answer from a second ago."""
+    reply = wait_until(lambda: (lambda r: r if r.status != 200 else None)(stack.get(path)), 20)
+    assert "sqlite" not in check_error(reply, 503)["error"]
 
 
 def set_version(path, number):
@@ -292,8 +318,7 @@ def test_a_newer_jobs_database(disk):
     old = set_version(path, 99)
     refuses(stack, "jobs.sqlite", "99")
     restart_public(stack, "jobs")
-    told = check_error(stack.get(f"/api/v1/jobs/{job}"), 503)
-    assert "sqlite" not in told["error"]
+    refuses_get(stack, f"/api/v1/jobs/{job}")
     assert "99" in stack.processes["jobs"].text()
     set_version(path, old)
     stack.start_worker()
@@ -308,7 +333,7 @@ def test_a_newer_table_of_versions(disk):
     old = set_version(path, 99)
     refuses(stack, "config.sqlite", "99")
     restart_public(stack, "versions", "build")
-    check_error(stack.get("/versions"), 503)
+    refuses_get(stack, "/versions")
     check_error(stack.post({"env": "v0.5.6", "config": stack.layout("MD1-Standard")}), 503)
     assert "99" in stack.processes["versions"].text()
     set_version(path, old)
@@ -328,6 +353,8 @@ def test_newer_statistics(disk):
     assert build.child.returncode != 0
     assert "stats.sqlite" in build.text() and "99" in build.text()
     check_error(stack.post(stack.ordered("no statistics")), 502)
+    restart_public(stack, "stats")
+    refuses_get(stack, "/stats")
     set_version(path, old)
     stack.old_logs.append(stack.processes.pop("build"))
     stack.start_public("build")

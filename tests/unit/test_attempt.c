@@ -242,7 +242,7 @@ static void podmans_log_is_read_by_passes(void **state)
 
 /* --- what an earlier worker left --- */
 
-static void a_created_container_is_filled_and_started(void **state)
+static void a_container_that_was_not_started_is_made_anew(void **state)
 {
 	struct fix *f = *state;
 	struct go g;
@@ -250,7 +250,7 @@ static void a_created_container_is_filled_and_started(void **state)
 	prepare_found(&g, f, KII_CONTAINER_CREATED);
 	run_to(&g, VERDICT_ENDED);
 	expect_built(&g, "hello\n");
-	assert_int_equal(toy_asked(f->toy, CREATE), 0);
+	assert_int_equal(toy_asked(f->toy, CREATE), 1);
 	assert_int_equal(toy_asked(f->toy, PUT), 1);
 	assert_int_equal(toy_asked(f->toy, START), 1);
 	drop(&g);
@@ -977,7 +977,7 @@ int main(void)
 		FIX_TEST(a_fresh_job_runs_to_its_result),
 		FIX_TEST(the_kll_and_the_json_are_put_in),
 		FIX_TEST(podmans_log_is_read_by_passes),
-		FIX_TEST(a_created_container_is_filled_and_started),
+		FIX_TEST(a_container_that_was_not_started_is_made_anew),
 		FIX_TEST(a_running_container_is_gone_on_with),
 		FIX_TEST(a_log_goes_on_where_the_earlier_worker_stopped),
 		FIX_TEST(a_created_container_that_ran_is_not_started_again),

@@ -104,6 +104,8 @@ static void an_empty_file_means_the_defaults(void **state)
 	assert_true(conf->firmware.cpus > 1.99 && conf->firmware.cpus < 2.01);
 	assert_int_equal(conf->firmware.pids, 128);
 	assert_int_equal(conf->firmware.tmp, INT64_C(256) << 20);
+	assert_string_equal(conf->firmware.git_url, "https://github.com/kiibohd/controller.git");
+	assert_int_equal(conf->firmware.git_refresh_ms, 6 * 3600000);
 	assert_int_equal(conf->queue.slots, sysconf(_SC_NPROCESSORS_ONLN));
 	assert_int_equal(conf->queue.max_waiting, 64);
 	assert_int_equal(conf->queue.per_client, 4);
@@ -125,7 +127,8 @@ static void every_key_is_taken_from_the_file(void **state)
 		"paths.layouts = ['/c/', '/', '/d']\n"
 		"[firmware]\nimage_prefix = 'r.example:5000/x_'\ntransport = 'bind'\n"
 		"timeout = '90 s'\nidle_timeout = '1500ms'\nmemory = 33554432\ncpus = 0.5\n"
-		"pids = 9\ntmp = '2 MiB'\n[queue]\nslots = 3\nmax_waiting = 5\nper_client = 2\n"
+		"pids = 9\ntmp = '2 MiB'\ngit_url = 'git://h:9418/a.git'\ngit_refresh = 0\n"
+		"[queue]\nslots = 3\nmax_waiting = 5\nper_client = 2\n"
 		"[http]\nbody = '64 KiB'\n[limits]\nlog = 4096\nartifact = '4096 B'\n"
 		"disk_floor = 0\n[retention]\nartifacts = '1 TiB'\nartifact_days = 1\n"
 		"log_days = 2\n");
@@ -150,6 +153,8 @@ static void every_key_is_taken_from_the_file(void **state)
 	assert_true(conf->firmware.cpus > 0.49 && conf->firmware.cpus < 0.51);
 	assert_int_equal(conf->firmware.pids, 9);
 	assert_int_equal(conf->firmware.tmp, INT64_C(2) << 20);
+	assert_string_equal(conf->firmware.git_url, "git://h:9418/a.git");
+	assert_int_equal(conf->firmware.git_refresh_ms, 0);
 	assert_int_equal(conf->queue.slots, 3);
 	assert_int_equal(conf->queue.max_waiting, 5);
 	assert_int_equal(conf->queue.per_client, 2);
@@ -196,8 +201,6 @@ static void what_is_unknown_is_refused(void **state)
 	refused("[\"queue\\u0000\"]\n", "1:2", "queue?: unknown table");
 	refused("[queue]\n\"slots\\u0000\" = 1\n", "2:1", "queue.slots?: unknown key");
 	refused("[docker\n", "1:8", "] is expected");
-	/* keys that come with later features */
-	refused("[firmware]\ngit_url = 'x'\n", "2:1", "firmware.git_url: unknown key");
 }
 
 static void values_of_the_wrong_type_are_refused(void **state)
@@ -228,11 +231,39 @@ static void values_of_the_wrong_type_are_refused(void **state)
 		  "folder, not an integer" },
 		{ "[firmware]\nimage_prefix = 1979-05-27", "2:16", "firmware.image_prefix: must be "
 		  "a string, not a date or time" },
+		{ "[firmware]\ngit_url = true", "2:11", "firmware.git_url: must be the URL of a "
+		  "repository, not a boolean" },
 	};
 
 	(void)state;
 	for (size_t i = 0; i < KII_COUNT(bad); i++)
 		refused(bad[i].text, bad[i].place, bad[i].part);
+}
+
+/* Other transports run programs, and a password in the URL would lie open to who may look. */
+static void repositories_are_plain_urls(void **state)
+{
+	static const char *const good[] = { "https://h/a", "http://h:81/a/b.git",
+		"git://[::1]:1/a", "file:///srv/a-b_c+1~d.git" };
+	static const char *const bad[] = { "", "x", "ext::sh -c id", "ssh://h/a", "git@h:a",
+		"/srv/a", "https:///a", "https://h", "https://h/", "https://u:p@h/a",
+		"https://u@h/a",
+		"https://h:x/a", "https://h/a?b", "https://h/a b", "https://h/a%0a", "file://h/a",
+		"file:///", "--upload-pack=id", "https://h/a\\u0000", "HTTPS://h/a" };
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(good); i++) {
+		kii_autofree char *text = kii_xfmt("firmware.git_url = \"%s\"", good[i]);
+		struct kii_conf *conf = load(text);
+
+		assert_string_equal(conf->firmware.git_url, good[i]);
+		kii_conf_free(conf);
+	}
+	for (size_t i = 0; i < KII_COUNT(bad); i++) {
+		kii_autofree char *text = kii_xfmt("firmware.git_url = \"%s\"", bad[i]);
+
+		refused(text, "1:20", "firmware.git_url: must");
+	}
 }
 
 static void values_out_of_range_are_refused(void **state)
@@ -670,6 +701,7 @@ int main(void)
 		TEST(the_docker_table_of_mikrocloud_is_taken),
 		TEST(what_is_unknown_is_refused),
 		TEST(values_of_the_wrong_type_are_refused),
+		TEST(repositories_are_plain_urls),
 		TEST(values_out_of_range_are_refused),
 		TEST(amounts_have_units),
 		TEST(amounts_are_shown_exactly),

@@ -91,6 +91,7 @@ struct worker {
 	int listener;
 	pthread_t thread;
 	const char *answer;
+	const char *more[3];     /* answers on further connections */
 	const char *finish;      /* a job that ends a moment later */
 	enum kii_job_state state;
 	char asked[512];
@@ -111,6 +112,15 @@ static void *work(void *arg)
 	if (w->answer)
 		dprintf(fd, "%s\n", w->answer);
 	close(fd);
+	for (size_t i = 0; i < 3 && w->more[i]; i++) {
+		if (poll(&p, 1, 10000) != 1)
+			return NULL;
+		fd = accept(w->listener, NULL, NULL);
+		n = read(fd, w->asked, sizeof(w->asked) - 1);
+		w->asked[n > 0 ? n : 0] = '\0';
+		dprintf(fd, "%s\n", w->more[i]);
+		close(fd);
+	}
 	if (w->finish) {
 		usleep(300000);
 		finish(w->finish, w->state, NULL);
@@ -507,6 +517,57 @@ static void gc_is_json_too(void **state)
 	json_decref(answer);
 }
 
+/* --- versions refresh --- */
+
+#define RAN(n, error) "{\"ok\":true,\"git\":{\"running\":false,\"runs\":" #n ",\"tags\":12," \
+	"\"finished\":1,\"error\":\"" error "\"}}"
+
+static void refresh_waits_for_its_run(void **state)
+{
+	struct worker good = { .answer = "{\"ok\":true,\"runs\":3}",
+		.more = { RAN(2, "old trouble"), RAN(3, "") } };
+	struct worker bad = { .answer = "{\"ok\":true,\"runs\":3}",
+		.more = { RAN(3, "it ended with 3: no \\u001b[31mnetwork") } };
+	struct worker json = { .answer = "{\"ok\":true,\"runs\":1}", .more = { RAN(1, "") } };
+
+	(void)state;
+	start_worker(&good);
+	assert_int_equal(ctlrun(&r, "versions", "refresh"), CTL_OK);
+	stop_worker(&good);
+	assert_string_equal(r.out.data, "12 tags\n");
+	expect_question(&good, "status", NULL);
+	start_worker(&bad);
+	assert_int_equal(ctlrun(&r, "versions", "refresh"), CTL_FAILED);
+	stop_worker(&bad);
+	assert_string_equal(r.err.data,
+		"kiisrvctl: what is known stays: it ended with 3: no ^[[31mnetwork\n");
+	start_worker(&json);
+	assert_int_equal(ctlrun(&r, "--json", "versions", "refresh"), CTL_OK);
+	stop_worker(&json);
+	assert_non_null(strstr(r.out.data, "\"tags\": 12"));
+}
+
+static void a_refresh_that_cannot_be_is_told(void **state)
+{
+	struct worker no = { .answer = "{\"ok\":false,\"status\":409,\"error\":\"no image\"}" };
+	struct worker odd = { .answer = "{\"ok\":true,\"runs\":1}", .more = { "{\"ok\":true}" } };
+
+	(void)state;
+	start_worker(&no);
+	assert_int_equal(ctlrun(&r, "versions", "refresh"), CTL_FAILED);
+	stop_worker(&no);
+	expect_question(&no, "refresh", NULL);
+	assert_string_equal(r.err.data, "kiisrvctl: no image\n");
+	start_worker(&odd);
+	assert_int_equal(ctlrun(&r, "versions", "refresh"), CTL_FAILED);
+	stop_worker(&odd);
+	assert_non_null(strstr(r.err.data, NONSENSE));
+	assert_int_equal(ctlrun(&r, "versions", "refresh", "now"), CTL_USAGE);
+	assert_int_equal(ctlrun(&r, "-c", "/nonexistent", "versions", "refresh"), CTL_FAILED);
+	/* Nobody listens any more. */
+	assert_int_equal(ctlrun(&r, "versions", "refresh"), CTL_FAILED);
+}
+
 /* --- what is wrong with a command --- */
 
 static void wrong_commands_end_by_their_kind(void **state)
@@ -591,6 +652,8 @@ int main(void)
 		TEST(the_workers_refusals_are_told),
 		TEST(gc_says_what_goes_and_why),
 		TEST(gc_is_json_too),
+		TEST(refresh_waits_for_its_run),
+		TEST(a_refresh_that_cannot_be_is_told),
 		TEST(wrong_commands_end_by_their_kind),
 		TEST(without_a_database_nothing_is_listed),
 	};

@@ -152,6 +152,34 @@ static int call_get(struct kii_engine *e, struct kii_error *err)
 	return rc;
 }
 
+static bool take_text(void *arg, const char *text, size_t len)
+{
+	size_t *got = arg;
+
+	(void)text;
+	*got += len;
+	return true;
+}
+
+static int call_build(struct kii_engine *e, struct kii_error *err)
+{
+	const struct kii_file file = { "Dockerfile", "abc", 3, 0644 };
+	const struct kii_build_spec spec = { .name = "a:b", .files = &file, .n_files = 1 };
+	size_t got = 0;
+	int rc = kii_engine_build(e, &spec, take_text, &got, err);
+
+	if (rc == 0)
+		assert_int_equal(got, 6);
+	return rc;
+}
+
+static void add_lines(struct fake *f)
+{
+	static const char lines[] = "{\"stream\":\"one\"}\n{\"stream\":\"two\"}\n";
+
+	fake_stream(f, "", lines, sizeof(lines) - 1, 7);
+}
+
 /* A tar of one file: its header, its data, two empty blocks. */
 static void add_tar(struct fake *f)
 {
@@ -222,6 +250,7 @@ static const struct row {
 	{ "follow_by_passes", call_follow, .podman = true, .add = add_passes, .spare = 1 },
 	{ "put", call_put, .replies = { { 200, "" } } },
 	{ "get", call_get, .add = add_tar, .spare = 1 },
+	{ "build", call_build, .add = add_lines, .spare = 1 },
 };
 
 static void script(struct fake *f, const struct row *r)

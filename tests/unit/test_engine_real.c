@@ -662,6 +662,47 @@ static void volumes_come_with_labels_and_go(void **state)
 	kii_names_free(names, n);
 }
 
+static bool take_text(void *arg, const char *text, size_t len)
+{
+	kii_buf_add(arg, text, len);
+	return true;
+}
+
+static void an_image_is_built_from_a_recipe(void **state)
+{
+	static const char recipe[] = "ARG BASE\nFROM $BASE\nARG WORD=none\n"
+		"COPY sub/file /in/copied\nRUN echo \"ran as $WORD\" && test -x /in/copied\n"
+		"USER 1000:1000\n";
+	struct real *r = *state;
+	kii_autofree char *name = kii_xfmt("kiitest-built-%s:latest", r->run);
+	kii_autofree char *base = kii_xfmt("kiitest-%s:latest", r->run);
+	kii_autobuf out = KII_BUF_INIT(1 << 20);
+	kii_autocall c = KII_CALL_INIT("DELETE");
+	struct kii_error err = { 0 };
+	struct kii_image image = { 0 };
+	struct kii_file files[] = { { "Dockerfile", recipe, strlen(recipe), 0644 },
+		{ "sub/file", "x", 1, 0755 } };
+	const struct kii_pair args[] = { { "BASE", base }, { "WORD", "a word" } };
+	struct kii_build_spec spec = { .name = name, .files = files, .n_files = 2, .args = args,
+		.n_args = 2 };
+
+	if (kii_engine_build(r->engine, &spec, take_text, &out, &err) != 0)
+		fail_msg("%s: %s", err.msg, out.data);
+	assert_non_null(strstr(out.data, "ran as a word"));
+	must(kii_engine_image_inspect(r->engine, name, &image, &err));
+	assert_string_equal(image.user, "1000:1000");
+	kii_image_release(&image);
+	kii_buf_reset(&out);
+	files[1].mode = 0644;
+	must_fail(kii_engine_build(r->engine, &spec, take_text, &out, &err), KII_EREFUSED);
+	files[0].data = "NONSENSE\n";
+	files[0].len = 9;
+	assert_int_equal(kii_engine_build(r->engine, &spec, take_text, &out, &err), -1);
+	kii_call_path(&c, "/images/%s?force=1", name);
+	kii_error_clear(&err);
+	must(kii_call_run(r->engine, &c, &err));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -680,6 +721,7 @@ int main(void)
 		cmocka_unit_test(a_slow_log_comes_as_it_is_written),
 		cmocka_unit_test(an_idle_log_ticks_and_ends_when_told),
 		cmocka_unit_test(volumes_come_with_labels_and_go),
+		cmocka_unit_test(an_image_is_built_from_a_recipe),
 	};
 
 	if (!getenv(VARIABLE) || !getenv(VARIABLE)[0]) {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "git.h"
 #include "io.h"
 #include "testlib.h"
 #include "workerfix.h"
@@ -290,6 +291,29 @@ static void what_no_row_knows_goes(void **state)
 	assert_false(toy_has(f->toy, "with-a-strange-job"));
 	assert_false(toy_has(f->toy, "without-an-attempt"));
 	assert_true(has(f, 1, 1));
+}
+
+static void the_look_at_the_repository_stays_while_it_runs_its_mirror_for_good(void **state)
+{
+	struct fix *f = *state;
+	const struct kii_pair ours[] = { { WORKER_LABEL_INSTANCE, f->w.instance },
+		{ NULL, NULL } };
+	kii_autofree char *name = git_name(&f->w);
+	kii_autofree char *other = kii_xfmt("%s2", name);
+	struct kii_error err = { 0 };
+
+	add_container(f, name, NULL, NULL);
+	toy_volume(f->toy, name, ours);
+	toy_volume(f->toy, other, ours);
+	f->w.git.running = true;
+	must(janitor_reconcile(&f->w, engine, &err));
+	assert_true(toy_has(f->toy, name));
+	assert_true(toy_has_volume(f->toy, name));
+	assert_false(toy_has_volume(f->toy, other));
+	f->w.git.running = false;
+	must(janitor_reconcile(&f->w, engine, &err));
+	assert_false(toy_has(f->toy, name));
+	assert_true(toy_has_volume(f->toy, name));
 }
 
 static void what_is_others_is_left_alone(void **state)
@@ -627,6 +651,7 @@ int main(void)
 		janitor_test(what_has_ended_goes_with_its_volumes),
 		janitor_test(an_older_attempt_goes_and_the_newer_stays),
 		janitor_test(what_no_row_knows_goes),
+		janitor_test(the_look_at_the_repository_stays_while_it_runs_its_mirror_for_good),
 		janitor_test(what_is_others_is_left_alone),
 		janitor_test(volumes_of_ours_with_strange_names_go),
 		janitor_test(what_cannot_be_removed_does_not_keep_the_rest),

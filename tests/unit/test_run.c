@@ -284,6 +284,26 @@ static void a_log_that_cannot_be_kept_is_not_gone_on_with(void **state)
 	assert_string_equal(log, "hello\n");
 }
 
+/* An earlier worker died between the log and the row. */
+static void a_log_that_is_kept_already_stays(void **state)
+{
+	struct fix *f = *state;
+	kii_autofree char *kept = NULL, *log = NULL;
+	struct kii_error err = { 0 };
+	kii_autojob job = { 0 };
+	char id[KII_JOB_ID + 1];
+
+	fix_queue(f);
+	fix_id(1, id);
+	kept = worker_log_path(&f->w, id, 1);
+	must(kii_io_publish(kept, "of then\n", 8, 0640, &err));
+	fault(f, START, TOY_REFUSE, 400, 1);
+	run_to_end(f, &job);
+	expect_job(&job, KII_JOB_SUCCEEDED, "built", 2);
+	log = fix_log(f, 1, 1);
+	assert_string_equal(log, "of then\n");
+}
+
 static void a_job_that_was_cancelled_is_not_tried_again(void **state)
 {
 	struct fix *f = *state;
@@ -485,7 +505,7 @@ static void a_queue_that_cannot_be_read_does_not_hold_up_the_end(void **state)
 	assert_int_equal(toy_asked(f->toy, START), 0);
 }
 
-static void a_job_that_could_not_be_queued_again_is_found_running(void **state)
+static void a_job_is_queued_again_when_the_database_lets_it(void **state)
 {
 	struct fix *f = *state;
 	kii_autojob job = { 0 };
@@ -507,6 +527,7 @@ int main(void)
 		FIX_TEST(three_attempts_and_the_job_is_lost),
 		FIX_TEST(a_second_attempt_may_succeed),
 		FIX_TEST(a_log_that_cannot_be_kept_is_not_gone_on_with),
+		FIX_TEST(a_log_that_is_kept_already_stays),
 		FIX_TEST(a_job_that_was_cancelled_is_not_tried_again),
 		FIX_TEST(a_job_that_makes_no_kll_is_lost_at_once),
 		FIX_TEST(the_next_worker_takes_over_what_runs),
@@ -516,7 +537,7 @@ int main(void)
 		FIX_TEST(a_row_that_has_ended_otherwise_stays_so),
 		FIX_TEST(a_queue_that_cannot_be_read_is_read_again),
 		FIX_TEST(a_queue_that_cannot_be_read_does_not_hold_up_the_end),
-		FIX_TEST(a_job_that_could_not_be_queued_again_is_found_running),
+		FIX_TEST(a_job_is_queued_again_when_the_database_lets_it),
 	};
 
 	return cmocka_run_group_tests_name("run", tests, NULL, NULL);

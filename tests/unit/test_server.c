@@ -417,6 +417,33 @@ static void there_are_only_so_many_connections(void **state)
 		quit(&c[i]);
 }
 
+/* Half lines of several peers, none of them too long. */
+static void who_holds_most_goes_when_too_much_is_held(void **state)
+{
+	struct kii_error err = { 0 };
+	const size_t part = 5u << 20;
+	kii_autofree char *blanks = kii_xmalloc(part);
+	struct client a, b, c;
+
+	memset(blanks, ' ', part);
+	join(&a, *state);
+	join(&b, *state);
+	join(&c, *state);
+	must(kii_io_write_all(a.fd, blanks, part, &err));
+	say(&a, "  ");
+	must(kii_io_write_all(b.fd, blanks, part, &err));
+	expect_answers(&c);
+	must(kii_io_write_all(c.fd, blanks, part - 1, &err));
+	expect_dropped(&a);
+	say(&b, "{\"op\":\"status\",\"tag\":7}\n");
+	expect_yes(&b, 7);
+	say(&c, "{\"op\":\"status\",\"tag\":8}\n");
+	expect_yes(&c, 8);
+	quit(&a);
+	quit(&b);
+	quit(&c);
+}
+
 static void who_hangs_up_within_a_line_harms_nobody(void **state)
 {
 	struct client good, bad;
@@ -638,14 +665,13 @@ static void an_end_that_is_none_is_not_told(void **state)
 
 /* --- who is there --- */
 
-static void another_user_may_ask_but_not_manage(void **state)
+/* The test goes on as root, but this connection is another user's. */
+static void join_as_nobody(struct client *c, const struct fix *f)
 {
 	static const char *const folders[] = { "", "/run", "/run/worker",
 		"/run/worker/worker.sock" };
-	struct fix *f = *state;
 	kii_autofree char *path = sock_path(f);
 	struct kii_error err = { 0 };
-	struct client c = { .in = KII_BUF_INIT(1u << 20) };
 	int rc;
 
 	if (geteuid() != 0)
@@ -655,23 +681,53 @@ static void another_user_may_ask_but_not_manage(void **state)
 
 		assert_int_equal(chmod(open_up, 0777), 0);
 	}
+	kii_buf_init(&c->in, 1u << 20);
 	/* The bare calls change this thread only. */
 	syscall(SYS_setresuid, -1, NOBODY, -1);
-	rc = kii_io_connect_unix(path, &c.fd, &err);
+	rc = kii_io_connect_unix(path, &c->fd, &err);
 	syscall(SYS_setresuid, -1, 0, -1);
 	if (rc != 0 && err.detail == EACCES)
 		skip();   /* a folder above the test's */
 	must(rc);
+}
+
+static void another_user_may_ask_but_not_manage(void **state)
+{
+	struct client c;
+
+	join_as_nobody(&c, *state);
 	expect_answers(&c);
 	say(&c, "{\"op\":\"cancel\",\"job\":\"00000000000000000000000000000001\"}\n");
 	expect_no(&c, "forbidden");
 	say(&c, "{\"op\":\"gc\"}\n");
 	expect_no(&c, "forbidden");
+	say(&c, "{\"op\":\"refresh\"}\n");
+	expect_no(&c, "forbidden");
 	quit(&c);
-	join(&c, f);
+	join(&c, *state);
 	say(&c, "{\"op\":\"cancel\",\"job\":\"00000000000000000000000000000001\"}\n");
 	expect_no(&c, "not_found");
+	say(&c, "{\"op\":\"refresh\"}\n");
+	expect_no(&c, "conflict");
 	quit(&c);
+}
+
+static void another_user_cannot_have_all_connections(void **state)
+{
+	struct client c[7], more;
+
+	for (size_t i = 0; i < KII_COUNT(c); i++) {
+		join_as_nobody(&c[i], *state);
+		expect_answers(&c[i]);
+	}
+	join_as_nobody(&more, *state);
+	expect_dropped(&more);
+	quit(&more);
+	join(&more, *state);
+	expect_answers(&more);
+	quit(&more);
+	for (size_t i = 0; i < KII_COUNT(c); i++)
+		quit(&c[i]);
 }
 
 static void who_is_there_can_be_asked_of_sockets_only(void **state)
@@ -764,6 +820,7 @@ int main(void)
 		server_test(who_reads_late_gets_all),
 		server_test(who_does_not_read_is_dropped),
 		server_test(there_are_only_so_many_connections),
+		server_test(who_holds_most_goes_when_too_much_is_held),
 		server_test(who_hangs_up_within_a_line_harms_nobody),
 		server_test(at_the_workers_end_connections_are_closed),
 		server_test(an_end_is_told_to_all_who_asked_and_only_to_them),
@@ -774,6 +831,7 @@ int main(void)
 		server_test(who_watches_too_many_jobs_is_dropped),
 		server_test(an_end_that_is_none_is_not_told),
 		server_test(another_user_may_ask_but_not_manage),
+		server_test(another_user_cannot_have_all_connections),
 		FIX_TEST(who_is_there_can_be_asked_of_sockets_only),
 		FIX_TEST(a_stale_socket_is_replaced),
 		FIX_TEST(a_path_that_is_no_use_is_an_error),

@@ -216,6 +216,24 @@ static void images_are_replaced_as_a_whole(void **state)
 	assert_images(p, "");
 }
 
+static void releases_are_set_together_or_not_at_all(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	struct kii_release two[] = { release_of("v0.5.7", 10), release_of("v0.5.6", 9) };
+	struct kii_release bad[] = { release_of("v0.5.7", 99), release_of("-", 9) };
+	kii_autorelease found = { 0 };
+	kii_autorelease other = { 0 };
+
+	must(kii_versions_set_releases(p->v, two, 2, &err));
+	must_fail(kii_versions_set_releases(p->v, bad, 2, &err), KII_EINVAL);
+	must(kii_versions_release_get(p->v, "v0.5.7", &found, &err));
+	assert_int_equal(found.commit_count, 10);
+	must(kii_versions_release_get(p->v, "v0.5.6", &other, &err));
+	/* The transaction is over: another one can begin. */
+	must(kii_versions_set_releases(p->v, two, 0, &err));
+}
+
 static bool note(void *arg, const char *name, const struct kii_release *release)
 {
 	kii_buf_fmt(arg, "%s=%ld ", name, (long)release->commit_count);
@@ -264,6 +282,7 @@ static void a_reader_cannot_write(void **state)
 	must_fail(kii_versions_add(reader, &mine, &err), KII_EDB);
 	must_fail(kii_versions_remove(reader, "lts", &err), KII_EDB);
 	must_fail(kii_versions_release_set(reader, &release, &err), KII_EDB);
+	must_fail(kii_versions_set_releases(reader, &release, 1, &err), KII_EDB);
 	must_fail(kii_versions_set_images(reader, "kiisrv-", &one, 1, 1, &err), KII_EDB);
 	kii_versions_close(reader);
 }
@@ -349,6 +368,7 @@ int main(void)
 		with_place(a_version_is_added_once),
 		with_place(names_that_are_none_are_refused),
 		with_place(a_release_is_set_and_replaced),
+		with_place(releases_are_set_together_or_not_at_all),
 		with_place(images_are_replaced_as_a_whole),
 		with_place(offered_is_what_has_image_and_release),
 		with_place(a_reader_cannot_write),

@@ -271,9 +271,26 @@ static void a_refusal_says_why(void **state)
 	start_listening(f);
 	submit(f, true);
 	take_connection(f);
-	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\"}\n",
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\","
+		"\"error\":\"full\"}\n",
 		expect_op(f, "submit"));
 	expect_events(f, 1, "refused  queue_full 429;");
+}
+
+static void a_refusal_without_words_is_none(void **state)
+{
+	static const char *const answers[] = { "\"ok\":false,\"code\":\"busy\"",
+		"\"ok\":false,\"error\":\"no\"", "\"x\":1" };
+	struct fixture *f = *state;
+
+	start_listening(f);
+	for (size_t i = 0; i < KII_COUNT(answers); i++) {
+		submit(f, true);
+		if (i == 0)
+			take_connection(f);
+		say(f, "{\"tag\":%d,%s}\n", expect_op(f, "submit"), answers[i]);
+	}
+	expect_events(f, 3, "lost   0;lost   0;lost   0;");
 }
 
 static void all_who_wait_for_a_job_hear_of_its_end(void **state)
@@ -351,7 +368,8 @@ static void a_worker_that_comes_in_time_gets_the_request(void **state)
 	usleep(500000);
 	start_listening(f);
 	take_connection(f);
-	say(f, "{\"tag\":%d,\"ok\":false,\"status\":503,\"code\":\"image_missing\"}\n",
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":503,\"code\":\"image_missing\","
+		"\"error\":\"no\"}\n",
 		expect_op(f, "submit"));
 	expect_events(f, 1, "refused  image_missing 503;");
 }
@@ -520,6 +538,7 @@ int main(void)
 		link_test(a_job_is_accepted_and_ends),
 		link_test(without_waiting_one_event_is_all),
 		link_test(a_refusal_says_why),
+		link_test(a_refusal_without_words_is_none),
 		link_test(all_who_wait_for_a_job_hear_of_its_end),
 		link_test(after_a_restart_it_asks_again_for_what_it_waits_for),
 		link_test(a_job_that_the_new_worker_does_not_know_is_lost),

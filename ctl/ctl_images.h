@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: MIT */
+/* ctl_images: what "kiisrvctl images" shares. */
+#ifndef KII_CTL_IMAGES_H
+#define KII_CTL_IMAGES_H
+
+#include "conf.h"
+#include "ctl.h"
+#include "versions.h"
+
+#define CTL_IMAGES_BUILD_ARGS "[--base IMAGE] [--url URL] [--layouts URL] [--kll VERSION] " \
+	"[--recipe DIR] [--no-cache] RELEASE"
+
+ctl_run ctl_images_build;
+
+/* The configuration's database of versions, to be read; the caller's. */
+int ctl_images_open(const struct kii_conf *conf, struct kii_versions **v, struct kii_error *err)
+	KII_MUST_CHECK;
+
+/* "0123456789ab" of "sha256:0123456789abcdef…". Caller frees. */
+char *ctl_images_id(const char *digest);
+
+#endif
