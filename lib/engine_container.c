@@ -4,7 +4,7 @@
 
 #include <string.h>
 
-#include "engine_call.h"
+#include "engine_handle.h"
 #include "engine_spec.h"
 #include "io.h"
 #include "json.h"
@@ -82,7 +82,22 @@ int kii_engine_start(struct kii_engine *e, const char *id, struct kii_error *err
 	return kii_call_run(e, &c, err);
 }
 
-int kii_engine_wait(struct kii_engine *e, const char *id, int64_t limit_ms, int *exit_code,
+/* 1: it has ended, and this is its exit code; 0: it has not; -1: error. */
+static int has_ended(struct kii_engine *e, const char *id, int *exit_code, struct kii_error *err)
+{
+	struct kii_container c;
+	bool ended;
+
+	if (kii_engine_inspect(e, id, &c, err))
+		return -1;
+	ended = c.state == KII_CONTAINER_EXITED;
+	if (ended)
+		*exit_code = c.exit_code;
+	kii_container_release(&c);
+	return ended;
+}
+
+static int ask_to_wait(struct kii_engine *e, const char *id, int64_t limit_ms, int *exit_code,
 	struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("POST");
@@ -90,8 +105,6 @@ int kii_engine_wait(struct kii_engine *e, const char *id, int64_t limit_ms, int 
 	const json_t *code;
 	const char *why;
 
-	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err))
-		return -1;
 	c.limit_ms = limit_ms > 0 ? limit_ms : KII_LIMIT_NONE;
 	kii_call_path(&c, "/containers/%s/wait?condition=not-running", id);
 	if (kii_call_json(e, &c, &reply, err))
@@ -104,6 +117,24 @@ int kii_engine_wait(struct kii_engine *e, const char *id, int64_t limit_ms, int 
 		return kii_engine_odd("StatusCode", err);
 	*exit_code = (int)json_integer_value(code);
 	return 0;
+}
+
+/*
+ * Podman answers a wait only when it has cleaned up behind the container, up to a second after the
+ * end that it shows at once; so its end is looked for first.
+ */
+int kii_engine_wait(struct kii_engine *e, const char *id, int64_t limit_ms, int *exit_code,
+	struct kii_error *err)
+{
+	int rc = 0;
+
+	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err) || kii_engine_negotiate(e, err))
+		return -1;
+	if (e->podman)
+		rc = has_ended(e, id, exit_code, err);
+	if (rc == 0)
+		rc = ask_to_wait(e, id, limit_ms, exit_code, err);
+	return rc < 0 ? -1 : 0;
 }
 
 static bool is_signal(const char *s)

@@ -210,6 +210,36 @@ static void wait_gives_the_code_or_says_why_not(void **state)
 	}
 }
 
+#define PODMAN_STATE(word) "{\"Id\":\"abc\",\"Name\":\"/c\",\"State\":{\"Status\":\"" word \
+	"\",\"ExitCode\":3}}"
+
+static void podman_is_asked_to_wait_only_for_what_has_not_ended(void **state)
+{
+	struct fake_pair *p = *state;
+	struct kii_error err = { 0 };
+	int code = -1;
+	char *seen;
+
+	fake_ping(p->fake, "1.41", true);
+	fake_reply(p->fake, 200, "", PODMAN_STATE("stopped"));
+	must(kii_engine_wait(p->engine, "abc", 0, &code, &err));
+	assert_int_equal(code, 3);
+	seen = fake_seen(p->fake);
+	assert_null(strstr(seen, "/wait"));
+	free(seen);
+
+	fake_reply(p->fake, 200, "", PODMAN_STATE("running"));
+	fake_reply(p->fake, 200, "", "{\"StatusCode\":4}");
+	must(kii_engine_wait(p->engine, "abc", 0, &code, &err));
+	assert_int_equal(code, 4);
+	seen = fake_seen(p->fake);
+	assert_non_null(strstr(seen, "/wait?condition=not-running"));
+	free(seen);
+
+	fake_reply(p->fake, 404, "", "{}");
+	must_fail(kii_engine_wait(p->engine, "abc", 0, &code, &err), KII_ENOTFOUND);
+}
+
 static void wait_has_its_own_limit(void **state)
 {
 	struct fake_pair *p = *state;
@@ -401,6 +431,7 @@ int main(void)
 		FAKE_TEST(a_volume_that_fails_fails_the_container),
 		FAKE_TEST(start_takes_running_for_success),
 		FAKE_TEST(wait_gives_the_code_or_says_why_not),
+		FAKE_TEST(podman_is_asked_to_wait_only_for_what_has_not_ended),
 		FAKE_TEST(wait_has_its_own_limit),
 		FAKE_TEST(kill_names_the_signal),
 		FAKE_TEST(remove_waits_until_it_is_gone),
