@@ -12,6 +12,8 @@ static const struct { const char *word; enum kii_method method; } methods[] = {
 	{ "DELETE", KII_DELETE },
 };
 
+static kii_guard *guard;
+
 /* A part of a path. */
 struct span { const char *at; size_t len; };
 
@@ -22,6 +24,11 @@ struct choice {
 	struct span args[KII_ARGS_MAX];
 	size_t n_args;
 };
+
+void kii_http_guard(kii_guard *enter)
+{
+	guard = enter;
+}
 
 /* Has the path a segment "." or ".."? */
 static bool climbs(const char *path)
@@ -118,12 +125,25 @@ static bool is_json(const char *type)
 	return !*type || *type == ';';
 }
 
+/* 0: the route is open to the caller, else the reply is filled. */
+static int enter(const struct kii_route *route, struct kii_req *req, struct kii_res *res)
+{
+	if (!route->scope)
+		return 0;
+	if (guard)
+		return guard(req, res, route->scope);
+	kii_res_fail(res, 503, "unavailable", NULL, 0, "nobody may come in here at the moment");
+	return -1;
+}
+
 static int run(const struct kii_route *route, struct kii_req *req, struct kii_res *res)
 {
 	struct kii_error err = { 0 };
 	kii_autojson *json = NULL;
 	int rc;
 
+	if (enter(route, req, res))
+		return KII_DONE;
 	if ((route->flags & KII_BODY_JSON) && (req->method & (KII_POST | KII_PUT))) {
 		if (!is_json(req->content_type)) {
 			kii_res_fail(res, 415, "unsupported_type", "body", 0,
@@ -168,6 +188,7 @@ int kii_http_serve(const struct kii_route *routes, size_t n, const char *method,
 
 	req->method = method_of(method);
 	req->head = !strcmp(method, "HEAD");
+	req->who = "";
 	for (size_t i = 0; i < KII_ARGS_MAX; i++)
 		req->args[i] = "";
 	if (!strcmp(method, "OPTIONS")) {

@@ -32,6 +32,7 @@ struct kii_req {
 	const char *content_type;
 	const char *if_none_match;
 	const char *authorization;
+	const char *who;         /* behind a guard: whose token it is */
 	const char *id;          /* X-Request-Id */
 	const char *args[KII_ARGS_MAX];  /* what matched each {} of the route's pattern */
 	const char *body;        /* NUL behind it */
@@ -62,7 +63,16 @@ struct kii_route {
 	const char *pattern;
 	kii_handler *handler;
 	unsigned flags;
+	const char *scope;       /* what the guard must find in the caller's token; NULL: public */
 };
+
+/*
+ * What stands in front of the routes that have a scope. `enter` returns 0 to go on (it may set
+ * req->who, borrowed for the request), else it has filled the refusal. Without a guard such a route
+ * answers 503. A body is parsed only behind it.
+ */
+typedef int kii_guard(struct kii_req *req, struct kii_res *res, const char *scope);
+void kii_http_guard(kii_guard *enter);
 
 void kii_res_init(struct kii_res *res);
 void kii_res_release(struct kii_res *res);

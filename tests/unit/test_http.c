@@ -58,6 +58,7 @@ static const struct kii_route routes[] = {
 	{ KII_GET, "/a/{}/b/{}.x", say_args, 0 },
 	{ KII_GET, "/a/{}/b/{}", say_args, 0 },
 	{ KII_GET | KII_POST, "/json", say_json, KII_BODY_JSON },
+	{ KII_POST, "/inside", say_json, KII_BODY_JSON, "door:write" },
 	{ KII_PUT, "/json", say_json, KII_BODY_JSON },
 	{ KII_GET, "/code/{}", say_code, 0 },
 	{ KII_POST, "/park", park, 0 },
@@ -114,6 +115,50 @@ static void expect(struct answer *a, int status, const char *body)
 	assert_int_equal(a->rc, KII_DONE);
 	assert_string_equal(a->res.body.data, body);
 	assert_int_equal(a->res.status, status);
+}
+
+/* --- the guard --- */
+static int porter(struct kii_req *req, struct kii_res *res, const char *scope)
+{
+	assert_string_equal(scope, "door:write");
+	if (!strcmp(req->authorization, "Bearer good")) {
+		req->who = "anna";
+		return 0;
+	}
+	kii_res_fail(res, 401, "unauthorized", NULL, 0, "no");
+	return -1;
+}
+
+static void go_inside(struct answer *a, const char *authorization)
+{
+	a->req.authorization = authorization;
+	a->req.body = "no JSON";
+	a->req.body_len = strlen(a->req.body);
+	a->req.content_type = "application/json";
+	ask(a, "POST", "/inside");
+}
+
+static void a_scope_is_shut_without_a_guard(void **state)
+{
+	struct answer *a = *state;
+
+	go_inside(a, "Bearer good");
+	assert_int_equal(a->res.status, 503);
+}
+
+/* The body is looked at by nobody who may not come in. */
+static void a_guard_decides_who_comes_in(void **state)
+{
+	struct answer *a = *state;
+
+	kii_http_guard(porter);
+	go_inside(a, "");
+	assert_int_equal(a->res.status, 401);
+	assert_string_equal(a->req.who, "");
+	go_inside(a, "Bearer good");
+	assert_int_equal(a->res.status, 400);
+	assert_string_equal(a->req.who, "anna");
+	kii_http_guard(NULL);
 }
 
 /* --- routing --- */
@@ -488,6 +533,8 @@ static void query_values_are_found_and_decoded(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+		served(a_scope_is_shut_without_a_guard),
+		served(a_guard_decides_who_comes_in),
 		served(a_route_answers),
 		served(segments_become_args),
 		served(unknown_paths_are_404),
