@@ -151,14 +151,14 @@ static void a_guard_decides_who_comes_in(void **state)
 {
 	struct answer *a = *state;
 
-	kii_http_guard(porter);
+	kii_http_guard(porter, NULL);
 	go_inside(a, "");
 	assert_int_equal(a->res.status, 401);
 	assert_string_equal(a->req.who, "");
 	go_inside(a, "Bearer good");
 	assert_int_equal(a->res.status, 400);
 	assert_string_equal(a->req.who, "anna");
-	kii_http_guard(NULL);
+	kii_http_guard(NULL, NULL);
 }
 
 /* --- routing --- */
