@@ -15,6 +15,7 @@
 
 #include "io.h"
 #include "log.h"
+#include "operator.h"
 #include "queue.h"
 
 #define FOLDER_MODE 02750
@@ -103,9 +104,11 @@ static int open_databases(struct worker *w, const char *schema_dir, struct kii_e
 {
 	kii_autofree char *jobs = kii_xfmt("%s/queue/jobs.sqlite", w->conf->paths.state_dir);
 	kii_autofree char *config = kii_xfmt("%s/queue/config.sqlite", w->conf->paths.state_dir);
+	kii_autofree char *oper = kii_xfmt("%s/engine/operator.sqlite", w->conf->paths.state_dir);
 
-	if (kii_store_migrate(jobs, schema_dir, "jobs", KII_JOBS_VERSION, err) != 0 ||
-	    kii_versions_migrate(config, schema_dir, err) != 0)
+	if (kii_jobs_migrate(jobs, schema_dir, err) != 0 ||
+	    kii_versions_migrate(config, schema_dir, err) != 0 ||
+	    kii_operator_migrate(oper, schema_dir, err) != 0)
 		return -1;
 	if (kii_jobs_open(jobs, KII_STORE_WRITE, &w->jobs, err) != 0)
 		return -1;
