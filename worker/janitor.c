@@ -16,7 +16,6 @@
 #include "json.h"
 #include "log.h"
 #include "operator.h"
-#include "queue.h"
 
 #define LOOK_MS      10000
 #define RECONCILE_MS 60000
@@ -95,11 +94,11 @@ static bool is_wanted(struct worker *w, const char *id, int attempt)
 
 	pthread_mutex_lock(&w->lock);
 	/* A database that cannot be read says nothing: leave the container alone. */
-	if (kii_jobs_get(w->jobs, id, &job, &err) != 0)
+	if (worker_job(w, id, &job, NULL, &err) != 0)
 		wanted = err.code != KII_ENOTFOUND;
 	else
 		wanted = (job.state == KII_JOB_RUNNING && job.attempts == attempt) ||
-			queue_find(w, id);
+			worker_running(w, id);
 	pthread_mutex_unlock(&w->lock);
 	return wanted;
 }

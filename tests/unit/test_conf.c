@@ -196,7 +196,7 @@ static void what_is_unknown_is_refused(void **state)
 	refused("\n[docker]\n  sokcet = 1\n", "3:3", "docker.sokcet: unknown key; docker has "
 		"runtime, socket_path, rootless, build_dir, timeout, max_concurrent_pulls");
 	refused("[queue]\nslots = 1\n[queue.x]\n", "3:8", "queue.x: unknown key; queue has slots, "
-		"max_waiting, per_client");
+		"operator_slots, max_waiting, per_client");
 	refused("timeout = 3\n", "1:1", "timeout: unknown table");
 	refused("docker = 1\n", "1:1", "docker: must be a table, not an integer");
 	refused("[[queue]]\nslots = 1\n", "1:3", "queue: must be a table, not an array");
@@ -271,8 +271,8 @@ static void repositories_are_plain_urls(void **state)
 static void values_out_of_range_are_refused(void **state)
 {
 	static const struct { const char *text, *place, *part; } bad[] = {
-		{ "[queue]\nslots = -1", "2:9", "queue.slots: must be between 0 and 1024" },
-		{ "[queue]\nslots = 1025", "2:9", "queue.slots: must be between 0 and 1024" },
+		{ "[queue]\nslots = -1", "2:9", "queue.slots: must be between 0 and 64" },
+		{ "[queue]\nslots = 65", "2:9", "queue.slots: must be between 0 and 64" },
 		{ "[firmware]\ncpus = 0", "2:8", "firmware.cpus: must be between 0.01 and 1024" },
 		{ "[firmware]\ncpus = nan", "2:8", "firmware.cpus: must be between 0.01 and 1024" },
 		{ "[firmware]\ncpus = inf", "2:8", "firmware.cpus: must be between 0.01 and 1024" },

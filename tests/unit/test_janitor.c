@@ -165,6 +165,14 @@ static void add_running(struct fix *f)
 	fix_container(f, f->made, 1, KII_CONTAINER_RUNNING);
 }
 
+/* As a new worker begins. */
+static void forget_slots(struct fix *f)
+{
+	struct lane *lane = &f->w.lanes[LANE_PUBLIC];
+
+	memset(lane->running, 0, sizeof(lane->running));
+}
+
 /* A container with labels of ours; `job` and `attempt` may be NULL. */
 static void add_container(struct fix *f, const char *name, const char *job, const char *attempt)
 {
@@ -217,7 +225,7 @@ static void what_runs_is_kept(void **state)
 	add_running(f);
 	add_volumes(f, 1, 1);
 	/* An earlier worker's: no slot has it yet. */
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_true(has(f, 1, 1));
 	assert_true(has_volumes(f, 1, 1));
@@ -233,11 +241,11 @@ static void what_has_ended_goes_with_its_volumes(void **state)
 	add_running(f);
 	add_volumes(f, 1, 1);
 	fix_job(f, 1, &job);
-	must(kii_jobs_finish(f->w.jobs, job.id, &done, &err));
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, job.id, &done, &err));
 	/* A slot is still busy with it. */
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_true(has(f, 1, 1));
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(has(f, 1, 1));
 	assert_false(has_volumes(f, 1, 1));
@@ -252,9 +260,9 @@ static void an_older_attempt_goes_and_the_newer_stays(void **state)
 	add_running(f);
 	add_volumes(f, 1, 1);
 	fix_job(f, 1, &job);
-	must(kii_jobs_requeue(f->w.jobs, job.id, &err));
-	must(kii_jobs_start(f->w.jobs, job.id, 2, 2, &err));
-	memset(f->w.running, 0, sizeof(f->w.running));
+	must(kii_jobs_requeue(f->w.lanes[LANE_PUBLIC].jobs, job.id, &err));
+	must(kii_jobs_start(f->w.lanes[LANE_PUBLIC].jobs, job.id, 2, 2, &err));
+	forget_slots(f);
 	fix_container(f, 1, 2, KII_CONTAINER_RUNNING);
 	add_volumes(f, 1, 2);
 	must(janitor_reconcile(&f->w, engine, &err));
@@ -263,7 +271,7 @@ static void an_older_attempt_goes_and_the_newer_stays(void **state)
 	assert_true(has(f, 1, 2));
 	assert_true(has_volumes(f, 1, 2));
 	/* In the queue again, nothing of it runs. */
-	must(kii_jobs_requeue(f->w.jobs, job.id, &err));
+	must(kii_jobs_requeue(f->w.lanes[LANE_PUBLIC].jobs, job.id, &err));
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(has(f, 1, 2));
 	assert_false(has_volumes(f, 1, 2));
@@ -284,7 +292,7 @@ static void what_no_row_knows_goes(void **state)
 	add_running(f);
 	fix_id(1, id);
 	add_container(f, "without-an-attempt", id, NULL);
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(toy_has(f->toy, name));
 	assert_false(has_volumes(f, 7, 1));
@@ -445,7 +453,7 @@ static void a_database_that_cannot_be_read_removes_nothing(void **state)
 
 	add_running(f);
 	add_volumes(f, 1, 1);
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(kii_store_open(path, KII_STORE_WRITE, KII_JOBS_VERSION, drop, 1, &other, &err));
 	must(kii_store_run(other, 0, NULL, &err, ""));
 	kii_store_close(other);
@@ -516,7 +524,7 @@ static void folders_of_what_has_ended_go(void **state)
 	assert_true(has_folders("kiisrv-0000000000000000-00000000000000000000000000000001-1"));
 	/* A slot has the job; which attempt, the row says, and the slot may be ahead of it. */
 	assert_true(has_folders(older));
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_true(has_folders(running));
 	assert_false(has_folders(older));
