@@ -62,6 +62,7 @@ struct kii_conf {
 		int64_t artifacts;      /* bytes */
 		int64_t artifact_days;
 		int64_t log_days;
+		int64_t audit_days;
 	} retention;
 	char **origins;             /* where each key's value came from, in the table's order */
 };

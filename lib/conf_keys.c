@@ -72,6 +72,7 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "retention", "artifact_days", KII_CONF_COUNT, AT(retention.artifact_days), 1, 36500,
 	  "30" },
 	{ "retention", "log_days", KII_CONF_COUNT, AT(retention.log_days), 1, 36500, "90" },
+	{ "retention", "audit_days", KII_CONF_COUNT, AT(retention.audit_days), 1, 36500, "365" },
 };
 const size_t kii_conf_n_keys = KII_COUNT(kii_conf_keys);
 

@@ -119,6 +119,13 @@ void kii_res_etag(struct kii_res *res, const struct kii_req *req);
 char *kii_query_get(const char *query, const char *name);
 
 /*
+ * The number of `name` in the query, from `least` to `most`; `otherwise` where there is none.
+ * Fails: EINVAL, field `name`.
+ */
+int kii_query_number(const char *query, const char *name, int64_t least, int64_t most,
+	int64_t otherwise, int64_t *out, struct kii_error *err) KII_MUST_CHECK;
+
+/*
  * Does an Accept header ask for JSON rather than for text? It must name application/json (no
  * wildcard), and not text/plain with a higher quality.
  */

@@ -9,6 +9,7 @@
 #define KII_OPERATOR_H
 
 #include "jobs.h"
+#include "json.h"
 
 #define KII_TOKEN_NAME   64   /* [a-z0-9][a-z0-9_.-]{0,62} and the NUL */
 #define KII_TOKEN_SECRET 69   /* "kii_", 64 hex digits and the NUL */
@@ -57,8 +58,8 @@ int kii_token_add(struct kii_operator *op, const char *name, unsigned scopes, in
 	int64_t now, char secret[KII_TOKEN_SECRET], struct kii_error *err) KII_MUST_CHECK;
 
 /*
- * Whose secret is it? 1: *out, good for use; its use is recorded, at most once a minute. 0: nobody's
- * (*why: "unknown", "expired", "revoked"; *out has a name but for the first). -1: error.
+ * Whose secret is it? 1: *out, good for use; its use is recorded, at most once a minute. 0: it is
+ * nobody's (*why: "unknown", "expired", "revoked"; *out has a name but for the first). -1: error.
  */
 int kii_token_find(struct kii_operator *op, const char *secret, int64_t now,
 	struct kii_token *out, const char **why, struct kii_error *err) KII_MUST_CHECK;
@@ -107,6 +108,12 @@ struct kii_audit_filter {
 typedef void kii_take_audit(void *arg, const struct kii_audit *row);
 int kii_audit_list(struct kii_operator *op, const struct kii_audit_filter *filter,
 	kii_take_audit *take, void *arg, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * {"id", "time", "who", "verb", "target", "client", "request", "status", "duration_ms", "refused"};
+ * who, status and duration_ms may be null. Caller owns the result.
+ */
+json_t *kii_audit_json(const struct kii_audit *row);
 
 /* Forget what is older than `before` and all but the newest `keep`; *n rows went. */
 int kii_audit_trim(struct kii_operator *op, int64_t before, int64_t keep, int64_t *n,

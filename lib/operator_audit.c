@@ -5,6 +5,8 @@
 
 #include <string.h>
 
+#include "io.h"
+
 /* A client chooses these: no row is larger than that. */
 #define TARGET_MAX 512
 #define CLIENT_MAX 64
@@ -84,6 +86,26 @@ int kii_audit_list(struct kii_operator *op, const struct kii_audit_filter *filte
 	}
 	kii_store_reset(op->store, OP_AUDIT_LIST);
 	return rc;
+}
+
+json_t *kii_audit_json(const struct kii_audit *row)
+{
+	json_t *o = json_object();
+	char stamp[32];
+
+	kii_io_stamp(row->time, stamp);
+	json_object_set_new(o, "id", json_integer(row->id));
+	kii_json_set_str(o, "time", stamp);
+	kii_json_set_str(o, "who", row->who);
+	kii_json_set_str(o, "verb", row->verb);
+	kii_json_set_str(o, "target", row->target);
+	kii_json_set_str(o, "client", row->client);
+	kii_json_set_str(o, "request", row->request);
+	json_object_set_new(o, "status", row->status ? json_integer(row->status) : json_null());
+	json_object_set_new(o, "duration_ms", row->status ? json_integer(row->ended - row->time)
+		: json_null());
+	json_object_set_new(o, "refused", json_boolean(row->refused));
+	return o;
 }
 
 int kii_audit_trim(struct kii_operator *op, int64_t before, int64_t keep, int64_t *n,

@@ -40,7 +40,7 @@ static void set_conf(struct fix *f)
 	c->limits.log = 1 << 20;
 	c->limits.artifact = 50000;
 	c->retention.artifacts = 1 << 30;
-	c->retention.artifact_days = c->retention.log_days = 30;
+	c->retention.artifact_days = c->retention.log_days = c->retention.audit_days = 30;
 }
 
 /* {"env", "git_tag", "config"}: what submit.c keeps of a request. */

@@ -116,6 +116,7 @@ static void an_empty_file_means_the_defaults(void **state)
 	assert_int_equal(conf->retention.artifacts, INT64_C(2) << 30);
 	assert_int_equal(conf->retention.artifact_days, 30);
 	assert_int_equal(conf->retention.log_days, 90);
+	assert_int_equal(conf->retention.audit_days, 365);
 	kii_conf_free(conf);
 }
 
@@ -131,7 +132,7 @@ static void every_key_is_taken_from_the_file(void **state)
 		"[queue]\nslots = 3\nmax_waiting = 5\nper_client = 2\n"
 		"[http]\nbody = '64 KiB'\n[limits]\nlog = 4096\nartifact = '4096 B'\n"
 		"disk_floor = 0\n[retention]\nartifacts = '1 TiB'\nartifact_days = 1\n"
-		"log_days = 2\n");
+		"log_days = 2\naudit_days = 3\n");
 
 	(void)state;
 	assert_string_equal(conf->file, file);
@@ -165,6 +166,7 @@ static void every_key_is_taken_from_the_file(void **state)
 	assert_int_equal(conf->retention.artifacts, INT64_C(1) << 40);
 	assert_int_equal(conf->retention.artifact_days, 1);
 	assert_int_equal(conf->retention.log_days, 2);
+	assert_int_equal(conf->retention.audit_days, 3);
 	kii_conf_free(conf);
 }
 

@@ -119,9 +119,10 @@ static void assert_rows(const char *want)
 	sqlite3 *db;
 
 	assert_int_equal(sqlite3_open(world.db, &db), SQLITE_OK);
-	assert_int_equal(sqlite3_prepare_v2(db, "SELECT coalesce(who, '-') || ' ' || verb || ' ' || "
-		"target || ' ' || client || ' ' || request || ' ' || coalesce(status, '-') || "
-		"iif(refused, ' refused', '') FROM Audit ORDER BY id", -1, &stmt, NULL), SQLITE_OK);
+	assert_int_equal(sqlite3_prepare_v2(db, "SELECT coalesce(who, '-') || ' ' || verb || ' ' "
+		"|| target || ' ' || client || ' ' || request || ' ' || coalesce(status, '-') "
+		"|| iif(refused, ' refused', '') FROM Audit ORDER BY id", -1, &stmt, NULL),
+		SQLITE_OK);
 	while (sqlite3_step(stmt) == SQLITE_ROW)
 		kii_buf_fmt(&out, "%s;", (const char *)sqlite3_column_text(stmt, 0));
 	sqlite3_finalize(stmt);
@@ -183,8 +184,8 @@ static void who_brings_none_or_a_bad_one_gets_401(void **state)
 
 	(void)state;
 	for (size_t i = 0; i < KII_COUNT(none); i++)
-		expect("GET", "/door", none[i], 401, "WWW-Authenticate: Bearer realm=\"kiisrv\"\r\n",
-			"\"code\":\"unauthorized\"");
+		expect("GET", "/door", none[i], 401,
+			"WWW-Authenticate: Bearer realm=\"kiisrv\"\r\n", "unauthorized");
 	for (size_t i = 0; i < KII_COUNT(bad); i++)
 		expect("GET", "/door", bad[i], 401, "error=\"invalid_token\"\r\n",
 			"\"code\":\"unauthorized\"");

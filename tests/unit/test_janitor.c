@@ -12,6 +12,7 @@
 
 #include "git.h"
 #include "io.h"
+#include "operator.h"
 #include "testlib.h"
 #include "workerfix.h"
 
@@ -645,6 +646,55 @@ static void without_an_engines_address_there_is_no_thread(void **state)
 	assert_int_equal(f->w.engine_seen, 0);
 }
 
+/* --- the audit --- */
+
+static void count_row(void *arg, const struct kii_audit *row)
+{
+	(void)row;
+	++*(int *)arg;
+}
+
+static int audit_rows(const char *path)
+{
+	struct kii_audit_filter filter = { .limit = 9 };
+	struct kii_operator *op = NULL;
+	struct kii_error err = { 0 };
+	int n = 0;
+
+	must(kii_operator_open(path, KII_STORE_READ, &op, &err));
+	must(kii_audit_list(op, &filter, count_row, &n, &err));
+	kii_operator_close(op);
+	return n;
+}
+
+static void the_audit_goes_back_so_many_days(void **state)
+{
+	struct fix *f = *state;
+	kii_autofree char *path = kii_xfmt("%s/engine/operator.sqlite",
+		f->conf.paths.state_dir);
+	kii_autofree char *aside = kii_xfmt("%s.aside", path);
+	int64_t day = INT64_C(86400000), now = kii_io_wall(), id;
+	struct kii_audit row = { .verb = "POST", .target = "/", .client = "c", .request = "r" };
+	struct kii_operator *op = NULL;
+	struct kii_error err = { 0 };
+
+	must(kii_operator_open(path, KII_STORE_WRITE, &op, &err));
+	for (int days = 29; days < 32; days++) {
+		row.time = now - days * day;
+		must(kii_audit_begin(op, &row, &id, &err));
+	}
+	kii_operator_close(op);
+	/* 30 days and some milliseconds are too old. */
+	janitor_trim_audit(&f->w);
+	assert_int_equal(audit_rows(path), 1);
+	janitor_trim_audit(&f->w);
+	assert_int_equal(audit_rows(path), 1);
+	/* One that is away hinders nothing. */
+	assert_int_equal(rename(path, aside), 0);
+	janitor_trim_audit(&f->w);
+	assert_int_equal(rename(aside, path), 0);
+}
+
 #define janitor_test(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
 
 int main(void)
@@ -671,6 +721,7 @@ int main(void)
 		janitor_test(the_thread_looks_reconciles_and_collects_at_once),
 		janitor_test(the_thread_ends_while_the_engine_hangs),
 		janitor_test(without_an_engines_address_there_is_no_thread),
+		janitor_test(the_audit_goes_back_so_many_days),
 	};
 
 	return cmocka_run_group_tests_name("janitor", tests, NULL, NULL);

@@ -84,8 +84,8 @@ static void assert_rows(struct place *p, const char *sql, const char *want)
 
 /* --- the database --- */
 
-#define OBJECTS "SELECT name || ' ' || sql FROM sqlite_schema WHERE sql NOT NULL AND name NOT LIKE " \
-	"'sqlite_%' ORDER BY name"
+#define OBJECTS "SELECT name || ' ' || sql FROM sqlite_schema WHERE sql NOT NULL AND name " \
+	"NOT LIKE 'sqlite_%' ORDER BY name"
 #define JOBS_OBJECTS "SELECT name || ' ' || sql FROM sqlite_schema WHERE sql NOT NULL AND name " \
 	"NOT LIKE 'sqlite_%' AND name NOT LIKE 'Audit%' AND name NOT LIKE 'Tokens%' ORDER BY name"
 
@@ -470,6 +470,33 @@ static void rows_are_listed_newest_first_by_what_is_asked(void **state)
 	list(p, (struct kii_audit_filter){ .limit = 9, .who = "bert", .client = "192.0.2.1" }, "");
 }
 
+static void append_json(void *arg, const struct kii_audit *row)
+{
+	kii_autojson *o = kii_audit_json(row);
+	struct kii_error err = { 0 };
+
+	must(kii_json_dump(o, 0, arg, &err));
+}
+
+static void a_row_is_told_as_json(void **state)
+{
+	struct place *p = *state;
+	struct kii_audit_filter filter = { .limit = 9 };
+	kii_autobuf b = KII_BUF_INIT(10000);
+	struct kii_error err = { 0 };
+
+	must(kii_audit_end(p->op, add_row(p, "anna", "/x", false), 204, NOW + 3, &err));
+	add_row(p, NULL, "/bad\xff", false);
+	must(kii_audit_list(p->op, &filter, append_json, &b, &err));
+	assert_string_equal(b.data,
+		"{\"id\":2,\"time\":\"2023-11-14T22:13:20Z\",\"who\":null,\"verb\":\"POST\","
+		"\"target\":\"/bad?\",\"client\":\"192.0.2.1\",\"request\":\"r\","
+		"\"status\":null,\"duration_ms\":null,\"refused\":false}"
+		"{\"id\":1,\"time\":\"2023-11-14T22:13:20Z\",\"who\":\"anna\",\"verb\":\"POST\","
+		"\"target\":\"/x\",\"client\":\"192.0.2.1\",\"request\":\"r\","
+		"\"status\":204,\"duration_ms\":3,\"refused\":false}");
+}
+
 static void a_thousand_refusals_push_nothing_else_out(void **state)
 {
 	struct place *p = *state;
@@ -570,6 +597,7 @@ int main(void)
 		with_place(all_tokens_are_listed_by_name_and_age),
 		with_place(a_row_is_there_before_its_end),
 		with_place(rows_are_listed_newest_first_by_what_is_asked),
+		with_place(a_row_is_told_as_json),
 		with_place(a_thousand_refusals_push_nothing_else_out),
 		with_place(rows_go_by_age_and_number),
 		with_place(what_a_client_chose_is_cut),
