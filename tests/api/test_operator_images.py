@@ -3,12 +3,16 @@
 
 import io
 import json
+import signal
+import socket
+import sqlite3
 import tarfile
 import urllib.parse
 
 import pytest
 
 from client import UnixConnection, ask, check_error
+from stack import wait_until
 
 MARK = "kiisrv-test-images"
 
@@ -187,3 +191,57 @@ def test_reading_is_not_writing(stack):
                   reader.post("/images/pull", {"image": "a"}),
                   reader.post("/images/push", {"image": "a"})):
         check_error(reply, 403, "forbidden")
+
+
+def ended(stack, job):
+    """The row of an operator's job, when it has ended."""
+    def look():
+        with sqlite3.connect(f"file:{stack.state}/engine/operator.sqlite?mode=ro", uri=True) as db:
+            db.row_factory = sqlite3.Row
+            row = db.execute("SELECT * FROM Jobs WHERE id = ?", (job,)).fetchone()
+        db.close()
+        return row if row["state"] not in ("queued", "running") else None
+    return wait_until(look, 60)
+
+
+@pytest.mark.parametrize("kind", ["pull", "push"])
+def test_a_pull_or_push_is_a_job(stack, anna, images, kind):
+    name = "127.0.0.1:9/kiisrv-test-images/none:1"   # nobody listens there
+    if kind == "push":
+        images.make(name, b"push")
+    reply = anna.post(f"/images/{kind}", {"image": name})
+    assert reply.status == 202, reply
+    told = reply.json
+    assert told["kind"] == kind and told["url"] == f"/api/v1/operator/jobs/{told['job']}", told
+    assert told["log"] == told["url"] + "/log"
+    assert reply.headers["Location"] == told["url"]
+    assert reply.headers["X-Kiisrv-Job"] == told["job"]
+    row = ended(stack, told["job"])
+    assert row["kind"] == kind and row["state"] == "failed" and row["client"] == anna.name, dict(row)
+    audit = stack.operator("audit:read").get(f"/audit?who={anna.name}&limit=1").json["entries"][0]
+    assert audit["target"] == f"/api/v1/images/{kind} {name}" and audit["status"] == 202, audit
+
+
+def test_a_secret_that_is_none_is_refused_by_the_worker(anna):
+    reply = anna.post("/images/pull", {"image": "127.0.0.1:9/a", "registry_auth": "no-such"})
+    check_error(reply, 400, "bad_request", "registry_auth")
+
+
+def test_a_client_that_leaves_is_written_down(new_stack):
+    s = new_stack()
+    anna = s.operator()
+    s.worker.kill(signal.SIGSTOP)
+    body = json.dumps({"image": "127.0.0.1:9/a"}).encode()
+    with socket.create_connection(("127.0.0.1", s.port)) as c:
+        c.sendall(b"POST /api/v1/images/pull HTTP/1.1\r\nHost: x\r\nContent-Type: application/json"
+                  b"\r\nAuthorization: Bearer " + anna.secret.encode() +
+                  b"\r\nContent-Length: %d\r\n\r\n" % len(body) + body)
+        first = wait_until(lambda: anna.get("/audit").json["entries"])
+        assert first[0]["status"] is None and first[0]["duration_ms"] is None, first
+    wait_until(lambda: anna.get("/audit").json["entries"][0]["status"] == 499)
+    s.worker.kill(signal.SIGCONT)
+    # Nobody is left to hear of it, and the next one is served.
+    assert anna.post("/images/pull", {"image": "127.0.0.1:9/a"}).status == 202
+    s.kill_worker()
+    check_error(anna.post("/images/pull", {"image": "127.0.0.1:9/b"}), 503, "worker_down")
+    s.start_worker()
