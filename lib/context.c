@@ -25,6 +25,11 @@ struct kii_context {
 	struct kii_buf recipe;
 	bool recipe_ours;        /* one of the extra files */
 	bool recipe_hidden;
+	/*
+	 * The name under which it is sent once more, where it has an ignore file of its own: Podman
+	 * would find that, too.
+	 */
+	char *alias;
 	const struct kii_file *extra;
 	size_t n_extra;
 	struct kii_ignore *ignore;
@@ -34,7 +39,7 @@ struct kii_context {
 	struct kii_walk *walk;
 	int64_t max_entries, max_bytes;
 	struct kii_context_totals totals;
-	bool told_ignore;        /* of the files that are sent before the walk */
+	bool told_ignore, told_alias;    /* of the files that are sent before the walk */
 	size_t told_extra;
 
 	/* The tar. */
@@ -68,7 +73,8 @@ static int read_ignore(struct kii_context *c, const char *asked, bool *own, bool
 	kii_autobuf text = KII_BUF_INIT(KII_IGNORE_BYTES);
 
 	*own = false;
-	if (!c->recipe_ours && read_optional(c->dir, path, &text, own, err) != 0)
+	if (*asked && !c->recipe_ours &&
+	    read_optional(c->dir, path, &text, own, err) != 0)
 		return -1;
 	*found = *own;
 	if (!*own && read_optional(c->dir, IGNORE, &text, found, err) != 0)
@@ -93,6 +99,24 @@ static void add_literal(struct kii_buf *out, const char *path)
 	kii_buf_char(out, '\n');
 }
 
+static bool exists(const struct kii_context *c, const char *path)
+{
+	return faccessat(c->dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int find_unused(const struct kii_context *c, char **out, struct kii_error *err)
+{
+	for (int i = 0; i < NAMES_MAX; i++) {
+		kii_autofree char *name = i ? kii_xfmt(".kiisrv-%d", i) : kii_xstrdup(".kiisrv");
+
+		if (!exists(c, name)) {
+			*out = kii_steal(&name);
+			return 0;
+		}
+	}
+	return kii_error_field(err, "context_root", "no name is left for our files");
+}
+
 static int choose_ignore(struct kii_context *c, const char *asked, struct kii_error *err)
 {
 	bool own, found;
@@ -107,8 +131,10 @@ static int choose_ignore(struct kii_context *c, const char *asked, struct kii_er
 		return 0;
 	c->ignore_hidden = true;
 	add_literal(&c->ignore_text, IGNORE);
-	if (c->recipe_hidden)
-		add_literal(&c->ignore_text, c->recipe_path);
+	if (own && find_unused(c, &c->alias, err) != 0)
+		return -1;
+	if (c->alias || c->recipe_hidden)
+		add_literal(&c->ignore_text, kii_context_dockerfile(c));
 	return 0;
 }
 
@@ -133,11 +159,6 @@ static int read_recipe(struct kii_context *c, const char *asked, struct kii_erro
 	c->recipe_path = kii_xstrdup(asked);
 	kii_buf_add(&c->recipe, extra->data, extra->len);
 	return kii_buf_check(&c->recipe, "the Dockerfile", err);
-}
-
-static bool exists(const struct kii_context *c, const char *path)
-{
-	return faccessat(c->dir, path, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
 static int choose_recipe(struct kii_context *c, const char *asked, char **clean,
@@ -170,7 +191,7 @@ static int check_extra(const struct kii_context *c, struct kii_error *err)
 
 static int start_walk(struct kii_context *c, struct kii_error *err)
 {
-	const char *const forced[2] = { *c->recipe_path ? c->recipe_path : NULL,
+	const char *const forced[2] = { *c->recipe_path && !c->alias ? c->recipe_path : NULL,
 		c->ignore_ours ? NULL : IGNORE };
 	int dir = fcntl(c->dir, F_DUPFD_CLOEXEC, 0);
 
@@ -230,13 +251,14 @@ void kii_context_free(struct kii_context *c)
 	kii_buf_release(&c->ignore_text);
 	kii_buf_release(&c->out);
 	free(c->recipe_path);
+	free(c->alias);
 	free(c->chunk);
 	free(c);
 }
 
 const char *kii_context_dockerfile(const struct kii_context *c)
 {
-	return c->recipe_path;
+	return c->alias ? c->alias : c->recipe_path;
 }
 
 const char *kii_context_recipe(const struct kii_context *c, size_t *len)
@@ -256,16 +278,8 @@ int kii_context_unused(int dir, const char *root, char **out, struct kii_error *
 	struct kii_context c = { .dir = -1 };
 	int rc = open_root(&c, &opts, err);
 
-	for (int i = 0; rc == 0 && i < NAMES_MAX; i++) {
-		kii_autofree char *name = i ? kii_xfmt(".kiisrv-%d", i) : kii_xstrdup(".kiisrv");
-
-		if (!exists(&c, name)) {
-			*out = kii_steal(&name);
-			break;
-		}
-		if (i == NAMES_MAX - 1)
-			rc = kii_error_field(err, "context_root", "no name is left for our files");
-	}
+	if (rc == 0)
+		rc = find_unused(&c, out, err);
 	if (c.dir >= 0)
 		close(c.dir);
 	return rc;
@@ -290,7 +304,7 @@ static void own_item(struct item *item, const char *path, const void *data, size
 	item->st.st_size = (off_t)len;
 }
 
-/* Files of ours come first: the ignore file, then the extra ones. */
+/* Files of ours come first. */
 static bool next_own(struct kii_context *c, struct item *item)
 {
 	const struct kii_file *f;
@@ -298,6 +312,11 @@ static bool next_own(struct kii_context *c, struct item *item)
 	if (c->ignore_ours && !c->told_ignore) {
 		c->told_ignore = true;
 		own_item(item, IGNORE, c->ignore_text.data, c->ignore_text.len, 0644, true);
+		return true;
+	}
+	if (c->alias && !c->told_alias) {
+		c->told_alias = true;
+		own_item(item, c->alias, c->recipe.data, c->recipe.len, 0644, true);
 		return true;
 	}
 	if (c->told_extra == c->n_extra)
@@ -322,7 +341,7 @@ static int next_item(struct kii_context *c, struct item *item, bool *more, struc
 	} while (c->ignore_ours && strcmp(e.path, IGNORE) == 0);
 	*item = (struct item){ .path = e.path, .target = e.target, .st = e.st,
 		.parent = e.parent, .name = e.name };
-	item->hidden = (c->recipe_hidden && strcmp(e.path, c->recipe_path) == 0) ||
+	item->hidden = (c->recipe_hidden && !c->alias && strcmp(e.path, c->recipe_path) == 0) ||
 		(c->ignore_hidden && strcmp(e.path, IGNORE) == 0);
 	return 0;
 }

@@ -8,7 +8,7 @@
  * Dockerfile (always sent as a regular file) and .dockerignore, by which it knows that. Where the
  * file in force is that of the Dockerfile alone ("<Dockerfile>.dockerignore"), where files of ours
  * are added, or where it has exceptions with wildcards (Docker and Podman disagree over those),
- * the engine gets a .dockerignore of ours, which only hides.
+ * the engine gets a .dockerignore of ours, which only hides, in place of the tree's.
  */
 #ifndef KII_CONTEXT_H
 #define KII_CONTEXT_H

@@ -237,6 +237,7 @@ static void a_dockerfile_of_its_own_ignore_file_goes_by_that(void **state)
 {
 	struct place *p = *state;
 	struct kii_context_opts opts = { .dockerfile = "my [1].Dockerfile" };
+	struct kii_context *c;
 	kii_autobuf tar = KII_BUF_INIT(1 << 20);
 	kii_autobuf told = KII_BUF_INIT(4096);
 
@@ -245,11 +246,28 @@ static void a_dockerfile_of_its_own_ignore_file_goes_by_that(void **state)
 	put(p, ".dockerignore", "y\n");
 	put(p, "y", "");
 	put(p, "z", "");
-	check_list(p, &opts, "!.dockerignore !my [1].Dockerfile y");
+	check_list(p, &opts, "!.dockerignore !.kiisrv y");
+	read_tar(p, &opts, 4096, &tar);
+	tell_tar(&tar, &told);
+	assert_string_equal(told.data, ".dockerignore:100644:/.dockerignore\n/.kiisrv\n\n"
+		".kiisrv:100644:FROM x\ny:100644:\n");
+	put(p, ".kiisrv", "");
+	put(p, "my [1].Dockerfile.dockerignore", "z\n");
+	check_list(p, &opts, "!.dockerignore !.kiisrv-1 .kiisrv my [1].Dockerfile "
+		"my [1].Dockerfile.dockerignore y");
+	c = opened(p, &opts);
+	assert_string_equal(kii_context_dockerfile(c), ".kiisrv-1");
+	kii_context_free(c);
+	/* One that only shares the name with a pattern is hidden by its letters. */
+	assert_int_equal(unlinkat(p->fd, "my [1].Dockerfile.dockerignore", 0), 0);
+	put(p, ".dockerignore", "my*\n!**/y\nz\n");
+	kii_buf_reset(&tar);
+	kii_buf_reset(&told);
 	read_tar(p, &opts, 4096, &tar);
 	tell_tar(&tar, &told);
 	assert_string_equal(told.data, ".dockerignore:100644:/.dockerignore\n"
-		"/my[ ]\\[1\\].Dockerfile\n\nmy [1].Dockerfile:100644:FROM x\ny:100644:\n");
+		"/my[ ]\\[1\\].Dockerfile\n\n.kiisrv:100644:\n"
+		"my [1].Dockerfile:100644:FROM x\ny:100644:\n");
 }
 
 static void files_of_ours_come_first(void **state)
