@@ -8,6 +8,7 @@
 
 #include "ctl.h"
 #include "ctl_build.h"
+#include "ctl_context.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
 #include "ctl_operator.h"
@@ -20,6 +21,8 @@ static const struct ctl_command commands[] = {
 	{ "build", CTL_BUILD_ARGS, "Have a server build a request or a layout file", ctl_build,
 		NULL },
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
+	{ "context", CTL_CONTEXT_ARGS, "List what a build of a folder would be given", ctl_context,
+		NULL },
 	{ "doctor", NULL, "See whether everything is as it should be, and what to do", ctl_doctor,
 		NULL },
 	{ "gc", CTL_GC_ARGS, "Collect the zips, logs and jobs that are due", ctl_gc, NULL },
