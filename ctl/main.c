@@ -12,6 +12,7 @@
 #include "ctl_gc.h"
 #include "ctl_kll.h"
 #include "ctl_operator.h"
+#include "ctl_plan.h"
 #include "ctl_reference.h"
 #include "doctor.h"
 #include "log.h"
@@ -34,6 +35,7 @@ static const struct ctl_command commands[] = {
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
+	{ "plan", CTL_PLAN_ARGS, "Show how a project would become an image", ctl_plan, NULL },
 	{ "token", NULL, "Say who may come into the operator's zone", NULL, ctl_token },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },

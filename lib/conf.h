@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "bases.h"
 
 #define KII_CONF_LAYOUTS_MAX 8
 
@@ -64,6 +65,7 @@ struct kii_conf {
 		int64_t log_days;
 		int64_t audit_days;
 	} retention;
+	struct kii_bases images;   /* those that the file puts in a default's place */
 	char **origins;             /* where each key's value came from, in the table's order */
 };
 
