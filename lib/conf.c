@@ -12,6 +12,13 @@
 
 #define INSTALLED KII_SYSCONFDIR "/kiisrv.toml"
 
+static void free_list(struct kii_conf_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->items[i]);
+	free(list->items);
+}
+
 void kii_conf_free(struct kii_conf *conf)
 {
 	if (!conf)
@@ -29,6 +36,9 @@ void kii_conf_free(struct kii_conf *conf)
 	free(conf->paths.run_dir);
 	free(conf->firmware.image_prefix);
 	free(conf->firmware.git_url);
+	free_list(&conf->containers.bind_roots);
+	free_list(&conf->containers.capabilities);
+	free_list(&conf->containers.devices);
 	free(conf);
 }
 

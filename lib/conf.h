@@ -11,6 +11,11 @@
 
 #define KII_CONF_LAYOUTS_MAX 8
 
+struct kii_conf_list {
+	char **items;               /* NULL where there are none */
+	size_t n;
+};
+
 struct kii_conf {
 	char *file;                 /* where it came from; NULL: no file, all defaults */
 	struct {
@@ -61,6 +66,15 @@ struct kii_conf {
 		int64_t artifact_days;
 		int64_t log_days;
 	} retention;
+	/* What an operator may ask of a container; the rest is refused. */
+	struct {
+		struct kii_conf_list bind_roots;     /* folders of the host */
+		struct kii_conf_list capabilities;   /* "NET_ADMIN" */
+		struct kii_conf_list devices;        /* "/dev/ttyACM0" */
+		bool privileged;
+		bool host_namespaces;
+		bool container_namespaces;
+	} containers;
 	char **origins;             /* where each key's value came from, in the table's order */
 };
 
