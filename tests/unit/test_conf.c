@@ -317,7 +317,8 @@ static void values_out_of_range_are_refused(void **state)
 		{ "[paths]\nlayouts = ['/','/','/','/','/','/','/','/','/']", "2:11",
 		  "paths.layouts: must list 1 to 8 folders" },
 		{ "[containers]\ndevices = ['/','/','/','/','/','/','/','/','/','/','/','/','/',"
-		  "'/','/','/','/','/','/','/','/','/','/','/','/','/','/','/','/','/','/','/','/']",
+		  "'/','/','/','/','/','/','/','/','/','/',"
+		  "'/','/','/','/','/','/','/','/','/','/']",
 		  "2:11", "containers.devices: must list at most 32" },
 		{ "[paths]\nlayouts = ['/a', '/b', 'c']", "2:11", "paths.layouts: must be "
 		  "absolute" },

@@ -230,7 +230,7 @@ static void what_is_missing_or_unknown_is_refused(void **state)
 	static const struct bad bad[] = {
 		{ "\"Image\": \"b\"", "Image", "is unknown; there are image, name, ports" },
 		{ "\"HostConfig\": {}", "HostConfig", "is unknown" },
-		{ "\"limits\": {\"swap\": 1}", "limits.swap", "is unknown; there are memory, cpus" },
+		{ "\"limits\": {\"swap\": 1}", "limits.swap", "is unknown; there are memory" },
 		{ "\"healthcheck\": {\"cmd\": 1}", "healthcheck.cmd", "is unknown" },
 		{ "\"healthcheck\": {}", "healthcheck.test", "is missing" },
 		{ "\"ports\": [{}]", "ports[0].container_port", "is missing" },
@@ -394,7 +394,7 @@ static void numbers_out_of_range_are_refused(void **state)
 		{ "\"restart_policy\": \"on-failure:99999\"", "restart_policy", "a number" },
 		{ "\"restart_policy\": \"sometimes\"", "restart_policy", "must be one of \"no\"" },
 		{ "\"pull\": \"maybe\"", "pull", "must be one of \"missing\", \"always\"" },
-		{ "\"healthcheck\": {\"test\": [\"CMD\"]}", "healthcheck.test", "must be [\"CMD\"" },
+		{ "\"healthcheck\": {\"test\": [\"CMD\"]}", "healthcheck.test", "must be [" },
 		{ "\"healthcheck\": {\"test\": [\"NONE\", \"x\"]}", "healthcheck.test", "must be" },
 		{ "\"healthcheck\": {\"test\": [\"CMD-SHELL\", \"a\", \"b\"]}",
 		  "healthcheck.test", "must be" },
