@@ -45,6 +45,7 @@ struct kii_async {
 	bool runs;
 	bool unbegun;                   /* it could not begin: `done` is due */
 	bool paused;
+	int64_t silence_ms;
 };
 
 /* --- one --- */
@@ -89,7 +90,7 @@ void kii_async_free(struct kii_async *a)
 }
 
 /* The request is made, or `a->err` says why not. */
-static int begin(struct kii_async *a, const char *api, const char *path, int64_t limit_ms)
+static int begin(struct kii_async *a, const char *api, const char *path)
 {
 	struct kii_call *c = &a->call;
 
@@ -101,7 +102,7 @@ static int begin(struct kii_async *a, const char *api, const char *path, int64_t
 	c->plain = true;
 	c->sink = take;
 	c->sink_arg = a;
-	c->limit_ms = limit_ms ? limit_ms : KII_LIMIT_NONE;
+	c->limit_ms = KII_LIMIT_NONE;
 	c->err = &a->err;
 	kii_call_path(c, "/v%s%s", api, path);
 	if (kii_call_begin(a->e, c, &a->err))
@@ -111,12 +112,13 @@ static int begin(struct kii_async *a, const char *api, const char *path, int64_t
 	return 0;
 }
 
-void kii_async_get(struct kii_async *a, const char *api, const char *path, int64_t limit_ms)
+void kii_async_get(struct kii_async *a, const char *api, const char *path, int64_t silence_ms)
 {
 	kii_error_clear(&a->err);
 	a->runs = a->unbegun = false;
 	a->paused = false;
-	if (begin(a, api, path, limit_ms))
+	a->silence_ms = silence_ms;
+	if (begin(a, api, path))
 		a->unbegun = true;
 	else
 		a->runs = true;
@@ -133,6 +135,7 @@ void kii_async_pause(struct kii_async *a, bool pause)
 	if (!a->runs || a->paused == pause)
 		return;
 	a->paused = pause;
+	a->call.heard = kii_io_now();
 	curl_easy_pause(a->e->easy, pause ? CURLPAUSE_RECV : CURLPAUSE_CONT);
 }
 
@@ -186,7 +189,8 @@ static bool conclude_due(struct kii_multi *m, int64_t now)
 			a->done(a->arg, &err);
 			return true;
 		}
-		if (a->runs && a->call.deadline && now >= a->call.deadline) {
+		if (a->runs && a->silence_ms && !a->paused &&
+		    now - a->call.heard >= a->silence_ms) {
 			time_out(a);
 			return true;
 		}

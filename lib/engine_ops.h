@@ -7,6 +7,7 @@
 #ifndef KII_ENGINE_OPS_H
 #define KII_ENGINE_OPS_H
 
+#include "container_log.h"
 #include "engine.h"
 
 /* --- looking --- */
@@ -35,6 +36,7 @@ struct kii_ops_facts {
 	bool paused;
 	bool tty;                    /* its log is not in frames */
 	bool podman;
+	char api[16];                /* the version that the engine was asked in */
 	bool own_job;             /* of one of kiisrv's own jobs: not to be touched */
 	json_t *labels;              /* object; kii_ops_facts_release */
 	json_t *ports;               /* that it wants or has of the host, as in kii_ops_inspect */
@@ -55,6 +57,17 @@ int kii_ops_top(struct kii_engine *e, const char *id, json_t **out,
  * NULL. NULL for a container that does not run.
  */
 json_t *kii_ops_stats_json(const json_t *engine, const json_t *before);
+
+/*
+ * Its log from `from` to its end as of now. `take` ends it by failing. Fails further: ECONFLICT (a
+ * log that cannot be read).
+ */
+int kii_ops_log(struct kii_engine *e, const struct kii_ops_facts *facts,
+	const struct kii_log_place *from, kii_log_take *take, void *arg, struct kii_error *err)
+	KII_MUST_CHECK;
+/* Where its last `n` entries begin. */
+int kii_ops_log_tail(struct kii_engine *e, const struct kii_ops_facts *facts, int64_t n,
+	struct kii_log_place *out, struct kii_error *err) KII_MUST_CHECK;
 
 /* --- doing --- */
 

@@ -53,8 +53,11 @@ static int say(struct kii_error *err, enum kii_code code, int status, const char
 	const char *words)
 {
 	kii_error_clear(err);
-	kii_error_set(err, code, status, "%s", words);
-	snprintf(err->field, sizeof(err->field), "%s", field);
+	if (!*field)
+		return kii_error_set(err, code, status, "%s", words);
+	kii_error_field(err, field, "%s", words);
+	err->code = code;
+	err->detail = status;
 	return -1;
 }
 

@@ -10,7 +10,9 @@
 #include "engine_handle.h"
 #include "json.h"
 
-#define OWN_JOB "kiisrv.job"
+/* Labels of what the worker runs: nobody else's to touch. */
+#define OWN_JOB      "kiisrv.job"
+#define OWN_INSTANCE "kiisrv.instance"
 
 static const json_t *at(const json_t *j, const char *a, const char *b)
 {
@@ -307,7 +309,9 @@ int kii_ops_facts(struct kii_engine *e, const char *id, struct kii_ops_facts *ou
 	out->paused = word && strcmp(word, "paused") == 0;
 	out->tty = json_is_true(at(j, "Config", "Tty"));
 	out->labels = object_of(at(j, "Config", "Labels"));
-	out->own_job = json_object_get(out->labels, OWN_JOB) != NULL;
+	out->own_job = json_object_get(out->labels, OWN_JOB) ||
+		json_object_get(out->labels, OWN_INSTANCE);
+	kii_engine_copy(out->api, sizeof(out->api), e->api);
 	out->ports = kii_ops_bindings_json(at(j, "HostConfig", "PortBindings"));
 	out->binds = binds_of(json_object_get(j, "Mounts"));
 	return 0;
