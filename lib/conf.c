@@ -34,6 +34,7 @@ void kii_conf_free(struct kii_conf *conf)
 	free(conf->docker.build_dir);
 	free(conf->paths.state_dir);
 	free(conf->paths.run_dir);
+	free(conf->paths.secrets);
 	free(conf->firmware.image_prefix);
 	free(conf->firmware.git_url);
 	free_list(&conf->containers.bind_roots);

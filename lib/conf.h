@@ -33,6 +33,7 @@ struct kii_conf {
 	struct {
 		char *state_dir;
 		char *run_dir;
+		char *secrets;
 		char *layouts[KII_CONF_LAYOUTS_MAX];  /* the first that has a file wins */
 		size_t n_layouts;
 	} paths;

@@ -31,6 +31,8 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "paths", "state_dir", KII_CONF_FOLDER, AT(paths.state_dir), 1, 1023,
 	  QUOTED(KII_STATEDIR) },
 	{ "paths", "run_dir", KII_CONF_FOLDER, AT(paths.run_dir), 1, 80, QUOTED(KII_RUNDIR) },
+	{ "paths", "secrets", KII_CONF_FOLDER, AT(paths.secrets), 1, 1023,
+	  QUOTED(KII_SYSCONFDIR "/secrets") },
 	{ "paths", "layouts", KII_CONF_LAYOUTS, AT(paths.layouts), 1, KII_CONF_LAYOUTS_MAX,
 	  "[" QUOTED(KII_SYSCONFDIR "/layouts") ", " QUOTED(KII_DATADIR "/layouts") "]" },
 

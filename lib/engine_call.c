@@ -177,6 +177,8 @@ static void set_request(struct kii_engine *e, struct kii_call *c)
 		/* An empty type: or curl calls it a form, whose body Docker eats. */
 		e->headers = curl_slist_append(NULL, "Expect:");
 		e->headers = curl_slist_append(e->headers, c->type ? c->type : "Content-Type:");
+		if (c->auth)
+			e->headers = curl_slist_append(e->headers, c->auth);
 		curl_easy_setopt(e->easy, CURLOPT_HTTPHEADER, e->headers);
 	}
 	if (!post)

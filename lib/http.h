@@ -127,6 +127,13 @@ int kii_query_number(const char *query, const char *name, int64_t least, int64_t
 	int64_t otherwise, int64_t *out, struct kii_error *err) KII_MUST_CHECK;
 
 /*
+ * Is `name` set in the query? "", "1", "true": yes; "0", "false", or not there: no. Fails: EINVAL,
+ * field `name`, for another value.
+ */
+int kii_query_flag(const char *query, const char *name, bool *out, struct kii_error *err)
+	KII_MUST_CHECK;
+
+/*
  * Does an Accept header ask for JSON rather than for text? It must name application/json (no
  * wildcard), and not text/plain with a higher quality.
  */

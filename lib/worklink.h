@@ -9,6 +9,7 @@
  *   {"op":"attach","tag":2,"job":"<32 hex>"}
  *   {"op":"status","tag":3}            and, for root and the worker's own user only:
  *   {"op":"cancel","tag":4,"job":"..."}   {"op":"retry",...}   {"op":"gc","dry_run":true,...}
+ * They alone may submit the kinds of the operator's zone ("pull", "push") and hear of such jobs.
  * Answers:
  *   {"tag":1,"ok":true,"job":"...","key":"<64 hex>","state":"queued","place":1,"estimate_ms":4000}
  *   {"tag":1,"ok":true,...,"state":"succeeded","artifact":"MD1-Standard-<hash>.zip","cached":true}
