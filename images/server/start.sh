@@ -77,12 +77,12 @@ socket() {
 	kiisrvctl config show | sed -n 's,^docker\.socket_path = "\(unix://\)\{0\,1\}\(/[^"]*\)".*,\2,p'
 }
 
-kiisrvctl config check >/dev/null || exit 78
+$here/check config || exit 78
 folders
 bind_folders
 proxies >$run/nginx/proxies.conf
 listen >$run/nginx/listen.conf
-nginx -t -q -e stderr -c $here/nginx.conf || exit 78
+$here/check nginx || exit 78
 chown -R www-data:www-data $run/nginx
 engine=$(socket)
 exec $here/init ${engine:+-s "$engine"} $here/services
