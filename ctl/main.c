@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "ctl_backup.h"
 #include "ctl_build.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
@@ -15,6 +16,8 @@
 #include "log.h"
 
 static const struct ctl_command commands[] = {
+	{ "backup", CTL_BACKUP_ARGS, "Save databases, configuration and layouts while all runs",
+		ctl_backup, NULL },
 	{ "build", CTL_BUILD_ARGS, "Have a server build a request or a layout file", ctl_build,
 		NULL },
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
@@ -29,6 +32,8 @@ static const struct ctl_command commands[] = {
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
+	{ "restore", CTL_RESTORE_ARGS, "Put a backup in place, as a whole or not at all",
+		ctl_restore, NULL },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };
