@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kiisrv-worker [-c FILE]: records jobs and drives the container engine. TERM or INT ends it;
- * containers go on and the next worker takes them over.
+ * containers go on and the next worker takes them over. HUP has it start anew, from what lies at
+ * its path now and with the configuration as it is now, in the same process: its socket stays open
+ * meanwhile. With a configuration that is wrong it goes on as it was.
  */
 #include <config.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <stdint.h>
@@ -30,7 +35,29 @@ struct threads {
 	pthread_t janitor, git, signals;
 };
 
-/* Waits for TERM or INT, then lets every thread know. */
+static void own_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
+
+/* Would a new worker take the configuration? */
+static bool may_start_again(const struct worker *w)
+{
+	struct kii_conf *conf = NULL;
+	struct kii_error err = { 0 };
+
+	if (kii_conf_load(w->conf_file, &conf, &err) != 0) {
+		kii_log_error("reload_refused", "error=%s", kii_q(err.msg));
+		return false;
+	}
+	kii_conf_free(conf);
+	return true;
+}
+
+/* Waits for a signal that ends this worker, then lets every thread know. */
 static void *await_signal(void *arg)
 {
 	struct worker *w = arg;
@@ -39,12 +66,16 @@ static void *await_signal(void *arg)
 	ssize_t n;
 	int sig;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigwait(&set, &sig);
+	own_signals(&set);
+	do
+		sigwait(&set, &sig);
+	while (sig == SIGHUP && !may_start_again(w));
 	kii_log_info("stopping", "signal=%d", sig);
-	kii_notify("STOPPING=1");
+	if (sig == SIGHUP)
+		kii_notify_reloading();
+	else
+		kii_notify("STOPPING=1");
+	atomic_store(&w->again, sig == SIGHUP);
 	pthread_mutex_lock(&w->lock);
 	atomic_store(&w->stop, true);
 	pthread_cond_broadcast(&w->work_to_do);
@@ -81,7 +112,8 @@ static void first_look(struct worker *w)
 	kii_engine_free(engine);
 }
 
-static int work(struct worker *w, struct kii_error *err)
+/* *kept: the listening socket, for who comes after us. */
+static int work(struct worker *w, int *kept, struct kii_error *err)
 {
 	struct threads t = { .n_slots = (size_t)w->conf->queue.slots };
 	int listener, rc;
@@ -97,7 +129,12 @@ static int work(struct worker *w, struct kii_error *err)
 	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance,
 		t.n_slots);
 	kii_notify("READY=1");
+	*kept = fcntl(listener, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	rc = server_run(w, listener, err);
+	if (!atomic_load(&w->again) && *kept >= 0) {
+		close(*kept);
+		*kept = -1;
+	}
 	if (rc != 0)
 		kill(getpid(), SIGTERM);
 	pthread_join(t.signals, NULL);
@@ -112,11 +149,23 @@ static void block_signals(void)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
+	own_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Ends with another program in our place, or with 1. */
+static int start_again(char **argv, const char *self, int kept)
+{
+	char number[16];
+
+	if (kept >= 0 && fcntl(kept, F_SETFD, 0) == 0) {
+		snprintf(number, sizeof(number), "%d", kept);
+		setenv(SERVER_LISTENER, number, 1);
+	}
+	execv(self, argv);
+	kii_log_error("start_again", "errno=%d", errno);
+	return 1;
 }
 
 int main(int argc, char **argv)
@@ -125,7 +174,10 @@ int main(int argc, char **argv)
 	struct kii_conf *conf = NULL;
 	struct worker w;
 	const char *file = NULL;
-	int lock = -1, c, rc;
+	bool again;
+	char self[PATH_MAX] = "";   /* before an upgrade takes the file away */
+	ssize_t self_len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int lock = -1, kept = -1, c, rc;
 
 	while ((c = getopt(argc, argv, "c:")) != -1) {
 		if (c != 'c') {
@@ -141,13 +193,15 @@ int main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	rc = start_worker(&w, conf, kii_store_schema_dir(), &lock, &err);
+	w.conf_file = file;
 	if (rc == 0)
-		rc = work(&w, &err);
+		rc = work(&w, &kept, &err);
 	if (rc != 0)
 		kii_log_error("ended", "code=%s error=%s", kii_code_word(err.code), kii_q(err.msg));
+	again = rc == 0 && self_len > 0 && atomic_load(&w.again);
 	start_release(&w);
 	kii_conf_free(conf);
 	if (lock >= 0)
 		close(lock);
-	return rc == 0 ? 0 : 1;
+	return again ? start_again(argv, self, kept) : rc == 0 ? 0 : 1;
 }

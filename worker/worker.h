@@ -47,10 +47,12 @@ struct ended {
 
 struct worker {
 	const struct kii_conf *conf;
+	const char *conf_file;           /* as it was named; NULL: it was not */
 	char *artifacts, *logs, *work;   /* folders */
 	char instance[17];
 	struct kii_layouts *layouts;
 	atomic_bool stop;
+	atomic_bool again;               /* ... and start anew: HUP */
 	int wake_server;                 /* eventfd: there are ended jobs, or stop */
 
 	pthread_mutex_t lock;
