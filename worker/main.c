@@ -30,6 +30,7 @@
 enum { EXIT_CONFIG = 78 };
 
 struct threads {
+	struct worker *w;
 	pthread_t slots[WORKER_SLOTS_MAX];
 	size_t n_slots;
 	pthread_t janitor, git, signals;
@@ -57,13 +58,33 @@ static bool may_start_again(const struct worker *w)
 	return true;
 }
 
-/* Waits for a signal that ends this worker, then lets every thread know. */
+static void end_server(struct worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	atomic_store(&w->closed, true);
+	n = write(w->wake_server, &one, sizeof(one));
+	(void)n;
+}
+
+static void join_threads(const struct threads *t)
+{
+	pthread_join(t->janitor, NULL);
+	pthread_join(t->git, NULL);
+	for (size_t i = 0; i < t->n_slots; i++)
+		pthread_join(t->slots[i], NULL);
+}
+
+/*
+ * Waits for a signal that ends this worker, then for all threads. The server ends at once, or last
+ * when another worker is to follow: what is submitted meanwhile is that one's.
+ */
 static void *await_signal(void *arg)
 {
-	struct worker *w = arg;
-	uint64_t one = 1;
+	const struct threads *t = arg;
+	struct worker *w = t->w;
 	sigset_t set;
-	ssize_t n;
 	int sig;
 
 	own_signals(&set);
@@ -82,14 +103,16 @@ static void *await_signal(void *arg)
 	pthread_cond_broadcast(&w->janitor_wake);
 	pthread_cond_broadcast(&w->git_wake);
 	pthread_mutex_unlock(&w->lock);
-	n = write(w->wake_server, &one, sizeof(one));
-	(void)n;
+	if (sig != SIGHUP)
+		end_server(w);
+	join_threads(t);
+	end_server(w);
 	return NULL;
 }
 
-static void start_thread(pthread_t *t, void *(*run)(void *), struct worker *w)
+static void start_thread(pthread_t *t, void *(*run)(void *), void *arg)
 {
-	int rc = pthread_create(t, NULL, run, w);
+	int rc = pthread_create(t, NULL, run, arg);
 
 	if (rc != 0) {
 		kii_log_error("thread", "errno=%d", rc);
@@ -115,17 +138,17 @@ static void first_look(struct worker *w)
 /* *kept: the listening socket, for who comes after us. */
 static int work(struct worker *w, int *kept, struct kii_error *err)
 {
-	struct threads t = { .n_slots = (size_t)w->conf->queue.slots };
+	struct threads t = { .w = w, .n_slots = (size_t)w->conf->queue.slots };
 	int listener, rc;
 
 	first_look(w);
 	if (server_listen(w, &listener, err) != 0)
 		return -1;
-	start_thread(&t.signals, await_signal, w);
 	start_thread(&t.janitor, janitor_run, w);
 	start_thread(&t.git, git_run, w);
 	for (size_t i = 0; i < t.n_slots; i++)
 		start_thread(&t.slots[i], run_slot, w);
+	start_thread(&t.signals, await_signal, &t);
 	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance,
 		t.n_slots);
 	kii_notify("READY=1");
@@ -138,10 +161,6 @@ static int work(struct worker *w, int *kept, struct kii_error *err)
 	if (rc != 0)
 		kill(getpid(), SIGTERM);
 	pthread_join(t.signals, NULL);
-	pthread_join(t.janitor, NULL);
-	pthread_join(t.git, NULL);
-	for (size_t i = 0; i < t.n_slots; i++)
-		pthread_join(t.slots[i], NULL);
 	return rc;
 }
 

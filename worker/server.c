@@ -371,7 +371,7 @@ static int loop(struct server *s, struct kii_error *err)
 	int64_t alive_at = alive_ms ? kii_io_now() + alive_ms : INT64_MAX;
 	struct epoll_event events[16];
 
-	while (!atomic_load(&s->w->stop)) {
+	while (!atomic_load(&s->w->closed)) {
 		int n = epoll_wait(s->epoll, events, KII_COUNT(events),
 			alive_ms ? (int)alive_ms : -1);
 

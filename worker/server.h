@@ -14,7 +14,7 @@
  */
 int server_listen(const struct worker *w, int *fd, struct kii_error *err) KII_MUST_CHECK;
 
-/* Serve until w->stop. Takes the descriptor. Fails: EIO. */
+/* Serve until w->closed. Takes the descriptor. Fails: EIO. */
 int server_run(struct worker *w, int listener, struct kii_error *err) KII_MUST_CHECK;
 
 #endif

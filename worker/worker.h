@@ -53,7 +53,8 @@ struct worker {
 	struct kii_layouts *layouts;
 	atomic_bool stop;
 	atomic_bool again;               /* ... and start anew: HUP */
-	int wake_server;                 /* eventfd: there are ended jobs, or stop */
+	atomic_bool closed;              /* the server has to end */
+	int wake_server;                 /* eventfd: there are ended jobs, or closed */
 
 	pthread_mutex_t lock;
 	pthread_cond_t work_to_do;       /* slots wait here */

@@ -42,7 +42,7 @@ static void stop(struct fix *f)
 {
 	const uint64_t one = 1;
 
-	atomic_store(&f->w.stop, true);
+	atomic_store(&f->w.closed, true);
 	assert_int_equal(write(f->w.wake_server, &one, sizeof(one)), sizeof(one));
 	pthread_join(thread, NULL);
 	assert_int_equal(result, 0);
@@ -77,7 +77,7 @@ static int leave(void **state)
 {
 	struct fix *f = *state;
 
-	if (!atomic_load(&f->w.stop))
+	if (!atomic_load(&f->w.closed))
 		stop(f);
 	return fix_close(state);
 }
