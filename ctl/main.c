@@ -10,6 +10,7 @@
 #include "ctl_build.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
+#include "ctl_leave.h"
 #include "ctl_reference.h"
 #include "doctor.h"
 #include "log.h"
@@ -29,6 +30,9 @@ static const struct ctl_command commands[] = {
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
+	{ "leave-engine", NULL,
+		"Remove this installation's containers and volumes from the engine", ctl_leave,
+		NULL },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };
