@@ -197,6 +197,7 @@ static void begin(struct kii_conn *c)
 	c->method = param(c, "REQUEST_METHOD");
 	c->head = !strcmp(c->method, "HEAD");
 	c->broken = false;
+	c->whole = false;
 	choose_id(c);
 }
 
@@ -229,6 +230,7 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 	}
 	if (c->broken)
 		return KII_DONE;
+	c->whole = true;
 	req.path = c->path;
 	req.body = body;
 	rc = kii_http_serve(app->routes, app->n_routes, c->method, &req, res);
@@ -244,6 +246,24 @@ static void log_request(const struct kii_conn *c, int status, size_t bytes)
 		(long long)(kii_io_now() - c->began_ms), kii_q(param(c, "REMOTE_ADDR")));
 }
 
+/*
+ * Where nothing is left to read but the end of the body, the reply and the request's end go in one
+ * write. Else the reply goes first: its reader may wait for it before it sends on.
+ */
+static void send_out(struct kii_conn *c)
+{
+	if (!c->whole) {
+		if (FCGX_FFlush(c->fcgx.out))
+			c->broken = true;
+		drain(c);
+		return;
+	}
+	drain(c);
+	FCGX_FClose(c->fcgx.err);
+	if (FCGX_FClose(c->fcgx.out))
+		c->broken = true;
+}
+
 void kii_serve_reply(struct kii_conn *c, struct kii_res *res)
 {
 	kii_autobuf head = KII_BUF_INIT(HEAD_MAX);
@@ -256,11 +276,8 @@ void kii_serve_reply(struct kii_conn *c, struct kii_res *res)
 		put(c, head.data, head.len);
 		put(c, res->body.data, bytes);
 	}
-	if (c->fd >= 0) {
-		if (FCGX_FFlush(c->fcgx.out))
-			c->broken = true;
-		drain(c);
-	}
+	if (c->fd >= 0)
+		send_out(c);
 	log_request(c, c->broken ? 499 : res->status, c->broken ? 0 : bytes);
 	kii_log_id(NULL);
 }

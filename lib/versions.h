@@ -21,6 +21,9 @@ int kii_versions_open(const char *path, enum kii_store_mode mode, struct kii_ver
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_versions_close(struct kii_versions *v);
 bool kii_versions_moved(struct kii_versions *v);
+/* A number that is another one once another connection has written. */
+int kii_versions_changes(struct kii_versions *v, int64_t *out, struct kii_error *err)
+	KII_MUST_CHECK;
 
 /* --- names: "latest" -> controller-057, v0.5.7 --- */
 

@@ -332,6 +332,20 @@ static void a_table_that_is_gone_is_an_error_everywhere(void **state)
 	must_fail(kii_versions_set_images(p->v, "kiisrv-", &one, 1, 1, &err), KII_EDB);
 }
 
+static void changes_of_others_are_noticed(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	int64_t before, after;
+
+	must(kii_versions_changes(p->v, &before, &err));
+	must(kii_versions_changes(p->v, &after, &err));
+	assert_int_equal(before, after);
+	run_sql(p->db, "UPDATE Versions SET channel = 'beta'");
+	must(kii_versions_changes(p->v, &after, &err));
+	assert_int_not_equal(before, after);
+}
+
 static void an_env_is_found_or_the_known_ones_are_named(void **state)
 {
 	struct place *p = *state;
@@ -374,6 +388,7 @@ int main(void)
 		with_place(a_reader_cannot_write),
 		with_place(a_missing_database_is_not_found),
 		with_place(a_table_that_is_gone_is_an_error_everywhere),
+		with_place(changes_of_others_are_noticed),
 		with_place(an_env_is_found_or_the_known_ones_are_named),
 	};
 
