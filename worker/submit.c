@@ -18,6 +18,7 @@
 #define RETRY_IMAGE 30    /* seconds: the janitor has looked again by then */
 #define RETRY_DISK  300
 #define RETRY_MAX   600
+#define ANSWERED_MS 60000   /* so exactly retention has to know when a result was last wanted */
 #define REQUEST_MAX (4u << 20)   /* bytes of a request as the row keeps it */
 
 json_t *submit_refusal(int status, const char *code, const char *field, int retry_after,
@@ -155,12 +156,13 @@ static json_t *admit(struct worker *w, const struct kii_job *job, struct kii_err
 	return NULL;
 }
 
-/* Under the lock, in a transaction: what answers the key already, or NULL. */
+/* Under the lock: what answers the key already, or NULL. */
 static json_t *find_known(struct worker *w, const struct kii_job *wanted, char watch[],
 	struct kii_error *err)
 {
 	kii_autojob job = { 0 };
 	kii_autofree char *path = NULL;
+	int64_t now;
 	int rc = kii_jobs_live(w->jobs, wanted->kind, wanted->key, &job, err);
 
 	if (rc < 0)
@@ -179,39 +181,43 @@ static json_t *find_known(struct worker *w, const struct kii_job *wanted, char w
 	path = kii_xfmt("%s/%s", w->artifacts, job.artifact);
 	if (access(path, R_OK) != 0)
 		return NULL;
-	if (kii_jobs_answered(w->jobs, job.id, kii_io_wall(), err) != 0)
+	now = kii_io_wall();
+	if (now - job.answered >= ANSWERED_MS && kii_jobs_answered(w->jobs, job.id, now, err) != 0)
 		return submit_error(err);
 	return describe(w, &job, true);
 }
 
-/* One transaction: known, or refused, or queued. */
+/* Under the lock, one transaction: refused, or queued. */
+static json_t *queue_new(struct worker *w, struct kii_job *job, struct kii_error *err)
+{
+	json_t *answer;
+
+	if (kii_jobs_begin(w->jobs, true, err) != 0)
+		return submit_error(err);
+	answer = admit(w, job, err);
+	if (!answer) {
+		kii_io_random_hex(job->id, KII_JOB_ID / 2);
+		job->created = kii_io_wall();
+		if (kii_jobs_insert(w->jobs, job, err) != 0)
+			answer = submit_error(err);
+	}
+	if (err->code == KII_OK && kii_jobs_commit(w->jobs, err) == 0)
+		return answer;
+	kii_jobs_rollback(w->jobs);
+	return answer ? answer : submit_error(err);
+}
+
+/* Known, or refused, or queued: the lock makes one of it, since there is no other writer. */
 static json_t *take_on(struct worker *w, struct kii_job *job, char watch[])
 {
 	struct kii_error err = { 0 };
 	json_t *answer;
 
 	pthread_mutex_lock(&w->lock);
-	if (kii_jobs_begin(w->jobs, true, &err) != 0) {
-		pthread_mutex_unlock(&w->lock);
-		return submit_error(&err);
-	}
 	answer = find_known(w, job, watch, &err);
 	if (!answer)
-		answer = admit(w, job, &err);
+		answer = queue_new(w, job, &err);
 	if (!answer) {
-		kii_io_random_hex(job->id, KII_JOB_ID / 2);
-		job->created = kii_io_wall();
-		if (kii_jobs_insert(w->jobs, job, &err) != 0)
-			answer = submit_error(&err);
-	}
-	if (err.code != KII_OK || kii_jobs_commit(w->jobs, &err) != 0) {
-		kii_jobs_rollback(w->jobs);
-		watch[0] = '\0';
-		if (!answer || json_is_true(json_object_get(answer, "ok"))) {
-			json_decref(answer);
-			answer = submit_error(&err);
-		}
-	} else if (!answer) {
 		memcpy(watch, job->id, sizeof(job->id));
 		answer = describe(w, job, false);
 		pthread_cond_signal(&w->work_to_do);
