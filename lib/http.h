@@ -55,6 +55,7 @@ typedef int kii_handler(struct kii_req *req, struct kii_res *res, struct kii_err
 
 enum kii_route_flags {
 	KII_BODY_JSON = 1u << 0,  /* parse the body: 415 for another type, 400 for no JSON */
+	KII_BODY_TEXT = 1u << 1,  /* 415 for another type than JSON; the handler parses it */
 };
 
 struct kii_route {

@@ -28,12 +28,27 @@ int ops_peer(int fd, struct peer *peer, struct kii_error *err)
 	return 0;
 }
 
-static json_t *op_submit(struct worker *w, const json_t *message, char watch[])
+static bool is_firmware(const json_t *message)
 {
 	const char *kind = kii_json_str(message, "kind");
 
-	if (!kind || strcmp(kind, "firmware") != 0)
-		return submit_refusal(400, "bad_request", "kind", 0, "kind: must be firmware");
+	return kind && !strcmp(kind, "firmware");
+}
+
+static json_t *wrong_kind(void)
+{
+	return submit_refusal(400, "bad_request", "kind", 0, "kind: must be firmware");
+}
+
+static json_t *op_find(struct worker *w, const json_t *message, char watch[])
+{
+	return is_firmware(message) ? submit_find(w, message, watch) : wrong_kind();
+}
+
+static json_t *op_submit(struct worker *w, const json_t *message, char watch[])
+{
+	if (!is_firmware(message))
+		return wrong_kind();
 	if (!json_is_object(json_object_get(message, "request")))
 		return submit_refusal(400, "bad_request", "request", 0,
 			"request: must be an object");
@@ -171,6 +186,7 @@ static const struct op {
 	json_t *(*answer)(struct worker *w, const json_t *message, char watch[]);
 } ops[] = {
 	{ "submit", false, op_submit },
+	{ "find", false, op_find },
 	{ "attach", false, op_attach },
 	{ "status", false, op_status },
 	{ "cancel", true, op_cancel },

@@ -294,8 +294,8 @@ json_t *submit_firmware(struct worker *w, const json_t *message, char watch[KII_
 	pthread_mutex_unlock(&w->lock);
 	if (no)
 		return no;
-	if (kii_kll_make(request, kii_kll_dialect(env, git_tag, false), w->layouts, &kll,
-			&err) != 0)
+	if (kii_kll_make_parts(request, kii_kll_dialect(env, git_tag, false), w->layouts,
+			KII_KLL_HASH, &kll, &err) != 0)
 		return submit_error(&err);
 	kii_kll_key(kll, job.image, job.key);
 	job.subject = kii_xstrdup(kll->board);
@@ -307,6 +307,32 @@ json_t *submit_firmware(struct worker *w, const json_t *message, char watch[KII_
 	if (!job.request)
 		return submit_refusal(413, "too_big", "config", 0, "config: too big");
 	return take_on(w, &job, watch);
+}
+
+json_t *submit_find(struct worker *w, const json_t *message, char watch[KII_JOB_ID + 1])
+{
+	struct kii_error err = { 0 };
+	kii_autojob job = { .kind = "firmware" };
+	const char *env = kii_json_str(message, "env");
+	const char *content = kii_json_str(message, "content");
+	kii_autofree char *git_tag = NULL;
+	json_t *answer;
+
+	watch[0] = '\0';
+	if (!env)
+		return submit_refusal(400, "bad_request", "env", 0, "env: must be a string");
+	if (!content)
+		return submit_refusal(400, "bad_request", "content", 0,
+			"content: must be a string");
+	pthread_mutex_lock(&w->lock);
+	answer = find_release(w, env, &job, &git_tag);
+	if (!answer) {
+		kii_kll_key_of(content, job.image, job.key);
+		answer = find_known(w, &job, watch, &err);
+	}
+	pthread_mutex_unlock(&w->lock);
+	return answer ? answer : submit_refusal(404, "not_found", "content", 0,
+		"nothing is known of this content");
 }
 
 json_t *submit_attach(struct worker *w, const char *id, char watch[KII_JOB_ID + 1])

@@ -13,6 +13,12 @@
  */
 json_t *submit_firmware(struct worker *w, const json_t *message, char watch[KII_JOB_ID + 1]);
 
+/*
+ * The same for a request whose content alone is told: {"op":"find"}. Nothing is ever put under a
+ * key of such origin; what was put there, was so by a request that this process has read.
+ */
+json_t *submit_find(struct worker *w, const json_t *message, char watch[KII_JOB_ID + 1]);
+
 /* The same for a job by id: {"op":"attach"}. */
 json_t *submit_attach(struct worker *w, const char *id, char watch[KII_JOB_ID + 1]);
 

@@ -19,6 +19,7 @@
 #include "testlib.h"
 
 #define JOB "0123456789abcdef0123456789abcdef"
+#define CONTENT JOB JOB
 
 struct fixture {
 	char *dir, *path;
@@ -142,12 +143,21 @@ static void expect_events(struct fixture *f, int n, const char *want)
 
 static uint64_t submit_env(struct fixture *f, const char *env, bool wait)
 {
-	json_t *request = json_pack("{s:s}", "env", env);
-	uint64_t n = kii_worklink_submit(f->link, "firmware", "192.0.2.1", false, request, wait,
-		on_report, f);
+	kii_autofree char *request = kii_xfmt("\n{\"env\":\n\"%s\"}\n", env);
 
-	json_decref(request);
-	return n;
+	return kii_worklink_submit(f->link, &(struct kii_link_order){ .kind = "firmware",
+		.client = "192.0.2.1", .text = request, .len = strlen(request) }, wait, on_report,
+		f);
+}
+
+/* One whose content is known. */
+static uint64_t submit_known(struct fixture *f, bool fresh)
+{
+	static const char request[] = "{\"env\":\"latest\"}";
+
+	return kii_worklink_submit(f->link, &(struct kii_link_order){ .kind = "firmware",
+		.client = "192.0.2.1", .fresh = fresh, .text = request, .len = strlen(request),
+		.env = "latest", .content = CONTENT }, true, on_report, f);
 }
 
 static uint64_t submit(struct fixture *f, bool wait)
@@ -262,6 +272,66 @@ static void without_waiting_one_event_is_all(void **state)
 	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"succeeded\","
 		"\"artifact\":\"x.zip\",\"cached\":true}\n", expect_op(f, "submit"));
 	expect_events(f, 1, "ended succeeded x.zip 0;");
+}
+
+static void what_is_known_is_found_without_the_request(void **state)
+{
+	struct fixture *f = *state;
+	json_t *j;
+
+	start_listening(f);
+	submit_known(f, false);
+	take_connection(f);
+	j = next_line(f);
+	assert_string_equal(kii_json_str(j, "op"), "find");
+	assert_string_equal(kii_json_str(j, "kind"), "firmware");
+	assert_string_equal(kii_json_str(j, "env"), "latest");
+	assert_string_equal(kii_json_str(j, "content"), CONTENT);
+	assert_null(json_object_get(j, "request"));
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"failed\","
+		"\"artifact\":\"x_error.zip\",\"cached\":true}\n", (int)kii_json_int(j, "tag", -1));
+	json_decref(j);
+	expect_events(f, 1, "ended failed x_error.zip 0;");
+	/* A job that is under way is waited for like one's own. */
+	submit_known(f, false);
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n",
+		expect_op(f, "find"));
+	expect_events(f, 1, "accepted running  0;");
+	say(f, "{\"end\":\"" JOB "\",\"state\":\"succeeded\",\"artifact\":\"x.zip\"}\n");
+	expect_events(f, 1, "ended succeeded x.zip 0;");
+	/* Who wants it built anew does not ask. */
+	submit_known(f, true);
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n",
+		expect_op(f, "submit"));
+	expect_events(f, 1, "accepted running  0;");
+}
+
+static void what_is_not_found_is_submitted(void **state)
+{
+	struct fixture *f = *state;
+	int tag;
+
+	start_listening(f);
+	submit_known(f, false);
+	take_connection(f);
+	tag = expect_op(f, "find");
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":404,\"code\":\"not_found\","
+		"\"error\":\"unknown\"}\n", tag);
+	assert_int_equal(expect_op(f, "submit"), tag);
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\","
+		"\"error\":\"full\"}\n", tag);
+	expect_events(f, 1, "refused  queue_full 429;");
+	/* A worker that goes in between is asked from the beginning. */
+	submit_known(f, false);
+	expect_op(f, "find");
+	hang_up(f);
+	take_connection(f);
+	tag = expect_op(f, "find");
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n", tag);
+	expect_events(f, 1, "accepted running  0;");
+	hang_up(f);
+	take_connection(f);
+	expect_op(f, "attach");
 }
 
 static void a_refusal_says_why(void **state)
@@ -537,6 +607,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		link_test(a_job_is_accepted_and_ends),
 		link_test(without_waiting_one_event_is_all),
+		link_test(what_is_known_is_found_without_the_request),
+		link_test(what_is_not_found_is_submitted),
 		link_test(a_refusal_says_why),
 		link_test(a_refusal_without_words_is_none),
 		link_test(all_who_wait_for_a_job_hear_of_its_end),
