@@ -174,7 +174,7 @@ static void what_is_wrong_stays_wrong(void **state)
 static void an_env_that_is_too_long_is_not_remembered(void **state)
 {
 	struct place *p = *state;
-	kii_autofree char *name = kii_xfmt("%070d", 1);
+	kii_autofree char *name = kii_xfmt("%090d", 1);
 	kii_autofree char *sql = kii_xfmt(
 		"INSERT INTO Versions VALUES ('%s', 'beta', 'controller-057', 'v0.5.7')", name);
 	kii_autofree char *text = kii_xfmt("{\"env\": \"%s\", %s", name, p->request + 18);
