@@ -10,11 +10,13 @@
 #include "ctl_build.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
+#include "ctl_operator.h"
 #include "ctl_reference.h"
 #include "doctor.h"
 #include "log.h"
 
 static const struct ctl_command commands[] = {
+	{ "audit", CTL_AUDIT_ARGS, "See who did what in the operator's zone", ctl_audit, NULL },
 	{ "build", CTL_BUILD_ARGS, "Have a server build a request or a layout file", ctl_build,
 		NULL },
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
@@ -29,6 +31,7 @@ static const struct ctl_command commands[] = {
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
+	{ "token", NULL, "Say who may come into the operator's zone", NULL, ctl_token },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
 };

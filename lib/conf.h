@@ -23,7 +23,7 @@ struct kii_conf {
 		int64_t timeout_ms;
 		/* Checked and kept, so that mikrocloud's table can be pasted in. */
 		char *build_dir;
-		int64_t max_concurrent_pulls;
+		int64_t max_concurrent_pulls;   /* slots of the operator's pulls */
 	} docker;
 	struct {
 		char *state_dir;
@@ -45,6 +45,7 @@ struct kii_conf {
 	} firmware;
 	struct {
 		int64_t slots;          /* the number of cores where the file has 0 or none */
+		int64_t operator_slots; /* of the operator's jobs, but for pulls */
 		int64_t max_waiting;
 		int64_t per_client;
 	} queue;
@@ -60,6 +61,7 @@ struct kii_conf {
 		int64_t artifacts;      /* bytes */
 		int64_t artifact_days;
 		int64_t log_days;
+		int64_t audit_days;
 	} retention;
 	char **origins;             /* where each key's value came from, in the table's order */
 };

@@ -52,7 +52,8 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "firmware", "git_refresh", KII_CONF_DURATION, AT(firmware.git_refresh_ms), 0, 720 * HOUR,
 	  QUOTED("6 h") },
 
-	{ "queue", "slots", KII_CONF_COUNT, AT(queue.slots), 0, 1024, "0" },
+	{ "queue", "slots", KII_CONF_COUNT, AT(queue.slots), 0, 64, "0" },
+	{ "queue", "operator_slots", KII_CONF_COUNT, AT(queue.operator_slots), 1, 64, "2" },
 	{ "queue", "max_waiting", KII_CONF_COUNT, AT(queue.max_waiting), 1, 100000, "64" },
 	{ "queue", "per_client", KII_CONF_COUNT, AT(queue.per_client), 1, 100000, "4" },
 
@@ -69,6 +70,7 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "retention", "artifact_days", KII_CONF_COUNT, AT(retention.artifact_days), 1, 36500,
 	  "30" },
 	{ "retention", "log_days", KII_CONF_COUNT, AT(retention.log_days), 1, 36500, "90" },
+	{ "retention", "audit_days", KII_CONF_COUNT, AT(retention.audit_days), 1, 36500, "365" },
 };
 const size_t kii_conf_n_keys = KII_COUNT(kii_conf_keys);
 

@@ -16,7 +16,7 @@
 /* What comes of a successful body. -1 with `err` set ends the call. */
 typedef int kii_call_sink(void *arg, const char *data, size_t len, struct kii_error *err);
 
-enum { KII_LIMIT_DEFAULT = -1, KII_LIMIT_NONE = 0 };
+enum { KII_LIMIT_DEFAULT = -1, KII_LIMIT_NONE = 0 };   /* of time */
 
 struct kii_call {
 	const char *method;      /* a constant */
@@ -98,6 +98,11 @@ void kii_call_end(struct kii_engine *e, struct kii_call *c);
 /* --- engine_version.c --- */
 /* Make sure that there is a version to talk in, and that it is known who is there. */
 int kii_engine_negotiate(struct kii_engine *e, struct kii_error *err) KII_MUST_CHECK;
+/* Behind that: who, and in which version. */
+bool kii_engine_is_podman(const struct kii_engine *e);
+const char *kii_engine_api(const struct kii_engine *e);
+/* Does its info say that it has no root? */
+bool kii_engine_info_rootless(const json_t *info);
 
 /* --- engine_error.c --- */
 /* The error for a reply that is no success; `c->refusal` is its body. Always -1. */

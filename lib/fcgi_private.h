@@ -42,6 +42,7 @@ struct kii_conn {
 	const char *method;
 	char *path;
 	int64_t began_ms;
+	int64_t audit;         /* what a guard wants to hear of at its end; 0: nothing */
 	bool head;
 	bool broken;           /* the peer sent half a request: no reply can reach it */
 	bool whole;            /* all of the body was read */

@@ -188,6 +188,7 @@ static void fill(struct kii_conn *c, struct kii_req *req)
 		.id = c->id,
 		.body = "",
 		.conn = c,
+		.audit = &c->audit,
 	};
 }
 
@@ -199,6 +200,7 @@ static void begin(struct kii_conn *c)
 	c->head = !strcmp(c->method, "HEAD");
 	c->broken = false;
 	c->whole = false;
+	c->audit = 0;
 	choose_id(c);
 }
 
@@ -276,6 +278,7 @@ void kii_serve_reply(struct kii_conn *c, struct kii_res *res)
 
 	kii_log_id(c->id);
 	kii_http_head(res, c->id, &head);
+	kii_http_leave(c->audit, res->status);
 	bytes = c->head ? 0 : res->body.len;
 	if (!c->broken) {
 		put(c, head.data, head.len);
@@ -290,6 +293,7 @@ void kii_serve_reply(struct kii_conn *c, struct kii_res *res)
 void kii_serve_gone(struct kii_conn *c)
 {
 	kii_log_id(c->id);
+	kii_http_leave(c->audit, 499);
 	log_request(c, 499, 0);
 	kii_log_id(NULL);
 }

@@ -13,6 +13,7 @@ static const struct { const char *word; enum kii_method method; } methods[] = {
 };
 
 static kii_guard *guard;
+static kii_guard_leave *guard_leave;
 
 /* A part of a path. */
 struct span { const char *at; size_t len; };
@@ -25,9 +26,16 @@ struct choice {
 	size_t n_args;
 };
 
-void kii_http_guard(kii_guard *enter)
+void kii_http_guard(kii_guard *enter, kii_guard_leave *leave)
 {
 	guard = enter;
+	guard_leave = leave;
+}
+
+void kii_http_leave(int64_t audit, int status)
+{
+	if (audit && guard_leave)
+		guard_leave(audit, status);
 }
 
 /* Has the path a segment "." or ".."? */

@@ -8,6 +8,7 @@
 #define KII_HTTP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "json.h"
 
@@ -39,6 +40,7 @@ struct kii_req {
 	size_t body_len;
 	json_t *json;            /* the body where the route asked for it; borrowed */
 	struct kii_conn *conn;   /* what kii_park needs */
+	int64_t *audit;          /* where a guard leaves what its `leave` gets; NULL: nowhere */
 };
 
 struct kii_res {
@@ -73,7 +75,15 @@ struct kii_route {
  * answers 503. A body is parsed only behind it.
  */
 typedef int kii_guard(struct kii_req *req, struct kii_res *res, const char *scope);
-void kii_http_guard(kii_guard *enter);
+/*
+ * The end of a request for which `enter` left a number other than 0 in *req->audit: from whichever
+ * thread has the reply, just before it is sent; 499 when the client of a parked one has gone.
+ */
+typedef void kii_guard_leave(int64_t audit, int status);
+void kii_http_guard(kii_guard *enter, kii_guard_leave *leave);
+
+/* For the frame: tell the guard, where there is something to tell. */
+void kii_http_leave(int64_t audit, int status);
 
 void kii_res_init(struct kii_res *res);
 void kii_res_release(struct kii_res *res);
@@ -114,6 +124,13 @@ void kii_res_tag(struct kii_res *res, const struct kii_req *req, const char *tag
  * of NUL) stays as it is. Caller frees.
  */
 char *kii_query_get(const char *query, const char *name);
+
+/*
+ * The number of `name` in the query, from `least` to `most`; `otherwise` where there is none.
+ * Fails: EINVAL, field `name`.
+ */
+int kii_query_number(const char *query, const char *name, int64_t least, int64_t most,
+	int64_t otherwise, int64_t *out, struct kii_error *err) KII_MUST_CHECK;
 
 /*
  * Does an Accept header ask for JSON rather than for text? It must name application/json (no

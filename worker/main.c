@@ -25,7 +25,7 @@
 enum { EXIT_CONFIG = 78 };
 
 struct threads {
-	pthread_t slots[WORKER_SLOTS_MAX];
+	pthread_t slots[LANE__MAX * WORKER_SLOTS_MAX];
 	size_t n_slots;
 	pthread_t janitor, git, signals;
 };
@@ -47,18 +47,20 @@ static void *await_signal(void *arg)
 	kii_notify("STOPPING=1");
 	pthread_mutex_lock(&w->lock);
 	atomic_store(&w->stop, true);
-	pthread_cond_broadcast(&w->work_to_do);
+	for (size_t i = 0; i < LANE__MAX; i++)
+		pthread_cond_broadcast(&w->lanes[i].work_to_do);
 	pthread_cond_broadcast(&w->janitor_wake);
 	pthread_cond_broadcast(&w->git_wake);
+	pthread_cond_broadcast(&w->job_ended);
 	pthread_mutex_unlock(&w->lock);
 	n = write(w->wake_server, &one, sizeof(one));
 	(void)n;
 	return NULL;
 }
 
-static void start_thread(pthread_t *t, void *(*run)(void *), struct worker *w)
+static void start_thread(pthread_t *t, void *(*run)(void *), void *arg)
 {
-	int rc = pthread_create(t, NULL, run, w);
+	int rc = pthread_create(t, NULL, run, arg);
 
 	if (rc != 0) {
 		kii_log_error("thread", "errno=%d", rc);
@@ -81,9 +83,16 @@ static void first_look(struct worker *w)
 	kii_engine_free(engine);
 }
 
+static void start_slots(struct threads *t, struct lane *lane)
+{
+	for (size_t i = 0; i < GROUP__MAX; i++)
+		for (int64_t n = 0; n < lane->slots[i]; n++)
+			start_thread(&t->slots[t->n_slots++], run_slot, lane);
+}
+
 static int work(struct worker *w, struct kii_error *err)
 {
-	struct threads t = { .n_slots = (size_t)w->conf->queue.slots };
+	struct threads t = { .n_slots = 0 };
 	int listener, rc;
 
 	first_look(w);
@@ -92,8 +101,8 @@ static int work(struct worker *w, struct kii_error *err)
 	start_thread(&t.signals, await_signal, w);
 	start_thread(&t.janitor, janitor_run, w);
 	start_thread(&t.git, git_run, w);
-	for (size_t i = 0; i < t.n_slots; i++)
-		start_thread(&t.slots[i], run_slot, w);
+	for (size_t i = 0; i < LANE__MAX; i++)
+		start_slots(&t, &w->lanes[i]);
 	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance,
 		t.n_slots);
 	kii_notify("READY=1");

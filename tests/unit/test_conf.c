@@ -116,6 +116,7 @@ static void an_empty_file_means_the_defaults(void **state)
 	assert_int_equal(conf->retention.artifacts, INT64_C(2) << 30);
 	assert_int_equal(conf->retention.artifact_days, 30);
 	assert_int_equal(conf->retention.log_days, 90);
+	assert_int_equal(conf->retention.audit_days, 365);
 	kii_conf_free(conf);
 }
 
@@ -131,7 +132,7 @@ static void every_key_is_taken_from_the_file(void **state)
 		"[queue]\nslots = 3\nmax_waiting = 5\nper_client = 2\n"
 		"[http]\nbody = '64 KiB'\n[limits]\nlog = 4096\nartifact = '4096 B'\n"
 		"disk_floor = 0\n[retention]\nartifacts = '1 TiB'\nartifact_days = 1\n"
-		"log_days = 2\n");
+		"log_days = 2\naudit_days = 3\n");
 
 	(void)state;
 	assert_string_equal(conf->file, file);
@@ -165,6 +166,7 @@ static void every_key_is_taken_from_the_file(void **state)
 	assert_int_equal(conf->retention.artifacts, INT64_C(1) << 40);
 	assert_int_equal(conf->retention.artifact_days, 1);
 	assert_int_equal(conf->retention.log_days, 2);
+	assert_int_equal(conf->retention.audit_days, 3);
 	kii_conf_free(conf);
 }
 
@@ -194,7 +196,7 @@ static void what_is_unknown_is_refused(void **state)
 	refused("\n[docker]\n  sokcet = 1\n", "3:3", "docker.sokcet: unknown key; docker has "
 		"runtime, socket_path, rootless, build_dir, timeout, max_concurrent_pulls");
 	refused("[queue]\nslots = 1\n[queue.x]\n", "3:8", "queue.x: unknown key; queue has slots, "
-		"max_waiting, per_client");
+		"operator_slots, max_waiting, per_client");
 	refused("timeout = 3\n", "1:1", "timeout: unknown table");
 	refused("docker = 1\n", "1:1", "docker: must be a table, not an integer");
 	refused("[[queue]]\nslots = 1\n", "1:3", "queue: must be a table, not an array");
@@ -269,8 +271,8 @@ static void repositories_are_plain_urls(void **state)
 static void values_out_of_range_are_refused(void **state)
 {
 	static const struct { const char *text, *place, *part; } bad[] = {
-		{ "[queue]\nslots = -1", "2:9", "queue.slots: must be between 0 and 1024" },
-		{ "[queue]\nslots = 1025", "2:9", "queue.slots: must be between 0 and 1024" },
+		{ "[queue]\nslots = -1", "2:9", "queue.slots: must be between 0 and 64" },
+		{ "[queue]\nslots = 65", "2:9", "queue.slots: must be between 0 and 64" },
 		{ "[firmware]\ncpus = 0", "2:8", "firmware.cpus: must be between 0.01 and 1024" },
 		{ "[firmware]\ncpus = nan", "2:8", "firmware.cpus: must be between 0.01 and 1024" },
 		{ "[firmware]\ncpus = inf", "2:8", "firmware.cpus: must be between 0.01 and 1024" },

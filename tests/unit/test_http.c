@@ -160,14 +160,14 @@ static void a_guard_decides_who_comes_in(void **state)
 {
 	struct answer *a = *state;
 
-	kii_http_guard(porter);
+	kii_http_guard(porter, NULL);
 	go_inside(a, "");
 	assert_int_equal(a->res.status, 401);
 	assert_string_equal(a->req.who, "");
 	go_inside(a, "Bearer good");
 	assert_int_equal(a->res.status, 400);
 	assert_string_equal(a->req.who, "anna");
-	kii_http_guard(NULL);
+	kii_http_guard(NULL, NULL);
 }
 
 /* --- routing --- */
@@ -560,6 +560,28 @@ static void query_values_are_found_and_decoded(void **state)
 
 #define served(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void numbers_of_a_query_have_bounds(void **state)
+{
+	static const char *const bad[] = { "n=", "n=0", "n=-1", "n=101", "n=1x", "n=+5", "n=%205",
+		"n=99999999999999999999", "n=0x10" };
+	struct kii_error err = { 0 };
+	int64_t n = 0;
+
+	(void)state;
+	must(kii_query_number("m=5&n=7&n=8", "n", 1, 100, 3, &n, &err));
+	assert_int_equal(n, 7);
+	must(kii_query_number("m=5", "n", 1, 100, 3, &n, &err));
+	assert_int_equal(n, 3);
+	for (size_t i = 0; i < KII_COUNT(bad); i++) {
+		if (kii_query_number(bad[i], "n", 1, 100, 3, &n, &err) == 0)
+			fail_msg("%s", bad[i]);
+		assert_int_equal(err.code, KII_EINVAL);
+		assert_string_equal(err.field, "n");
+		kii_error_clear(&err);
+	}
+	assert_int_equal(n, 3);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -588,6 +610,7 @@ int main(void)
 		cmocka_unit_test(bad_paths_are_refused),
 		cmocka_unit_test(json_is_wanted_where_it_is_asked_for),
 		cmocka_unit_test(query_values_are_found_and_decoded),
+		cmocka_unit_test(numbers_of_a_query_have_bounds),
 	};
 
 	return cmocka_run_group_tests_name("http", tests, NULL, NULL);

@@ -142,8 +142,8 @@ static void end_next(struct fixture *f, enum kii_job_state state, const char *ou
 		.finished = kii_io_wall() };
 	kii_autofree char *path = kii_xfmt("%s/%s", f->w.artifacts, artifact ? artifact : "none");
 
-	assert_int_equal(queue_claim(&f->w, &job, &slot, &err), 1);
-	must(kii_jobs_finish(f->w.jobs, job.id, &end, &err));
+	assert_int_equal(queue_claim(&f->w.lanes[LANE_PUBLIC], &job, &slot, &err), 1);
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, job.id, &end, &err));
 	queue_leave(slot);
 	if (artifact)
 		must(kii_io_publish(path, "PK", 2, 0600, &err));
@@ -284,10 +284,10 @@ static void the_use_of_a_result_is_noted_now_and_then(void **state)
 	for (int i = 0; i < 2; i++) {
 		int64_t noted = i ? now - 70000 : now - 50000;
 
-		must(kii_jobs_answered(f->w.jobs, id, noted, &err));
+		must(kii_jobs_answered(f->w.lanes[LANE_PUBLIC].jobs, id, noted, &err));
 		expect_yes(find(f, "latest", watch), "succeeded", NULL);
 		kii_job_release(&job);
-		must(kii_jobs_get(f->w.jobs, id, &job, &err));
+		must(kii_jobs_get(f->w.lanes[LANE_PUBLIC].jobs, id, &job, &err));
 		if (i)
 			assert_true(job.answered >= now);
 		else
@@ -391,7 +391,7 @@ static void a_queued_job_is_cancelled_at_once_and_a_running_one_told(void **stat
 	expect_no(ask_job(f, "cancel", "x"), 404, "not_found", "job");
 
 	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", job);
-	assert_int_equal(queue_claim(&f->w, &claimed, &slot, &err), 1);
+	assert_int_equal(queue_claim(&f->w.lanes[LANE_PUBLIC], &claimed, &slot, &err), 1);
 	assert_null(ops_end(&f->w, job));
 	expect_yes(ask_job(f, "cancel", job), "running", NULL);
 	assert_true(atomic_load(&slot->cancel));
