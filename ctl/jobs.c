@@ -12,9 +12,11 @@
 #include "io.h"
 #include "json.h"
 #include "text.h"
+#include "worklink.h"
 
 #define LIMIT_DEFAULT 20
 #define LIMIT_MOST    100000
+#define PLACE_MS      1000   /* so long the worker is waited for */
 
 int ctl_jobs_open(const struct ctl *ctl, struct ctl_jobs *j, struct kii_error *err)
 {
@@ -216,13 +218,28 @@ struct facts {
 	int64_t estimate_ms;
 };
 
-static int find(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
+static int read_row(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
 {
+	kii_job_release(&f->job);
 	if (kii_jobs_get(j->db, id, &f->job, err) != 0 ||
 	    kii_jobs_place(j->db, id, &f->place, err) != 0)
 		return -1;
 	return kii_jobs_forecast(j->db, &f->job, f->place, j->conf->queue.slots, kii_io_wall(),
 		&f->estimate_ms, err);
+}
+
+/* The worker serves by turns, which it alone knows; without it the jobs' age has to do. */
+static int find(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
+{
+	struct kii_error why = { 0 };
+
+	if (read_row(j, id, f, err) != 0)
+		return -1;
+	if (f->job.state == KII_JOB_QUEUED && kii_worklink_place(j->conf->paths.run_dir, id,
+			PLACE_MS, &f->place, &f->estimate_ms, &why) != 0 &&
+	    why.code == KII_ECONFLICT)
+		return read_row(j, id, f, err);
+	return 0;
 }
 
 static void print_json(const struct facts *f)

@@ -96,4 +96,12 @@ bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
 int kii_worklink_ask(const char *run_dir, const json_t *question, int64_t limit_ms,
 	json_t **answer, struct kii_error *err) KII_MUST_CHECK;
 
+/*
+ * Where a queued job stands: the worker alone knows whose turn is next. *place counts from 1,
+ * *estimate_ms is until the job's end (-1: unknown). Fails as kii_worklink_ask, EBROKEN, and with
+ * ECONFLICT when the job does not wait any more: its row says what became of it.
+ */
+int kii_worklink_place(const char *run_dir, const char *job, int64_t limit_ms, int64_t *place,
+	int64_t *estimate_ms, struct kii_error *err) KII_MUST_CHECK;
+
 #endif

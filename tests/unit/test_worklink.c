@@ -587,6 +587,44 @@ static void a_question_gets_its_answer_or_the_reason(void **state)
 	must_fail(ask(f, "", &answer, &err), KII_EDOWN);
 }
 
+struct place_row {
+	const char *answer;
+	int code;
+	int64_t place, estimate_ms;
+};
+
+static void a_job_is_told_where_it_stands(void **state)
+{
+	static const struct place_row rows[] = {
+		{ "{\"ok\":true,\"state\":\"queued\",\"place\":3,\"estimate_ms\":4000}\n",
+		  KII_OK, 3, 4000 },
+		{ "{\"ok\":true,\"state\":\"queued\",\"place\":1}\n", KII_OK, 1, -1 },
+		{ "{\"ok\":true,\"state\":\"running\",\"place\":0}\n", KII_ECONFLICT, 0, 0 },
+		{ "{\"ok\":true,\"state\":\"lost\"}\n", KII_ECONFLICT, 0, 0 },
+		{ "{\"ok\":true,\"state\":\"queued\",\"place\":0}\n", KII_EBROKEN, 0, 0 },
+		{ "{\"ok\":true}\n", KII_EBROKEN, 0, 0 },
+		{ "{\"ok\":false,\"status\":404}\n", KII_ENOTFOUND, 0, 0 },
+		{ "", KII_EDOWN, 0, 0 },
+	};
+	struct fixture *f = *state;
+
+	start_listening(f);
+	for (size_t i = 0; i < KII_COUNT(rows); i++) {
+		struct kii_error err = { 0 };
+		int64_t place = 0, estimate_ms = 0;
+		pthread_t t;
+
+		snprintf(f->events, sizeof(f->events), "%s", rows[i].answer);
+		pthread_create(&t, NULL, answer_one, f);
+		assert_int_equal(kii_worklink_place(f->dir, JOB, 3000, &place, &estimate_ms, &err),
+			rows[i].code == KII_OK ? 0 : -1);
+		pthread_join(t, NULL);
+		assert_int_equal(err.code, rows[i].code);
+		assert_int_equal(place, rows[i].place);
+		assert_int_equal(estimate_ms, rows[i].estimate_ms);
+	}
+}
+
 static void a_question_is_not_waited_on_for_ever(void **state)
 {
 	struct fixture *f = *state;
@@ -621,6 +659,7 @@ int main(void)
 		link_test(after_a_burst_its_memory_is_given_back_once),
 		link_test(who_frees_the_link_leaves_nobody_waiting),
 		link_test(a_question_gets_its_answer_or_the_reason),
+		link_test(a_job_is_told_where_it_stands),
 		link_test(a_question_is_not_waited_on_for_ever),
 	};
 
