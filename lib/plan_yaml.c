@@ -67,6 +67,17 @@ static bool first_error(struct fy_diag *diag, const char *path, struct kii_error
 	return true;
 }
 
+/* Nothing but blank lines and comments: an empty file, which is no document. */
+static bool is_empty(const char *text)
+{
+	for (;;) {
+		text += strspn(text, " \t\r\n");
+		if (*text != '#')
+			return !*text;
+		text += strcspn(text, "\n");
+	}
+}
+
 int kii_plan_yaml(const char *text, const char *path, json_t **out, struct kii_error *err)
 {
 	struct fy_diag_cfg quiet;
@@ -84,12 +95,12 @@ int kii_plan_yaml(const char *text, const char *path, json_t **out, struct kii_e
 	cfg.diag = diag;
 	doc = fy_document_build_from_string(&cfg, text, strlen(text));
 	if (!doc) {
-		/* a file without a document is an empty one */
-		if (!first_error(diag, path, err) && text[strspn(text, " \t\r\n")] != '\0')
-			kii_error_field(err, path, "is no YAML");
-		rc = err->code == KII_OK ? 0 : -1;
-		if (rc == 0)
+		if (is_empty(text))
 			*out = json_object();
+		else if (first_error(diag, path, err))
+			rc = -1;
+		else
+			rc = kii_error_field(err, path, "is no YAML");
 	} else {
 		*out = value_of(fy_document_root(doc));
 	}
