@@ -12,6 +12,7 @@
 #include "ctl_kll.h"
 #include "ctl_operator.h"
 #include "ctl_reference.h"
+#include "ctl_runtime.h"
 #include "doctor.h"
 #include "log.h"
 
@@ -31,6 +32,8 @@ static const struct ctl_command commands[] = {
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
+	{ "runtime", CTL_RUNTIME_ARGS, "See what a server says of its container engine",
+		ctl_runtime, NULL },
 	{ "token", NULL, "Say who may come into the operator's zone", NULL, ctl_token },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },
