@@ -48,6 +48,7 @@ struct kii_res {
 	struct kii_buf head;     /* further header lines, "Name: value\r\n" */
 	struct kii_buf body;
 	const char *type;        /* content type, a constant; NULL without body */
+	bool stream;             /* the body goes on: no length is said */
 };
 
 enum { KII_DONE = 0, KII_PARKED = 1 };
