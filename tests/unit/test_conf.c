@@ -604,16 +604,19 @@ static void json_has_every_key(void **state)
 {
 	const json_t *keys;
 	struct kii_conf *conf;
+	size_t bases = 0;
 	json_t *all;
 
 	(void)state;
+	while (kii_bases_known(bases))
+		bases++;
 	setenv("DOCKER_HOST", "tcp://h:2376", 1);
 	setenv("DOCKER_TLS_VERIFY", "1", 1);
 	setenv("DOCKER_CERT_PATH", "/certs\xff", 1);
 	conf = load("firmware.timeout = '1500 ms'");
 	all = kii_conf_json(conf);
 	keys = json_object_get(all, "keys");
-	assert_int_equal(json_object_size(keys), kii_conf_n_keys + 2);
+	assert_int_equal(json_object_size(keys), kii_conf_n_keys + bases + 2);
 #define VALUE(name) json_object_get(json_object_get(keys, name), "value")
 	assert_string_equal(json_string_value(json_object_get(all, "file")), file);
 	assert_string_equal(json_string_value(VALUE("docker.runtime")), "docker");
