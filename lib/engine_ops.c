@@ -148,10 +148,6 @@ int kii_ops_remove(struct kii_engine *e, const char *id, bool force, bool volume
 	kii_call_path(&c, "/containers/%s?force=%d&v=%d", id, (int)force, (int)volumes);
 	if (kii_ops_run(e, &c, err) == 0)
 		return 0;
-	if (err->code == KII_ENOTFOUND) {
-		kii_error_clear(err);
-		return 0;
-	}
 	if (err->code != KII_ECONFLICT || (!force && !strstr(c.refusal.data, "already in progress")))
 		return -1;
 	kii_error_clear(err);
@@ -165,8 +161,13 @@ int kii_ops_remove_labelled(struct kii_engine *e, const char *name, const char *
 	size_t n = 0;
 	int rc = kii_engine_list(e, name, value, &all, &n, err);
 
-	for (size_t i = 0; rc == 0 && i < n; i++)
+	for (size_t i = 0; rc == 0 && i < n; i++) {
 		rc = kii_ops_remove(e, all[i].id, true, true, err);
+		if (rc && err->code == KII_ENOTFOUND) {
+			kii_error_clear(err);
+			rc = 0;
+		}
+	}
 	kii_containers_free(all, n);
 	return rc;
 }

@@ -88,8 +88,8 @@ int kii_ops_restart(struct kii_engine *e, const char *id, int64_t seconds,
 int kii_ops_kill(struct kii_engine *e, const char *id, const char *signal,
 	struct kii_error *err) KII_MUST_CHECK;
 /*
- * Returns when it is gone; one that is gone already is success. `volumes`: those without a name,
- * too. Running, without `force`: ECONFLICT.
+ * Returns when it is gone, whoever removes it. `volumes`: those without a name, too. Running,
+ * without `force`: ECONFLICT.
  */
 int kii_ops_remove(struct kii_engine *e, const char *id, bool force, bool volumes,
 	struct kii_error *err) KII_MUST_CHECK;
