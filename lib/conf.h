@@ -8,6 +8,7 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "bases.h"
 
 #define KII_CONF_LAYOUTS_MAX 8
 
@@ -69,6 +70,7 @@ struct kii_conf {
 		int64_t log_days;
 		int64_t audit_days;
 	} retention;
+	struct kii_bases images;   /* those that the file puts in a default's place */
 	/* What an operator may ask of a container; the rest is refused. */
 	struct {
 		struct kii_conf_list bind_roots;     /* folders of the host */

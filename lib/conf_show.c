@@ -76,6 +76,20 @@ static void show_value(const struct kii_conf *conf, const struct kii_conf_key *k
 	}
 }
 
+static void show_images(const struct kii_conf *conf, struct kii_buf *out)
+{
+	const struct kii_base *image;
+
+	for (size_t i = 0; (image = kii_bases_known(i)); i++) {
+		const struct kii_base_set *set = kii_bases_find(&conf->images, image->name);
+		kii_autobuf line = KII_BUF_INIT(1024);
+
+		kii_buf_fmt(&line, "images.%s = ", image->name);
+		show_text(set ? set->reference : image->reference, &line);
+		kii_buf_fmt(out, "%-44s # from %s\n", line.data, set ? set->origin : "default");
+	}
+}
+
 void kii_conf_show(const struct kii_conf *conf, struct kii_buf *out)
 {
 	for (size_t i = 0; i < kii_conf_n_keys; i++) {
@@ -86,6 +100,7 @@ void kii_conf_show(const struct kii_conf *conf, struct kii_buf *out)
 		show_value(conf, key, &line);
 		kii_buf_fmt(out, "%-44s # from %s\n", line.data, conf->origins[i]);
 	}
+	show_images(conf, out);
 	if (conf->docker.tls_verify)
 		kii_buf_str(out, "# TLS to the engine; from environment DOCKER_TLS_VERIFY\n");
 	if (conf->docker.cert_path)
@@ -148,6 +163,7 @@ static void add(json_t *keys, const char *name, json_t *value_taken, const char 
 json_t *kii_conf_json(const struct kii_conf *conf)
 {
 	json_t *keys = json_object();
+	const struct kii_base *image;
 	json_t *file = conf->file ? json_string(conf->file) : NULL;
 
 	for (size_t i = 0; i < kii_conf_n_keys; i++) {
@@ -155,6 +171,13 @@ json_t *kii_conf_json(const struct kii_conf *conf)
 		kii_autofree char *name = kii_xfmt("%s.%s", key->table, key->name);
 
 		add(keys, name, value_json(conf, key), conf->origins[i]);
+	}
+	for (size_t i = 0; (image = kii_bases_known(i)); i++) {
+		const struct kii_base_set *set = kii_bases_find(&conf->images, image->name);
+		kii_autofree char *name = kii_xfmt("images.%s", image->name);
+
+		add(keys, name, json_string(set ? set->reference : image->reference),
+			set ? set->origin : "default");
 	}
 	if (conf->docker.tls_verify)
 		add(keys, "docker.tls_verify", json_true(), "environment DOCKER_TLS_VERIFY");

@@ -11,7 +11,7 @@
 struct kii_image_ref {
 	char domain[256];   /* "docker.io" where there was none */
 	char path[256];     /* "library/nginx" */
-	char tag[129];      /* "latest" where there was neither tag nor digest, else "" where none */
+	char tag[129];      /* "latest" where there was neither; "" with a digest alone */
 	char digest[72];    /* "sha256:<64 hex digits>", or "" */
 };
 

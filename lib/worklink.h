@@ -75,7 +75,14 @@ uint64_t kii_worklink_submit(struct kii_worklink *link, const char *kind, const 
 bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
 
 /*
- * One question, one answer, on a connection of its own (kiisrvctl, /healthz). Caller owns *answer,
+ * One question, one answer, on a connection of its own. Caller owns *answer, whose "ok" may be
+ * false: then it has status, code, error, field and retry_after. Fails: EDOWN, ETIMEOUT, EBROKEN.
+ */
+int kii_worklink_question(const char *run_dir, const json_t *question, int64_t limit_ms,
+	json_t **answer, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * The same for who takes a refusal for an error (kiisrvctl, /healthz). Caller owns *answer,
  * which has "ok": true. Fails: EDOWN, ETIMEOUT, EBROKEN; a refusal is EREFUSED, EINVAL, ENOTFOUND
  * or ECONFLICT by its status.
  */

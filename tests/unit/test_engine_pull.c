@@ -68,7 +68,11 @@ static void the_request_has_name_tag_and_credentials(void **state)
 
 static void layers_and_bytes_are_counted(void **state)
 {
-	static const struct { const char *body; size_t layers, done; int64_t bytes, total; } cases[] = {
+	static const struct {
+		const char *body;
+		size_t layers, done;
+		int64_t bytes, total;
+	} cases[] = {
 		{ "{\"status\":\"Pulling from t/x\",\"id\":\"one\"}\n", 0, 0, 0, 0 },
 		{ "{\"status\":\"Pulling fs layer\",\"progressDetail\":{},\"id\":\"a\"}\n"
 		  "{\"status\":\"Already exists\",\"progressDetail\":{},\"id\":\"b\"}\n",
