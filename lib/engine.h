@@ -221,20 +221,60 @@ int kii_engine_push(struct kii_engine *e, struct kii_transfer *t, struct kii_err
 	KII_MUST_CHECK;
 
 /* --- building images --- */
+struct kii_context;              /* lib/context.h */
+
+/* What a build is at. Podman counts the steps of each stage by themselves. */
+struct kii_build_step {
+	unsigned step, steps;    /* "Step 3/12"; 0 before the first */
+	unsigned stage, stages;  /* 1 of 1 where the engine counts through all of them */
+	char text[160];          /* the instruction, cut; its control bytes are '?' */
+};
+/* A step begins. `arg` is the sink's. */
+typedef void kii_engine_step(void *arg, const struct kii_build_step *step);
+
+struct kii_build_result {
+	char image[128];             /* the image's ID, "" until it is built */
+	struct kii_build_step last;  /* the last step that began: the one that failed */
+	int exit_code;               /* of the command that failed it; -1: not told */
+};
+
 struct kii_build_spec {
-	const char *name;        /* what the image is called then, with its tag */
+	const char *name;        /* what the image is called then, with its tag; NULL: nothing */
 	/* The context: `name` is a path below its folder; one is "Dockerfile". */
 	const struct kii_file *files;
 	size_t n_files;
+	/* Or this, in place of files; the build reads it to its end. Its Dockerfile is built. */
+	struct kii_context *context;
+	const char *target;      /* the stage to build; NULL: the last */
 	const struct kii_pair *args;
 	size_t n_args;
+	const struct kii_pair *labels;   /* of the image */
+	size_t n_labels;
 	bool no_cache;
+	bool pull;               /* ask the registry for a newer base image */
+	int64_t memory;          /* of each step, bytes, swap included; 0: no limit */
+	double cpus;             /* 0: no limit */
+	/*
+	 * NULL: the engine's own way (Podman's is the host's network!); "none"; "default": a
+	 * network of the build's own; else a network's name (Docker only).
+	 */
+	const char *network;
+	/*
+	 * Podman goes on with a step whose build was given up. With the ID of a running container
+	 * here the steps run in its PID namespace, and end at the latest when it is removed. Docker
+	 * needs none and ignores it.
+	 */
+	const char *guard;
+	int64_t limit_ms;        /* for all of it; 0: none */
+	kii_engine_step *step;   /* or NULL */
+	struct kii_build_result *result;   /* or NULL; filled in as the build goes on */
 };
 /* A piece of what the engine and the steps print, unfiltered; false ends the build (ETIMEOUT). */
 typedef bool kii_engine_say(void *arg, const char *text, size_t len);
 /*
- * Build it, however long that takes, with the engine's classic builder or Podman's own. Fails
- * further with: EREFUSED (a step failed: the message is the engine's), EINVAL, ETOOBIG.
+ * Build it, with the engine's classic builder or Podman's own. Containers of its steps are removed,
+ * however it ends; its layers stay as the engine's cache. Fails further with: EREFUSED (a step
+ * failed: "step 3/12: RUN x: " and the engine's message), EINVAL, ETOOBIG, and as the context does.
  */
 int kii_engine_build(struct kii_engine *e, const struct kii_build_spec *spec, kii_engine_say *sink,
 	void *arg, struct kii_error *err) KII_MUST_CHECK;
