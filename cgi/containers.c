@@ -59,7 +59,7 @@ static struct kii_follow *follow;
 struct ask {
 	char *id;
 	char *name, *label, *state, *signal;
-	bool all;
+	struct kii_ops_filter filter;
 	struct kii_verb verb;
 	kii_verb_run *run;
 	int (*look)(struct kii_engine *e, const char *id, json_t **out, struct kii_error *err);
@@ -92,32 +92,14 @@ static int run_list(struct kii_engine *e, struct kii_opcall *call, void *arg, st
 	struct kii_error *err)
 {
 	const struct ask *a = arg;
-	const struct kii_ops_filter filter = { .all = a->all, .state = a->state, .name = a->name,
-		.label = a->label };
 
 	(void)call;
 	kii_buf_str(&res->body, "{\"containers\":");
-	if (kii_ops_list(e, &filter, &res->body, err))
+	if (kii_ops_list(e, &a->filter, &res->body, err))
 		return -1;
 	kii_buf_str(&res->body, "}");
 	res->type = "application/json";
 	return KII_DONE;
-}
-
-static int check_filters(const struct ask *a, struct kii_error *err)
-{
-	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
-		"0123456789_.-";
-
-	if (a->state && !kii_ops_is_state(a->state))
-		return kii_error_field(err, "state", "must be created, running, paused, "
-			"restarting, removing, exited or dead");
-	if (a->name && strspn(a->name, plain) != strlen(a->name))
-		return kii_error_field(err, "name", "must be letters, digits, \"_\", \".\" and "
-			"\"-\"");
-	if (a->label && (!*a->label || *a->label == '=' || strlen(a->label) > 1024))
-		return kii_error_field(err, "label", "must be a label's name, or name=value");
-	return 0;
 }
 
 static int get_list(struct kii_req *req, struct kii_res *res, struct kii_error *err)
@@ -126,11 +108,12 @@ static int get_list(struct kii_req *req, struct kii_res *res, struct kii_error *
 	struct ask *a = ask_new(req);
 
 	(void)res;
-	a->state = kii_query_get(req->query, "state");
-	a->name = kii_query_get(req->query, "name");
-	a->label = kii_query_get(req->query, "label");
+	a->filter.state = a->state = kii_query_get(req->query, "state");
+	a->filter.name = a->name = kii_query_get(req->query, "name");
+	a->filter.label = a->label = kii_query_get(req->query, "label");
 	if (kii_query_only(req->query, names, err) ||
-	    kii_query_flag(req->query, "all", &a->all, err) || check_filters(a, err)) {
+	    kii_query_flag(req->query, "all", &a->filter.all, err) ||
+	    kii_ops_filter_check(&a->filter, err)) {
 		ask_free(a);
 		return -1;
 	}
