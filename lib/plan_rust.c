@@ -172,7 +172,8 @@ static int choose_program(struct kii_draft *d, const json_t *cargo, struct kii_e
 	kii_draft_build(d, "cargo build --release%s --bin %s", locked, name);
 	/* the rest of target is of no use, and large */
 	kii_texts_fmt(&d->collect, "mkdir -p /out && cp target/release/%s /out/ && "
-		"rm -rf target && mkdir -p target/release && cp /out/%s target/release/", name, name);
+		"rm -rf target && mkdir -p target/release && cp /out/%s target/release/", name,
+		name);
 	kii_draft_start(d, "./target/release/%s", name);
 	return 0;
 }
