@@ -13,6 +13,13 @@
 #define IMAGES "images"      /* the table whose keys are those of the detectors */
 #define INSTALLED KII_SYSCONFDIR "/kiisrv.toml"
 
+static void free_list(struct kii_conf_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->items[i]);
+	free(list->items);
+}
+
 void kii_conf_free(struct kii_conf *conf)
 {
 	if (!conf)
@@ -29,8 +36,12 @@ void kii_conf_free(struct kii_conf *conf)
 	free(conf->docker.build_dir);
 	free(conf->paths.state_dir);
 	free(conf->paths.run_dir);
+	free(conf->paths.secrets);
 	free(conf->firmware.image_prefix);
 	free(conf->firmware.git_url);
+	free_list(&conf->containers.bind_roots);
+	free_list(&conf->containers.capabilities);
+	free_list(&conf->containers.devices);
 	free(conf);
 }
 

@@ -28,6 +28,16 @@ static void show_number(double number, struct kii_buf *out)
 	kii_buf_str(out, text);
 }
 
+static void show_list(char *const *items, size_t n, struct kii_buf *out)
+{
+	kii_buf_char(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		kii_buf_str(out, i ? ", " : "");
+		show_text(items[i], out);
+	}
+	kii_buf_char(out, ']');
+}
+
 static void show_value(const struct kii_conf *conf, const struct kii_conf_key *key,
 	struct kii_buf *out)
 {
@@ -53,11 +63,12 @@ static void show_value(const struct kii_conf *conf, const struct kii_conf_key *k
 		show_text(amount, out);
 		break;
 	case KII_CONF_LAYOUTS:
-		for (size_t i = 0; i < conf->paths.n_layouts; i++) {
-			kii_buf_str(out, i ? ", " : "[");
-			show_text(conf->paths.layouts[i], out);
-		}
-		kii_buf_char(out, ']');
+		show_list(conf->paths.layouts, conf->paths.n_layouts, out);
+		break;
+	case KII_CONF_PATHS:
+	case KII_CONF_CAPS:
+		show_list(((const struct kii_conf_list *)place)->items,
+			((const struct kii_conf_list *)place)->n, out);
 		break;
 	default:
 		show_text(*(char *const *)place, out);
@@ -104,10 +115,18 @@ static json_t *amount_json(const struct kii_conf_key *key, int64_t value)
 	return json_integer(key->type == KII_CONF_DURATION ? value / 1000 : value);
 }
 
+static json_t *list_json(char *const *items, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(items[i]));
+	return list;
+}
+
 static json_t *value_json(const struct kii_conf *conf, const struct kii_conf_key *key)
 {
 	const void *place = kii_conf_place(conf, key);
-	json_t *list;
 
 	switch (key->type) {
 	case KII_CONF_CHOICE:
@@ -121,10 +140,11 @@ static json_t *value_json(const struct kii_conf *conf, const struct kii_conf_key
 	case KII_CONF_DURATION:
 		return amount_json(key, *(const int64_t *)place);
 	case KII_CONF_LAYOUTS:
-		list = json_array();
-		for (size_t i = 0; i < conf->paths.n_layouts; i++)
-			json_array_append_new(list, json_string(conf->paths.layouts[i]));
-		return list;
+		return list_json(conf->paths.layouts, conf->paths.n_layouts);
+	case KII_CONF_PATHS:
+	case KII_CONF_CAPS:
+		return list_json(((const struct kii_conf_list *)place)->items,
+			((const struct kii_conf_list *)place)->n);
 	default:
 		return json_string(*(char *const *)place);
 	}
