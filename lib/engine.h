@@ -182,6 +182,44 @@ int kii_engine_put(struct kii_engine *e, const char *id, const char *path, const
 int kii_engine_get(struct kii_engine *e, const char *id, const char *path, const char *name,
 	uint64_t cap, int fd, uint64_t *size, struct kii_error *err) KII_MUST_CHECK;
 
+/* --- images of a registry --- */
+
+/* Why a registry's image did not come, or did not go. */
+enum kii_registry {
+	KII_REGISTRY_REFUSED,     /* none of the others */
+	KII_REGISTRY_DENIED,      /* no or wrong credentials, or they may not */
+	KII_REGISTRY_NOT_FOUND,   /* no such image there; push: none here */
+	KII_REGISTRY_DOWN,        /* the engine cannot reach it */
+};
+
+/* How far a transfer is. Sizes are what the engine has told so far; it does not tell all. */
+struct kii_transfer_now {
+	size_t layers, done;
+	int64_t bytes, total;
+};
+/*
+ * A line of the engine's, without line end, or NULL where only the numbers have moved. False ends
+ * the transfer (ETIMEOUT).
+ */
+typedef bool kii_transfer_say(void *arg, const char *line, const struct kii_transfer_now *now);
+
+struct kii_transfer {
+	const char *image;        /* in its whole form (lib/image_ref.h): with a tag or digest */
+	const char *auth;         /* JSON of the credentials (lib/registry_auth.h), or NULL */
+	kii_transfer_say *say;
+	kii_engine_tick *tick;    /* while nothing comes; NULL for none */
+	void *arg;
+	enum kii_registry why;    /* set where the call fails with EREFUSED */
+};
+/*
+ * Bring an image from its registry, or to it, however long that takes. Fails further with EREFUSED
+ * where the engine works and the transfer does not: `why`, and the engine's message in `msg`.
+ */
+int kii_engine_pull(struct kii_engine *e, struct kii_transfer *t, struct kii_error *err)
+	KII_MUST_CHECK;
+int kii_engine_push(struct kii_engine *e, struct kii_transfer *t, struct kii_error *err)
+	KII_MUST_CHECK;
+
 /* --- building images --- */
 struct kii_context;              /* lib/context.h */
 

@@ -189,6 +189,8 @@ static void set_body(struct kii_engine *e, struct kii_call *c)
 	/* An empty type: or curl calls it a form, whose body Docker eats. */
 	e->headers = curl_slist_append(NULL, "Expect:");
 	e->headers = curl_slist_append(e->headers, c->type ? c->type : "Content-Type:");
+	if (c->auth)
+		e->headers = curl_slist_append(e->headers, c->auth);
 	if (c->source)
 		e->headers = curl_slist_append(e->headers, "Transfer-Encoding: chunked");
 	curl_easy_setopt(e->easy, CURLOPT_HTTPHEADER, e->headers);
@@ -297,15 +299,8 @@ int kii_call_pause(struct kii_engine *e, int64_t ms, kii_engine_tick *tick, void
 	return 0;
 }
 
-/* The transfer is over, for good or bad. */
-static int conclude(struct kii_engine *e, struct kii_call *c, struct kii_error *err)
+int kii_call_conclude(struct kii_engine *e, struct kii_call *c, CURLcode rc, struct kii_error *err)
 {
-	CURLcode rc = CURLE_RECV_ERROR;
-	CURLMsg *msg;
-	int left;
-
-	while ((msg = curl_multi_info_read(e->multi, &left)))
-		rc = msg->data.result;
 	if (rc != CURLE_OK)
 		return kii_call_broken(e, rc, err);
 	if (!c->head_done)
@@ -315,6 +310,18 @@ static int conclude(struct kii_engine *e, struct kii_call *c, struct kii_error *
 			"the engine's reply does not say where it ends");
 	c->done = true;
 	return good(c->status) ? 0 : kii_call_refused(c, err);
+}
+
+/* The transfer is over, for good or bad. */
+static int conclude(struct kii_engine *e, struct kii_call *c, struct kii_error *err)
+{
+	CURLcode rc = CURLE_RECV_ERROR;
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(e->multi, &left)))
+		rc = msg->data.result;
+	return kii_call_conclude(e, c, rc, err);
 }
 
 int kii_call_step(struct kii_engine *e, struct kii_call *c, struct kii_error *err)

@@ -25,6 +25,7 @@ struct kii_call {
 	struct kii_buf path;     /* with query, without the version */
 	bool plain;              /* no version before the path: ping and version themselves */
 	const char *type;        /* "Content-Type: ..." of the body; NULL without one */
+	const char *auth;        /* "X-Registry-Auth: ...", borrowed likewise; NULL without one */
 	const void *body;        /* borrowed until the call is released */
 	size_t body_len;
 	/* In place of a body: chunks as they come. Such a call cannot be made a second time. */

@@ -9,6 +9,7 @@
  *   {"op":"attach","tag":2,"job":"<32 hex>"}
  *   {"op":"status","tag":3}            and, for root and the worker's own user only:
  *   {"op":"cancel","tag":4,"job":"..."}   {"op":"retry",...}   {"op":"gc","dry_run":true,...}
+ * They alone may submit the kinds of the operator's zone ("pull", "push") and hear of such jobs.
  * Answers:
  *   {"tag":1,"ok":true,"job":"...","key":"<64 hex>","state":"queued","place":1,"estimate_ms":4000}
  *   {"tag":1,"ok":true,...,"state":"succeeded","artifact":"MD1-Standard-<hash>.zip","cached":true}
@@ -74,7 +75,14 @@ uint64_t kii_worklink_submit(struct kii_worklink *link, const char *kind, const 
 bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
 
 /*
- * One question, one answer, on a connection of its own (kiisrvctl, /healthz). Caller owns *answer,
+ * One question, one answer, on a connection of its own. Caller owns *answer, whose "ok" may be
+ * false: then it has status, code, error, field and retry_after. Fails: EDOWN, ETIMEOUT, EBROKEN.
+ */
+int kii_worklink_question(const char *run_dir, const json_t *question, int64_t limit_ms,
+	json_t **answer, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * The same for who takes a refusal for an error (kiisrvctl, /healthz). Caller owns *answer,
  * which has "ok": true. Fails: EDOWN, ETIMEOUT, EBROKEN; a refusal is EREFUSED, EINVAL, ENOTFOUND
  * or ECONFLICT by its status.
  */

@@ -119,6 +119,17 @@ static size_t read_request(struct peer *p)
 	}
 }
 
+/* Of the headers only the credentials are kept. Under the lock. */
+static void note_auth(struct peer *p, size_t head)
+{
+	const char *auth = memmem(p->in.data, head, "\r\nX-Registry-Auth: ", 19);
+
+	if (auth) {
+		kii_buf_add(&p->f->seen, auth + 2, strcspn(auth + 2, "\r"));
+		kii_buf_char(&p->f->seen, '\n');
+	}
+}
+
 static void note_request(struct peer *p, size_t len)
 {
 	struct fake *f = p->f;
@@ -129,6 +140,7 @@ static void note_request(struct peer *p, size_t len)
 	pthread_mutex_lock(&f->lock);
 	kii_buf_add(&f->seen, p->in.data, version ? (size_t)(version - p->in.data) : head);
 	kii_buf_char(&f->seen, '\n');
+	note_auth(p, head);
 	if (len > head) {
 		kii_buf_add(&f->seen, p->in.data + head, len - head);
 		kii_buf_char(&f->seen, '\n');
