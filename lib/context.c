@@ -66,15 +66,12 @@ static int read_optional(int dir, const char *path, struct kii_buf *out, bool *f
 	return 0;
 }
 
-static void surround(struct kii_context *c, struct kii_buf *text)
+static int parse_ours(struct kii_context *c, const char *text, struct kii_error *err)
 {
-	kii_autofree char *own = kii_buf_steal(text);
-
-	kii_buf_fmt(text, "%s\n%s\n%s", c->ignore_before ? c->ignore_before : "", own ? own : "",
-		c->ignore_after ? c->ignore_after : "");
+	return text ? kii_ignore_parse(text, strlen(text), "ignore", &c->ignore, err) : 0;
 }
 
-/* The Dockerfile's own ignore file, else the context's. */
+/* The Dockerfile's own ignore file, else the context's, between lines of ours. */
 static int read_ignore(struct kii_context *c, const char *asked, bool *own, bool *found,
 	struct kii_error *err)
 {
@@ -88,15 +85,12 @@ static int read_ignore(struct kii_context *c, const char *asked, bool *own, bool
 	*found = *own;
 	if (!*own && read_optional(c->dir, IGNORE, &text, found, err) != 0)
 		return -1;
-	if (c->ignore_before || c->ignore_after) {
-		surround(c, &text);
-		*found = true;
-		if (kii_buf_check(&text, IGNORE, err) != 0)
-			return -1;
-	}
-	if (!*found)
-		return 0;
-	return kii_ignore_parse(text.data, text.len, *own ? path : IGNORE, &c->ignore, err);
+	if (parse_ours(c, c->ignore_before, err) != 0)
+		return -1;
+	if (*found && kii_ignore_parse(text.data, text.len, *own ? path : IGNORE, &c->ignore,
+			err) != 0)
+		return -1;
+	return parse_ours(c, c->ignore_after, err);
 }
 
 /* A pattern that matches exactly this path. */
@@ -138,10 +132,11 @@ static int choose_ignore(struct kii_context *c, const char *asked, struct kii_er
 
 	if (read_ignore(c, asked, &own, &found, err) != 0)
 		return -1;
-	c->recipe_hidden = c->recipe_ours || (found && *c->recipe_path &&
+	c->recipe_hidden = c->recipe_ours || (c->ignore && *c->recipe_path &&
 		kii_ignore_match(c->ignore, c->recipe_path));
 	c->ignore_hidden = found && kii_ignore_match(c->ignore, IGNORE);
-	c->ignore_ours = own || c->n_extra || c->ignore_before || c->ignore_after || (found && kii_ignore_wild_exceptions(c->ignore));
+	c->ignore_ours = own || c->n_extra || c->ignore_before || c->ignore_after ||
+		(found && kii_ignore_wild_exceptions(c->ignore));
 	if (!c->ignore_ours)
 		return 0;
 	c->ignore_hidden = true;
