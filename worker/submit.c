@@ -103,6 +103,7 @@ static json_t *describe(struct lane *lane, const struct kii_job *job, bool cache
 	if (kii_job_state_final(job->state)) {
 		json_object_set_new(answer, "cached", json_boolean(cached));
 		kii_json_set_str(answer, "artifact", job->artifact);
+		kii_json_set_str(answer, "image", job->image);
 		kii_json_set_str(answer, "outcome", job->outcome);
 		kii_json_set_str(answer, "error", job->error);
 		json_object_set_new(answer, "duration_ms",
