@@ -146,6 +146,11 @@ static int read_body(struct kii_conn *c, int64_t max, char **out, size_t *n,
 	return read_known(c, len == NO_LENGTH ? 0 : (size_t)len, out, n, err);
 }
 
+size_t kii_body_read(struct kii_req *req, void *out, size_t room)
+{
+	return take_body(req->conn, out, room);
+}
+
 /* --- the request --- */
 static void choose_id(struct kii_conn *c)
 {
@@ -221,6 +226,21 @@ static void give_back(char **body, size_t len)
 	malloc_trim(0);
 }
 
+static bool is_streamed(const struct kii_app *app, const struct kii_conn *c)
+{
+	return app->streamed && strcmp(app->streamed, c->path) == 0;
+}
+
+static int learn_length(const struct kii_conn *c, struct kii_req *req, struct kii_error *err)
+{
+	int64_t len;
+
+	if (content_length(c, &len, err))
+		return -1;
+	req->body_len = len == NO_LENGTH ? 0 : (size_t)len;
+	return 0;
+}
+
 /* Fill `res`, or return KII_PARKED. A broken request gets neither. */
 static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *c,
 	struct kii_res *res)
@@ -231,8 +251,9 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 	int rc;
 
 	fill(c, &req);
-	if (find_path(c, &req.query, &err) ||
-	    read_body(c, body_max, &body, &req.body_len, &err)) {
+	if (find_path(c, &req.query, &err) || (is_streamed(app, c)
+			? learn_length(c, &req, &err)
+			: read_body(c, body_max, &body, &req.body_len, &err))) {
 		kii_res_error(res, &err);
 		return KII_DONE;
 	}
@@ -240,7 +261,7 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 		return KII_DONE;
 	c->whole = true;
 	req.path = c->path;
-	req.body = body;
+	req.body = body ? body : "";
 	rc = kii_http_serve(app->routes, app->n_routes, c->method, &req, res);
 	if (rc == KII_PARKED)
 		give_back(&body, req.body_len);

@@ -43,7 +43,7 @@ enum kii_link_event {
 /* Borrowed for the call. Texts are never NULL. */
 struct kii_link_report {
 	enum kii_link_event event;
-	const char *job, *key, *state, *outcome, *artifact, *error;
+	const char *job, *key, *state, *outcome, *artifact, *error, *image;
 	bool cached;
 	int place;            /* in the queue from 1; 0: it runs */
 	int64_t estimate_ms;  /* until its end; -1: unknown */

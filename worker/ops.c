@@ -314,6 +314,7 @@ json_t *ops_end(struct worker *w, const char *id)
 	kii_json_set_str(line, "state", kii_job_state_name(job.state));
 	kii_json_set_str(line, "outcome", job.outcome);
 	kii_json_set_str(line, "artifact", job.artifact);
+	kii_json_set_str(line, "image", job.image);
 	kii_json_set_str(line, "error", job.error);
 	json_object_set_new(line, "duration_ms", json_integer(job.finished - job.started));
 	return line;

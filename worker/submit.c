@@ -103,6 +103,7 @@ static json_t *describe(struct lane *lane, const struct kii_job *job, bool cache
 	if (kii_job_state_final(job->state)) {
 		json_object_set_new(answer, "cached", json_boolean(cached));
 		kii_json_set_str(answer, "artifact", job->artifact);
+		kii_json_set_str(answer, "image", job->image);
 		kii_json_set_str(answer, "outcome", job->outcome);
 		kii_json_set_str(answer, "error", job->error);
 		json_object_set_new(answer, "duration_ms",
@@ -182,8 +183,8 @@ static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char 
 {
 	kii_autojob job = { 0 };
 	kii_autofree char *path = NULL;
-	int64_t now = kii_io_wall();
 	const struct kind *kind = kind_find(wanted->kind);
+	int64_t now = kii_io_wall();
 	int rc = kind->collides && !wanted->fresh ? 0
 		: kii_jobs_live(lane->jobs, wanted->kind, wanted->key, &job, err);
 
