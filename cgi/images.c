@@ -28,6 +28,7 @@
 #include "fcgi.h"
 #include "guard.h"
 #include "image_ref.h"
+#include "images_build.h"
 #include "io.h"
 #include "opjob.h"
 
@@ -42,6 +43,9 @@ static const struct kii_route routes[] = {
 	{ KII_POST, TOP "prune", prune, 0, "images:write" },
 	{ KII_POST, TOP "pull", pull, KII_BODY_JSON, "images:write" },
 	{ KII_POST, TOP "push", push, KII_BODY_JSON, "images:write" },
+	{ KII_POST, TOP "build", images_build, KII_BODY_JSON, "images:build" },
+	{ KII_POST, TOP "plan", images_plan, KII_BODY_JSON, "images:build" },
+	{ KII_POST, IMAGES_SOURCES, images_source, 0, "images:build" },
 	{ KII_GET, TOP "*", show, 0, "images:read" },
 	{ KII_DELETE, TOP "*", drop, 0, "images:write" },
 };
@@ -243,7 +247,10 @@ static int init(const struct kii_conf *loaded, struct kii_error *err)
 {
 	conf = loaded;
 	kii_guard_init(conf);
-	return kii_worklink_new(conf->paths.run_dir, &worker, err);
+	if (kii_worklink_new(conf->paths.run_dir, &worker, err) != 0)
+		return -1;
+	images_build_init(conf, worker);
+	return 0;
 }
 
 static void quit(void)
@@ -254,7 +261,8 @@ static void quit(void)
 
 int main(void)
 {
-	const struct kii_app app = { "images", routes, KII_COUNT(routes), init, quit };
+	const struct kii_app app = { "images", routes, KII_COUNT(routes), init, quit,
+		.streamed = IMAGES_SOURCES };
 
 	return kii_cgi_main(&app);
 }

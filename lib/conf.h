@@ -61,6 +61,7 @@ struct kii_conf {
 		double cpus;
 		int64_t timeout_ms;     /* of all of it */
 		int64_t idle_timeout_ms;
+		int64_t upload;         /* bytes, packed */
 		int64_t context;        /* bytes */
 		int64_t context_files;
 		/* Of the sources of builds in git. */

@@ -65,6 +65,7 @@ const struct kii_conf_key kii_conf_keys[] = {
 	  QUOTED("1 h") },
 	{ "build", "idle_timeout", KII_CONF_DURATION, AT(build.idle_timeout_ms), SECOND,
 	  24 * HOUR, QUOTED("15 min") },
+	{ "build", "upload", KII_CONF_SIZE, AT(build.upload), KIB, TIB, QUOTED("256 MiB") },
 	{ "build", "context", KII_CONF_SIZE, AT(build.context), MIB, TIB, QUOTED("1 GiB") },
 	{ "build", "context_files", KII_CONF_COUNT, AT(build.context_files), 1, 100000000,
 	  "100000" },

@@ -20,6 +20,8 @@ struct kii_app {
 	int (*init)(const struct kii_conf *conf, struct kii_error *err);
 	/* After the last one. May be NULL. */
 	void (*quit)(void);
+	/* The path of which the handler reads the body itself (kii_body_read); NULL: of none. */
+	const char *streamed;
 };
 
 /*
@@ -27,6 +29,13 @@ struct kii_app {
  * status.
  */
 int kii_cgi_main(const struct kii_app *app);
+
+/*
+ * In the handler of a `streamed` path: the next bytes of the body, which no limit of the
+ * configuration holds for; fewer than `room` at its end only. What is not read is dropped. Its
+ * length, as far as the client has said it, is req->body_len.
+ */
+size_t kii_body_read(struct kii_req *req, void *out, size_t room);
 
 /*
  * Take the request out of its handler, which must return KII_PARKED at once and touch neither

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fcgi.h"
 
@@ -18,6 +19,8 @@ struct asked {
 	uint64_t ticket, number;
 	struct kii_worklink *link;
 	char kind[16];
+	json_t *request;
+	kii_opjob_fill *fill;    /* NULL: who asks does not wait */
 };
 
 static void leave(struct asked *a)
@@ -30,6 +33,7 @@ static void leave(struct asked *a)
 	if (!last)
 		return;
 	pthread_mutex_destroy(&a->lock);
+	json_decref(a->request);
 	free(a);
 }
 
@@ -58,6 +62,8 @@ static void on_report(void *arg, const struct kii_link_report *r)
 	struct asked *a = arg;
 	struct kii_res res;
 
+	if (a->fill && r->event == KII_LINK_ACCEPTED)
+		return;
 	kii_res_init(&res);
 	if (r->event == KII_LINK_LOST)
 		kii_res_fail(&res, 503, "worker_down", NULL, RETRY_SECONDS,
@@ -65,6 +71,8 @@ static void on_report(void *arg, const struct kii_link_report *r)
 	else if (r->event == KII_LINK_REFUSED)
 		kii_res_fail(&res, r->status, r->code, *r->field ? r->field : NULL, r->retry_after,
 			"%s", r->error);
+	else if (a->fill)
+		a->fill(&res, r, a->request);
 	else
 		answer_job(&res, a->kind, r);
 	if (kii_park_answer(a->ticket, &res))
@@ -89,21 +97,25 @@ static void on_gone(uint64_t ticket, void *arg)
 	leave(a);
 }
 
-int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char *kind,
-	const json_t *request)
+int kii_opjob_wait(struct kii_worklink *link, struct kii_req *req, const char *kind,
+	const json_t *request, kii_opjob_fill *fill)
 {
 	struct asked *a = kii_xcalloc(1, sizeof(*a));
 	kii_autofree char *who = kii_xstrdup(req->who);
-	kii_autojson *copy = json_deep_copy(request);
+	kii_autofree char *text = json_dumps(request, JSON_COMPACT);
+	const struct kii_link_order order = { .kind = kind, .client = who, .text = text,
+		.len = text ? strlen(text) : 0 };
 	uint64_t number;
 	bool gone;
 
 	pthread_mutex_init(&a->lock, NULL);
 	a->shares = 3;
 	a->link = link;
+	a->request = json_incref((json_t *)request);
+	a->fill = fill;
 	snprintf(a->kind, sizeof(a->kind), "%s", kind);
 	a->ticket = kii_park(req, on_gone, a);
-	number = kii_worklink_submit(link, kind, who, false, copy, false, on_report, a);
+	number = kii_worklink_submit(link, &order, fill != NULL, on_report, a);
 	pthread_mutex_lock(&a->lock);
 	a->number = number;
 	gone = a->gone;
@@ -112,4 +124,10 @@ int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char 
 		leave(a);
 	leave(a);
 	return KII_PARKED;
+}
+
+int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char *kind,
+	const json_t *request)
+{
+	return kii_opjob_wait(link, req, kind, request, NULL);
 }

@@ -18,4 +18,12 @@
 int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char *kind,
 	const json_t *request) KII_MUST_CHECK;
 
+/* The answer to who waited: fill it for an ENDED report; `request` is the submitted one. */
+typedef void kii_opjob_fill(struct kii_res *res, const struct kii_link_report *r,
+	const json_t *request);
+
+/* The same, but the client is held until the job has ended. A client that goes ends nothing. */
+int kii_opjob_wait(struct kii_worklink *link, struct kii_req *req, const char *kind,
+	const json_t *request, kii_opjob_fill *fill) KII_MUST_CHECK;
+
 #endif

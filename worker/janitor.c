@@ -16,6 +16,7 @@
 #include "io.h"
 #include "json.h"
 #include "log.h"
+#include "upload.h"
 #include "operator.h"
 
 #define LOOK_MS      10000

@@ -26,6 +26,11 @@ struct kind {
 	 * request. NULL, or the refusal. Without the lock.
 	 */
 	json_t *(*prepare)(struct worker *w, const json_t *request, struct kii_job *job);
+	/*
+	 * What a request comes to that is known by its content: fill in the job's key. NULL, or the
+	 * refusal. Under the lock. Without it nothing is ever found.
+	 */
+	json_t *(*find)(struct worker *w, const json_t *message, struct kii_job *job);
 	/* May an ended job's work be done again? NULL, or the refusal. Under the lock. */
 	json_t *(*again)(struct worker *w, const struct kii_job *old);
 	/*
