@@ -116,7 +116,8 @@ static void make(struct place *p, enum pack pack, const struct item *items, size
 	assert_int_equal(archive_write_free(a), ARCHIVE_OK);
 }
 
-static const struct kii_archive_limits limits = { .entries = 1000, .bytes = 20 << 20, .ratio = 100 };
+static const struct kii_archive_limits limits = { .entries = 1000, .bytes = 20 << 20,
+	.ratio = 100 };
 
 static bool exists(const char *path)
 {
@@ -145,7 +146,8 @@ static void every_kind_of_archive_is_unpacked(void **state)
 		DIR_("./"), DIR_("a/"), FILE_("a/x", "text"),
 		{ .path = "./run.sh", .type = AE_IFREG, .perm = 06777, .text = "#!" },
 		{ .path = "secret", .type = AE_IFREG, .perm = 0400, .text = "s" },
-		FILE_("new/folder/\xc3\xa9", "umlaut"), FILE_("empty", ""), LINK_("a/l", "../run.sh"),
+		FILE_("new/folder/\xc3\xa9", "umlaut"), FILE_("empty", ""), LINK_("a/l",
+			"../run.sh"),
 		LINK_("dangling", "a/none"),
 	};
 	struct place *p = *state;
@@ -263,7 +265,8 @@ static void names_have_a_length_and_a_depth(void **state)
 
 static void what_comes_twice_counts_as_it_came_last(void **state)
 {
-	static const struct item items[] = { FILE_("a", "first"), LINK_("b", "a"), DIR_("d"), DIR_("d"),
+	static const struct item items[] = { FILE_("a", "first"), LINK_("b", "a"), DIR_("d"),
+		DIR_("d"),
 		FILE_("b", "second"), LINK_("a", "b") };
 	struct place *p = *state;
 	kii_autofree char *link = kii_xfmt("%s/a", p->out);
