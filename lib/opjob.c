@@ -5,7 +5,6 @@
 
 #include <pthread.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "fcgi.h"
 
@@ -102,9 +101,6 @@ int kii_opjob_wait(struct kii_worklink *link, struct kii_req *req, const char *k
 {
 	struct asked *a = kii_xcalloc(1, sizeof(*a));
 	kii_autofree char *who = kii_xstrdup(req->who);
-	kii_autofree char *text = json_dumps(request, JSON_COMPACT);
-	const struct kii_link_order order = { .kind = kind, .client = who, .text = text,
-		.len = text ? strlen(text) : 0 };
 	uint64_t number;
 	bool gone;
 
@@ -115,7 +111,7 @@ int kii_opjob_wait(struct kii_worklink *link, struct kii_req *req, const char *k
 	a->fill = fill;
 	snprintf(a->kind, sizeof(a->kind), "%s", kind);
 	a->ticket = kii_park(req, on_gone, a);
-	number = kii_worklink_submit(link, &order, fill != NULL, on_report, a);
+	number = kii_worklink_submit_json(link, kind, who, request, fill != NULL, on_report, a);
 	pthread_mutex_lock(&a->lock);
 	a->number = number;
 	gone = a->gone;
