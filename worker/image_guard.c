@@ -28,7 +28,8 @@ static int start(struct image_work *x, const char *image, struct kii_error *err)
 	};
 	const struct kii_container_spec spec = {
 		.name = name, .image = image, .entrypoint = sleep, .cmd = cmd,
-		.labels = labels, .n_labels = KII_COUNT(labels), .memory = MEMORY, .cpus = 1, .pids = PIDS,
+		.labels = labels, .n_labels = KII_COUNT(labels),
+		.memory = MEMORY, .cpus = 1, .pids = PIDS,
 	};
 
 	snprintf(attempt, sizeof(attempt), "%d", t->job->attempts);

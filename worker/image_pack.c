@@ -63,7 +63,7 @@ int image_plan(struct image_work *x, struct kii_plan **out, struct kii_error *er
 		.start_command = x->r.start_command, .build_command = x->r.build_command,
 		.variables = variables, .providers = x->r.providers,
 		.output_dir = x->r.output_dir, .nginx_config = x->r.nginx_config,
-		.is_spa = x->r.is_spa,
+		.is_spa = x->r.is_spa, .images = &x->t->w->conf->images,
 	};
 	kii_autoclose int dir = -1;
 
