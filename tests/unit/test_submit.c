@@ -262,7 +262,7 @@ static void what_is_known_is_found_by_its_content(void **state)
 	assert_int_equal(f->w.look_now, false);
 	expect_no(find(f, "lts", watch), 503, "image_missing", "env");
 	expect_no(find(f, "v9", watch), 400, "bad_request", "env");
-	expect_no(ask(f, json_pack("{s:s, s:s}", "op", "find", "kind", "image"), watch), 400,
+	expect_no(ask(f, json_pack("{s:s, s:s}", "op", "find", "kind", "cake"), watch), 400,
 		"bad_request", "kind");
 	expect_no(ask(f, json_pack("{s:s, s:s}", "op", "find", "kind", "firmware"), watch), 400,
 		"bad_request", "env");
@@ -346,7 +346,7 @@ static void what_is_wrong_with_a_request_is_said(void **state)
 		"request", "env", 5), watch), 400, "bad_request", "env");
 	expect_no(ask(f, json_pack("{s:s, s:s, s:[]}", "op", "submit", "kind", "firmware",
 		"request"), watch), 400, "bad_request", "request");
-	expect_no(ask(f, json_pack("{s:s, s:s}", "op", "submit", "kind", "image"), watch), 400,
+	expect_no(ask(f, json_pack("{s:s, s:s}", "op", "submit", "kind", "cake"), watch), 400,
 		"bad_request", "kind");
 	expect_no(ask(f, json_pack("{s:s}", "op", "explode"), watch), 400, "bad_request", "op");
 	expect_no(ask(f, json_pack("{}"), watch), 400, "bad_request", "op");
