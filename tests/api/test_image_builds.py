@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import shutil
 import subprocess
 import tarfile
 import threading
@@ -13,7 +14,7 @@ import zipfile
 import pytest
 
 from client import check_error
-from stack import wait_until
+from stack import TOP, Process, wait_until
 
 JOBS = "/operator/jobs"
 BUILD = "/images/build"
@@ -315,3 +316,135 @@ def test_a_client_that_goes_ends_no_build(stack, anna):
     thread.join()
     told = build(anna, request)
     assert told["success"], told
+
+
+# --- out of git
+
+
+class Repository:
+    """One over http on loopback, with branches, a tag and a submodule."""
+
+    def __init__(self, folder):
+        self.dir = folder
+        shutil.rmtree(folder, ignore_errors=True)
+        for name, files in (("lib", {"in-lib": "from lib\n"}),
+                            ("app", {"Dockerfile": f"FROM {BASE}\nENV FROM=main\nCOPY . /app/\n"})):
+            self.git("init", "-q", "-b", "main", name)
+            self.commit(name, files)
+        self.git("-C", "app", "tag", "v1")
+        self.git("-C", "app", "checkout", "-q", "-b", "side")
+        self.commit("app", {"Dockerfile": f"FROM {BASE}\nENV FROM=side\n"})
+        self.side = self.git("-C", "app", "rev-parse", "HEAD").strip()
+        self.git("-C", "app", "checkout", "-q", "-b", "with-lib", "main")
+        self.server = Process("githttp", ["/usr/bin/python3", TOP / "tests/images/githttp.py",
+                                          "127.0.0.1", "0", folder, "u:s3cret-word"],
+                              folder / "log")
+        self.port = int(wait_until(lambda: self.server.text().split("\n")[0]))
+        self.url = f"http://127.0.0.1:{self.port}/app/.git"
+        self.git("-C", "app", "-c", "protocol.file.allow=always", "submodule", "--quiet", "add",
+                 "../../lib/.git", "lib", url=f"http://127.0.0.1:{self.port}/lib/.git")
+        self.commit("app", {"Dockerfile": f"FROM {BASE}\nCOPY lib/in-lib /x\n"})
+        self.git("-C", "app", "checkout", "-q", "-f", "main")
+
+    def git(self, *args, url=None):
+        args = [url if url and a == "../../lib/.git" else a for a in args]
+        return subprocess.run(
+            ["git", "-c", "user.name=x", "-c", "user.email=x@example.org", *args], cwd=self.top(),
+            check=True, capture_output=True, text=True).stdout
+
+    def top(self):
+        self.dir.mkdir(parents=True, exist_ok=True)
+        return self.dir
+
+    def commit(self, name, files):
+        for file, text in files.items():
+            (self.dir / name / file).write_text(text)
+        self.git("-C", name, "add", "-A")
+        self.git("-C", name, "commit", "-q", "-m", "x")
+
+    def stop(self):
+        self.server.stop()
+        shutil.rmtree(self.dir)
+
+
+@pytest.fixture(scope="module")
+def git(engine):
+    """(stack, operator, repository): of a stack that may fetch from this machine."""
+    from stack import TMP, Stack
+    repository = Repository(TMP / "repositories")
+    made = Stack(engine)
+    secrets = made.etc / "secrets"
+    secrets.mkdir()
+    (secrets / "deploy").write_text("u:s3cret-word\n")
+    (secrets / "deploy").chmod(0o640)
+    shutil.chown(secrets / "deploy", "root", "kiisrv-engine")
+    made.write_conf({"paths": {"secrets": str(secrets)},
+                     "build": {"allow_http": True, "allow_private": True,
+                               "source_network": "host", "source_timeout": 20}})
+    made.start()
+    yield made, made.operator(), repository
+    made.stop()
+    repository.stop()
+
+
+def of(repository, **more):
+    return {"git_repo": repository.url, "buildpack_type": "dockerfile", "image_tag": "kinds-git:1",
+            **more}
+
+
+def test_a_branch_a_tag_and_a_commit_are_built(git):
+    stack, anna, repository = git
+    for ref, word in ((None, "FROM=main"), ("side", "FROM=side"), ("v1", "FROM=main"),
+                      (repository.side, "FROM=side")):
+        told = build(anna, of(repository, git_branch=ref))
+        assert told["success"], (told, log(anna, told["job"]))
+        assert word in image(stack, "kinds-git:1")["Config"]["Env"], ref
+
+
+def test_submodules_come_on_request(git):
+    stack, anna, repository = git
+    told = build(anna, of(repository, git_branch="with-lib", submodules=True))
+    assert told["success"], (told, log(anna, told["job"]))
+    told = build(anna, of(repository, git_branch="with-lib"))
+    assert told["outcome"] == "build_failed" and "in-lib" in told["error"], told
+
+
+def test_a_password_comes_from_a_secret(git):
+    stack, anna, repository = git
+    url = repository.url.replace("/app/", "/secret/app/")
+    told = build(anna, of(repository, git_repo=url, git_auth="deploy"))
+    assert told["success"], (told, log(anna, told["job"]))
+    told = build(anna, of(repository, git_repo=url))
+    assert not told["success"] and told["outcome"] != "built", told
+    everything = b"".join(p.read_bytes() for p in [*stack.logs.iterdir(),
+                          *(stack.state / "operator-logs").iterdir(),
+                          *(stack.state / "engine").glob("operator.sqlite*")])
+    assert b"s3cret-word" not in everything
+
+
+def test_what_is_not_there_is_said(git):
+    stack, anna, repository = git
+    for more in ({"git_repo": repository.url.replace("/app/", "/none/")}, {"git_branch": "none"},
+                 {"git_repo": "http://127.0.0.1:9/x.git"}):
+        told = build(anna, of(repository, **more))
+        assert told["state"] == "failed" and told["outcome"] != "build_failed", told
+        assert told["error"], told
+    for url in ("http://u:s3cret-word@127.0.0.1/x", "ext::sh -c id", "--upload-pack=id",
+                "file:///etc", "-x"):
+        reply = anna.post(BUILD, of(repository, git_repo=url))
+        assert check_error(reply, 400, "bad_request")["field"] == "git_repo", url
+    for ref in ("--upload-pack=id", "a..b", "-b"):
+        reply = anna.post(BUILD, of(repository, git_branch=ref))
+        assert check_error(reply, 400, "bad_request")["field"] == "git_branch", ref
+    assert not stack.containers()
+
+
+def test_addresses_of_this_network_are_refused_by_default(stack, anna):
+    reply = anna.post(BUILD + "?wait=1", {"git_repo": "https://127.0.0.1/x.git",
+                                          "buildpack_type": "dockerfile", "image_tag": "kinds-a:1"})
+    told = reply.json
+    assert reply.status == 400 and told["field"] == "git_repo" or \
+        told["state"] == "failed" and "private" in told["error"], told
+    reply = anna.post(BUILD, {"git_repo": "http://example.org/x.git",
+                              "buildpack_type": "dockerfile", "image_tag": "kinds-a:1"})
+    assert check_error(reply, 400, "bad_request")["field"] == "git_repo"
