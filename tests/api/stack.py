@@ -63,6 +63,10 @@ class Engine:
                 {k: v if isinstance(v, str) else json.dumps(v) for k, v in query.items()})
         return ask(UnixConnection(self.socket, timeout), method, path)
 
+    def post(self, path, document, timeout=60):
+        return ask(UnixConnection(self.socket, timeout), "POST", path, json.dumps(document),
+                   {"Content-Type": "application/json"})
+
     def containers(self, instance):
         """All containers that carry this instance's label, running or not."""
         reply = self.ask("GET", "/containers/json", all=1,
