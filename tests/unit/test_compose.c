@@ -59,8 +59,8 @@ static void build_sections_are_found(void **state)
 		{ "version: '3'\nname: shop\nservices:\n  b: {build: b, image: 'me/b:1'}\n"
 		  "  db: {image: x}\n  a: {build: a}\n", "b me/b:1 b - - ;a - a - - ;" },
 		{ "services: {w: {build: {dockerfile: ../D}}}", "w - . ../D - ;" },
-		{ "services: {w: {build: {context: ., args: {A: 1, B: 1.10, C: yes, D: '', E: ~}}}}",
-		  "w - . - - A=1,B=1.10,C=yes,D=;" },
+		{ "services: {w: {build: {context: ., args: {A: 1, B: 1.10, C: y, D: '', E: ~}}}}",
+		  "w - . - - A=1,B=1.10,C=y,D=;" },
 		{ "services: {w: {build: {context: ., args: [A=1, 'B=a=b', C=, D]}}}",
 		  "w - . - - A=1,B=a=b,C=;" },
 		{ "services: {w: {build: {context: ., args: ~, target: ~, x-own: [1]}}}",
