@@ -3,363 +3,362 @@
 
 #include "compose.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "beneath.h"
-#include "compose_in.h"
+#include "build_request.h"
 #include "json.h"
 #include "path.h"
 
-#define SERVICE "compose_config.service"
+#define FILE_MAX     (1u << 20)
+#define SERVICES_MAX 100
+#define ARGS_MAX     256
 
-struct reader {
+struct compose {
 	const struct kii_compose_opts *opts;
-	struct kii_compose_vars vars;
 	struct kii_compose *out;
-	struct kii_error *err;
+	json_t *env;             /* of the project's .env */
+	char *name;              /* of the file, from the source's top */
+	char *base;              /* its folder */
+	char *project;
 };
 
-/* Everything else that a service may say; it is not ours. */
-static const char *const known[] = {
-	"annotations", "attach", "blkio_config", "build", "cap_add", "cap_drop", "cgroup",
-	"cgroup_parent", "command", "configs", "container_name", "cpu_count", "cpu_percent",
-	"cpu_period", "cpu_quota", "cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus",
-	"cpuset", "credential_spec", "depends_on", "deploy", "develop", "device_cgroup_rules",
-	"devices", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "env_file",
-	"environment", "expose", "external_links", "extra_hosts", "gpus", "group_add",
-	"healthcheck", "hostname", "image", "init", "ipc", "isolation", "label_file", "labels",
-	"links", "logging", "mac_address", "mem_limit", "mem_reservation", "mem_swappiness",
-	"memswap_limit", "models", "network_mode", "networks", "oom_kill_disable",
-	"oom_score_adj", "pid", "pids_limit", "platform", "ports", "post_start", "pre_stop",
-	"privileged", "profiles", "provider", "pull_policy", "read_only", "restart", "runtime",
-	"scale", "secrets", "security_opt", "shm_size", "stdin_open", "stop_grace_period",
-	"stop_signal", "storage_opt", "sysctls", "tmpfs", "tty", "ulimits", "use_api_socket",
-	"user", "userns_mode", "uts", "volumes", "volumes_from", "working_dir",
-};
-
-static bool is_known(const char *key)
+void kii_compose_release(struct kii_compose *c)
 {
-	for (size_t i = 0; i < KII_COUNT(known); i++) {
-		if (strcmp(known[i], key) == 0)
-			return true;
+	for (size_t i = 0; i < c->n; i++) {
+		struct kii_compose_service *s = &c->services[i];
+
+		free(s->name);
+		free(s->image);
+		free(s->context);
+		free(s->dockerfile);
+		free(s->target);
+		json_decref(s->args);
 	}
-	return strncmp(key, "x-", 2) == 0;
-}
-
-/* "docker-compose.yml: services.web.build.args: <reason>" */
-static int refuse(struct reader *r, const struct kii_path *at, const char *why)
-{
-	char where[sizeof(r->err->field)];
-
-	kii_path_text(at, where, sizeof(where));
-	return kii_error_field(r->err, r->opts->name, "%s: %s", where, why);
+	free(c->services);
+	kii_texts_release(&c->notes);
+	memset(c, 0, sizeof(*c));
 }
 
 /* --- values --- */
 
-/* A text with its variables filled in; NULL (and 0) for what is absent or null. */
-static int take_text(struct reader *r, const json_t *value, const struct kii_path *at, char **out)
+/* A text with its variables; NULL is absent. */
+static int take_text(struct compose *c, const json_t *value, const struct kii_path *at,
+	char **out, struct kii_error *err)
 {
-	char where[sizeof(r->err->field)];
+	char field[128];
 
 	*out = NULL;
 	if (!value || json_is_null(value))
 		return 0;
 	if (!json_is_string(value))
-		return refuse(r, at, "must be a text");
-	kii_path_text(at, where, sizeof(where));
-	if (kii_compose_expand(&r->vars, json_string_value(value), where, out, r->err) == 0)
-		return 0;
-	/* The file is the field; the place in it is told behind that. */
-	snprintf(r->err->field, sizeof(r->err->field), "%s", r->opts->name);
-	return kii_error_wrap(r->err, "%s", r->opts->name);
+		return kii_path_fail(at, err, "must be a text");
+	kii_path_text(at, field, sizeof(field));
+	return kii_compose_expand(json_string_value(value), c->opts->environment, c->env, field,
+		out, err);
 }
 
-static int add_arg(struct reader *r, struct kii_compose_service *s, const char *name,
-	const char *value, const struct kii_path *at)
-{
-	if (s->n_args == KII_COMPOSE_ARGS)
-		return refuse(r, at, "too many arguments");
-	if (!*name || strpbrk(name, "= \t\r\n"))
-		return refuse(r, at, "an argument without a name");
-	s->args = kii_xrealloc(s->args, (s->n_args + 1) * sizeof(*s->args));
-	s->args[s->n_args++] = (struct kii_compose_arg){ kii_xstrdup(name), kii_xstrdup(value) };
-	return 0;
-}
-
-/* An argument without a value has that of the variable of its name, or is none. */
-static int add_bare(struct reader *r, struct kii_compose_service *s, const char *name,
-	const struct kii_path *at)
-{
-	const char *value = kii_compose_variable(&r->vars, name);
-
-	return value ? add_arg(r, s, name, value, at) : 0;
-}
-
-static int take_arg_list(struct reader *r, struct kii_compose_service *s, const json_t *list,
-	const struct kii_path *at)
-{
-	size_t i;
-	json_t *item;
-
-	json_array_foreach(list, i, item) {
-		const struct kii_path *here = KII_PATH_ITEM(at, i);
-		kii_autofree char *text = NULL;
-		char *equals;
-		int rc;
-
-		if (take_text(r, item, here, &text) != 0)
-			return -1;
-		if (!text)
-			return refuse(r, here, "must be NAME=value");
-		equals = strchr(text, '=');
-		if (equals)
-			*equals++ = '\0';
-		rc = equals ? add_arg(r, s, text, equals, here) : add_bare(r, s, text, here);
-		if (rc != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int take_arg_map(struct reader *r, struct kii_compose_service *s, json_t *map,
-	const struct kii_path *at)
-{
-	const char *name;
-	json_t *item;
-
-	json_object_foreach(map, name, item) {
-		const struct kii_path *here = KII_PATH_NAME(at, name);
-		kii_autofree char *text = NULL;
-		int rc;
-
-		if (take_text(r, item, here, &text) != 0)
-			return -1;
-		rc = text ? add_arg(r, s, name, text, here) : add_bare(r, s, name, here);
-		if (rc != 0)
-			return -1;
-	}
-	return 0;
-}
-
-static int take_args(struct reader *r, struct kii_compose_service *s, json_t *args,
-	const struct kii_path *at)
-{
-	if (!args || json_is_null(args))
-		return 0;
-	if (json_is_array(args))
-		return take_arg_list(r, s, args, at);
-	return json_is_object(args) ? take_arg_map(r, s, args, at) :
-		refuse(r, at, "must be a mapping or a list");
-}
-
-/* --- the build section --- */
-
-static int take_context(struct reader *r, struct kii_compose_service *s, const json_t *value,
-	const struct kii_path *at)
+static int put_arg(struct compose *c, json_t *args, const char *name, const json_t *value,
+	const struct kii_path *at, struct kii_error *err)
 {
 	kii_autofree char *text = NULL;
-	struct kii_error ignored = { 0 };
+	const char *given;
 
-	if (take_text(r, value, at, &text) != 0)
+	if (!kii_variable_name(name))
+		return kii_path_fail(at, err, "a name is of A-Z a-z 0-9 _ and does not begin "
+			"with a digit");
+	/* Without a value it is what the environment has, if that has it. */
+	if (!value || json_is_null(value)) {
+		given = kii_json_str(c->opts->environment, name);
+		given = given ? given : kii_json_str(c->env, name);
+		if (given)
+			kii_json_set_str(args, name, given);
+		return 0;
+	}
+	if (take_text(c, value, at, &text, err) != 0)
 		return -1;
-	if (!text || !*text)
-		return refuse(r, at, "a folder is needed");
-	if (strstr(text, "://") || strchr(text, '@') || strncmp(text, "git:", 4) == 0)
-		return refuse(r, at, "must be a folder of the source, not an address");
-	if (kii_beneath_clean(r->opts->folder ? r->opts->folder : "", text, "context", &s->context,
-			&ignored) != 0)
-		return refuse(r, at, "must be a folder of the source: relative, and not out of it");
+	kii_json_set_str(args, name, text);
 	return 0;
 }
 
-static int take_build_map(struct reader *r, struct kii_compose_service *s, json_t *build,
-	const struct kii_path *at)
+/* A mapping, or a list of "NAME=value" and "NAME". */
+static int take_args(struct compose *c, const json_t *value, const struct kii_path *at,
+	json_t *args, struct kii_error *err)
 {
-	const char *key;
-	json_t *value;
+	const json_t *item;
+	const char *name;
+	size_t i;
 
-	json_object_foreach(build, key, value) {
-		const struct kii_path *here = KII_PATH_NAME(at, key);
-		int rc = 0;
+	if (!value || json_is_null(value))
+		return 0;
+	if (json_object_size(value) > ARGS_MAX || json_array_size(value) > ARGS_MAX)
+		return kii_path_fail(at, err, "has more than %d members", ARGS_MAX);
+	json_object_foreach((json_t *)value, name, item)
+		if (put_arg(c, args, name, item, KII_PATH_NAME(at, name), err) != 0)
+			return -1;
+	json_array_foreach(value, i, item) {
+		const char *text = json_string_value(item);
+		const char *equal = text ? strchr(text, '=') : NULL;
+		kii_autofree char *key = text ? kii_xstrndup(text, strcspn(text, "=")) : NULL;
+		kii_autojson *rest = equal ? json_string(equal + 1) : NULL;
 
-		if (strcmp(key, "context") == 0)
-			rc = take_context(r, s, value, here);
-		else if (strcmp(key, "dockerfile") == 0)
-			rc = take_text(r, value, here, &s->dockerfile);
-		else if (strcmp(key, "target") == 0)
-			rc = take_text(r, value, here, &s->target);
-		else if (strcmp(key, "args") == 0)
-			rc = take_args(r, s, value, here);
-		else if (strncmp(key, "x-", 2) != 0)
-			rc = refuse(r, here,
-				"is not known here: context, dockerfile, args and target are");
-		if (rc != 0)
+		if (put_arg(c, args, key ? key : "", rest, KII_PATH_ITEM(at, i), err) != 0)
 			return -1;
 	}
-	if (!s->context)
-		s->context = kii_xstrdup(r->opts->folder ? r->opts->folder : "");
+	return json_is_object(value) || json_is_array(value) ? 0
+		: kii_path_fail(at, err, "must be a mapping or a list");
+}
+
+/* --- a service --- */
+
+static bool is_one_of(const char *const *words, const char *name)
+{
+	while (*words && strcmp(*words, name) != 0)
+		words++;
+	return *words;
+}
+
+/* What would make another image is an error, what would not is left aside. */
+static int check_build(struct compose *c, const json_t *build, const struct kii_path *at,
+	struct kii_error *err)
+{
+	static const char *const known[] = { "context", "dockerfile", "args", "target", NULL };
+	static const char *const aside[] = { "cache_from", "cache_to", "no_cache", "pull",
+		"shm_size", "isolation", "labels", "tags", "platforms", "provenance", "sbom",
+		NULL };
+	const char *name;
+	const json_t *value;
+
+	json_object_foreach((json_t *)build, name, value) {
+		char where[128];
+
+		if (is_one_of(known, name) || strncmp(name, "x-", 2) == 0)
+			continue;
+		if (!is_one_of(aside, name))
+			return kii_path_fail(KII_PATH_NAME(at, name), err, "is not supported");
+		kii_path_text(KII_PATH_NAME(at, name), where, sizeof(where));
+		kii_texts_fmt(&c->out->notes, "%s is left aside", where);
+	}
 	return 0;
 }
 
-static int take_build(struct reader *r, struct kii_compose_service *s, json_t *build,
-	const struct kii_path *at)
+static int take_context(struct compose *c, const json_t *value, const struct kii_path *at,
+	char **out, struct kii_error *err)
 {
-	if (json_is_string(build))
-		return take_context(r, s, build, at);
-	return json_is_object(build) ? take_build_map(r, s, build, at) :
-		refuse(r, at, "must be a folder or a mapping");
-}
+	kii_autofree char *text = NULL;
+	char field[128];
 
-/* --- services --- */
-
-static void note_unknown(struct reader *r, json_t *service, const struct kii_path *at)
-{
-	const char *key;
-	json_t *value;
-	char where[128];
-
-	json_object_foreach(service, key, value) {
-		if (is_known(key))
-			continue;
-		kii_path_text(KII_PATH_NAME(at, key), where, sizeof(where));
-		kii_texts_fmt(&r->out->notes, "%s is not known and was passed over", where);
-	}
-}
-
-/* The row is the list's from the start, so that a failure loses nothing of it. */
-static struct kii_compose_service *new_service(struct kii_compose *c, const char *name)
-{
-	c->services = kii_xrealloc(c->services, (c->n + 1) * sizeof(*c->services));
-	c->services[c->n] = (struct kii_compose_service){ .name = kii_xstrdup(name) };
-	return &c->services[c->n++];
-}
-
-static int take_service(struct reader *r, const char *name, json_t *service,
-	const struct kii_path *at)
-{
-	json_t *build = json_object_get(service, "build");
-	struct kii_compose_service *s;
-
-	if (!json_is_object(service))
-		return refuse(r, at, "must be a mapping");
-	if (json_object_get(service, "extends"))
-		return refuse(r, KII_PATH_NAME(at, "extends"),
-			"is not known here: anchors and \"<<\" are");
-	note_unknown(r, service, at);
-	if (!build || json_is_null(build))
-		return 0;
-	if (r->out->n == KII_COMPOSE_SERVICES)
-		return refuse(r, at, "too many services");
-	s = new_service(r->out, name);
-	if (take_text(r, json_object_get(service, "image"), KII_PATH_NAME(at, "image"),
-			&s->image) != 0)
+	if (take_text(c, value, at, &text, err) != 0)
 		return -1;
-	return take_build(r, s, build, KII_PATH_NAME(at, "build"));
+	kii_path_text(at, field, sizeof(field));
+	if (text && (strstr(text, "://") || strncmp(text, "git@", 4) == 0))
+		return kii_error_field(err, field, "must be a folder of the project, not a URL");
+	return kii_beneath_clean(c->base, text ? text : ".", field, out, err);
 }
 
-static int no_such_service(struct reader *r, json_t *services)
+static int take_build(struct compose *c, const json_t *build, const struct kii_path *at,
+	struct kii_compose_service *s, struct kii_error *err)
 {
-	kii_autotexts names = { NULL, 0, 0 };
-	kii_autofree char *all = NULL;
-	const char *name;
-	json_t *service;
+	s->args = json_object();
+	if (json_is_string(build))
+		return take_context(c, build, at, &s->context, err);
+	if (!json_is_object(build))
+		return kii_path_fail(at, err, "must be a folder or a mapping");
+	if (check_build(c, build, at, err) != 0 ||
+	    take_context(c, json_object_get(build, "context"), KII_PATH_NAME(at, "context"),
+			&s->context, err) != 0 ||
+	    take_text(c, json_object_get(build, "dockerfile"), KII_PATH_NAME(at, "dockerfile"),
+			&s->dockerfile, err) != 0 ||
+	    take_text(c, json_object_get(build, "target"), KII_PATH_NAME(at, "target"),
+			&s->target, err) != 0)
+		return -1;
+	return take_args(c, json_object_get(build, "args"), KII_PATH_NAME(at, "args"), s->args,
+		err);
+}
 
-	json_object_foreach(services, name, service) {
-		if (json_object_get(service, "build"))
-			kii_texts_add(&names, name);
+static int take_service(struct compose *c, const char *name, const json_t *service,
+	const struct kii_path *at, struct kii_error *err)
+{
+	struct kii_compose_service *s = &c->out->services[c->out->n++];
+
+	s->name = kii_xstrdup(name);
+	if (json_object_get(service, "extends"))
+		return kii_path_fail(KII_PATH_NAME(at, "extends"), err, "is not supported");
+	if (take_build(c, json_object_get(service, "build"), KII_PATH_NAME(at, "build"), s,
+			err) != 0 ||
+	    take_text(c, json_object_get(service, "image"), KII_PATH_NAME(at, "image"),
+			&s->image, err) != 0)
+		return -1;
+	if (!s->image)
+		s->image = kii_xfmt("%s-%s", c->project, name);
+	return 0;
+}
+
+static bool is_built(const json_t *service)
+{
+	const json_t *build = json_object_get(service, "build");
+
+	return build && !json_is_null(build);
+}
+
+static int take_services(struct compose *c, const json_t *services, struct kii_error *err)
+{
+	const struct kii_path *at = KII_PATH_NAME(NULL, "services");
+	const char *only = c->opts->service;
+	const char *name;
+	const json_t *service;
+
+	if (!json_is_object(services))
+		return kii_error_field(err, "services", "is missing in %s", c->name);
+	if (json_object_size(services) > SERVICES_MAX)
+		return kii_error_field(err, "services", "has more than %d members", SERVICES_MAX);
+	if (only && !json_object_get(services, only)) {
+		kii_error_field(err, "compose_config.service", "%s has no service %s", c->name,
+			only);
+		err->code = KII_ENOTFOUND;
+		return -1;
 	}
-	all = kii_texts_join(&names, ", ");
-	kii_error_set(r->err, KII_ENOTFOUND, 0, SERVICE ": %.40s has no service %.60s with a build "
-		"section: there are %.90s", r->opts->name, r->opts->service,
-		names.n ? all : "none");
-	snprintf(r->err->field, sizeof(r->err->field), SERVICE);
+	c->out->services = kii_xcalloc(json_object_size(services) + 1,
+		sizeof(*c->out->services));
+	json_object_foreach((json_t *)services, name, service) {
+		const struct kii_path *here = KII_PATH_NAME(at, name);
+
+		if (only && strcmp(only, name) != 0)
+			continue;
+		if (!json_is_object(service))
+			return kii_path_fail(here, err, "must be a mapping");
+		if (is_built(service) && take_service(c, name, service, here, err) != 0)
+			return -1;
+	}
+	if (c->out->n)
+		return 0;
+	if (only)
+		return kii_error_field(err, "compose_config.service",
+			"service %s has no build section", only);
+	return kii_error_field(err, "services", "none of %s has a build section", c->name);
+}
+
+/* --- the files --- */
+
+static int read_env(struct compose *c, struct kii_error *err)
+{
+	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
+	kii_autofree char *path = kii_xfmt("%s%s.env", c->base, *c->base ? "/" : "");
+
+	c->env = json_object();
+	if (kii_beneath_read(c->opts->dir, path, ".env", &text, NULL, err) != 0) {
+		if (err->code != KII_ENOTFOUND)
+			return -1;
+		kii_error_clear(err);
+		return 0;
+	}
+	json_decref(c->env);
+	c->env = kii_compose_env(text.data);
+	return 0;
+}
+
+/* The first of its usual names, or the one that is asked for. */
+static int read_file(struct compose *c, struct kii_buf *out, struct kii_error *err)
+{
+	static const char field[] = "compose_config.compose_file";
+	static const char *const usual[] = { "compose.yaml", "compose.yml", "docker-compose.yaml",
+		"docker-compose.yml" };
+	kii_autofree char *root = NULL;
+	size_t n = c->opts->file ? 1 : KII_COUNT(usual);
+
+	if (kii_beneath_clean("", c->opts->root ? c->opts->root : "", "context_root", &root,
+			err) != 0)
+		return -1;
+	for (size_t i = 0; i < n; i++) {
+		kii_error_clear(err);
+		free(c->name);
+		if (kii_beneath_clean(root, c->opts->file ? c->opts->file : usual[i], field,
+				&c->name, err) != 0)
+			return -1;
+		if (kii_beneath_read(c->opts->dir, c->name, field, out, NULL, err) == 0)
+			return 0;
+		if (err->code != KII_ENOTFOUND)
+			return -1;
+	}
+	if (!c->opts->file) {
+		kii_error_clear(err);
+		kii_error_field(err, field, "there is neither compose.yaml nor "
+			"docker-compose.yml");
+		err->code = KII_ENOTFOUND;
+	}
 	return -1;
 }
 
-static int take_services(struct reader *r, json_t *services, const struct kii_path *at)
+/* What a project may be called: a-z 0-9 _ -, and a letter or digit first. */
+static char *project_name(const char *text)
 {
-	const char *name;
-	json_t *service;
+	char *name = kii_xstrdup(text ? text : "");
+	size_t n = 0;
 
-	if (!json_is_object(services))
-		return refuse(r, at, "must be a mapping of services");
-	json_object_foreach(services, name, service) {
-		if (r->opts->service && strcmp(r->opts->service, name) != 0)
-			continue;
-		if (take_service(r, name, service, KII_PATH_NAME(at, name)) != 0)
-			return -1;
+	for (const char *p = text; p && *p; p++) {
+		char ch = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
+
+		if (strchr("abcdefghijklmnopqrstuvwxyz0123456789", ch) ||
+		    (n && strchr("_-", ch)))
+			name[n++] = ch;
 	}
-	if (r->out->n)
-		return 0;
-	return r->opts->service ? no_such_service(r, services) :
-		refuse(r, at, "no service has a build section");
+	while (n && strchr("_-", name[n - 1]))
+		n--;
+	name[n] = '\0';
+	if (n)
+		return name;
+	free(name);
+	return kii_xstrdup("app");
 }
 
-static int take_file(struct reader *r, json_t *file)
+static int take_all(struct compose *c, const json_t *all, struct kii_error *err)
 {
-	static const struct kii_path top = { NULL, "services", 0 };
-	static const struct kii_path name = { NULL, "name", 0 };
-	static const struct kii_path include = { NULL, "include", 0 };
+	kii_autofree char *name = NULL;
 
-	if (!json_is_object(file))
-		return kii_error_field(r->err, r->opts->name, "it is no mapping");
-	if (json_object_get(file, "include"))
-		return refuse(r, &include, "is not known here");
-	if (take_text(r, json_object_get(file, "name"), &name, &r->out->project) != 0)
+	if (!json_is_object(all))
+		return kii_error_field(err, c->name, "must be a mapping");
+	if (json_object_get(all, "include"))
+		return kii_error_field(err, "include", "is not supported");
+	if (take_text(c, json_object_get(all, "name"), KII_PATH_NAME(NULL, "name"), &name,
+			err) != 0)
 		return -1;
-	return take_services(r, json_object_get(file, "services"), &top);
+	c->project = project_name(name ? name : c->opts->project);
+	return take_services(c, json_object_get(all, "services"), err);
 }
 
-int kii_compose_read(const char *text, size_t len, const struct kii_compose_opts *opts,
-	struct kii_compose **out, struct kii_error *err)
+static int read_all(struct compose *c, struct kii_error *err)
 {
-	struct kii_compose *c = kii_xcalloc(1, sizeof(*c));
-	kii_autojson *dotenv = json_object();
-	kii_autojson *file = NULL;
-	struct reader r = { .opts = opts, .out = c, .err = err,
-		.vars = { opts->variables, dotenv, &c->notes } };
-	int rc = 0;
+	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
+	kii_autojson *all = NULL;
+	const char *slash;
 
-	if (len > KII_COMPOSE_BYTES)
-		rc = kii_error_set(err, KII_ETOOBIG, 0, "%s: more than %u bytes", opts->name,
-			KII_COMPOSE_BYTES);
-	if (rc == 0 && opts->dotenv)
-		rc = kii_compose_dotenv(&r.vars, opts->dotenv, err);
-	if (rc == 0)
-		rc = kii_compose_yaml(text, len, opts->name, &file, err);
-	if (rc == 0)
-		rc = take_file(&r, file);
-	if (rc == 0)
-		*out = c;
-	else
-		kii_compose_free(c);
+	if (read_file(c, &text, err) != 0)
+		return -1;
+	slash = strrchr(c->name, '/');
+	c->base = kii_xstrndup(c->name, slash ? (size_t)(slash - c->name) : 0);
+	if (strlen(text.data) != text.len)
+		return kii_error_field(err, c->name, "is no text");
+	if (read_env(c, err) != 0 || kii_compose_yaml(text.data, c->name, &all, err) != 0)
+		return -1;
+	return take_all(c, all, err);
+}
+
+int kii_compose_read(const struct kii_compose_opts *opts, struct kii_compose *out,
+	struct kii_error *err)
+{
+	struct compose c = { .opts = opts, .out = out };
+	int rc;
+
+	memset(out, 0, sizeof(*out));
+	rc = read_all(&c, err);
+	json_decref(c.env);
+	free(c.name);
+	free(c.base);
+	free(c.project);
+	if (rc != 0)
+		kii_compose_release(out);
 	return rc;
-}
-
-static void free_service(struct kii_compose_service *s)
-{
-	for (size_t i = 0; i < s->n_args; i++) {
-		free(s->args[i].name);
-		free(s->args[i].value);
-	}
-	free(s->args);
-	free(s->name);
-	free(s->image);
-	free(s->context);
-	free(s->dockerfile);
-	free(s->target);
-}
-
-void kii_compose_free(struct kii_compose *c)
-{
-	if (!c)
-		return;
-	for (size_t i = 0; i < c->n; i++)
-		free_service(&c->services[i]);
-	free(c->services);
-	free(c->project);
-	kii_texts_release(&c->notes);
-	free(c);
 }

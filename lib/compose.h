@@ -1,55 +1,66 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * compose: which images a compose file would have built. Only build sections count: context,
- * dockerfile, args and target, and the service's image; the rest of a service is not ours. The file
- * is a stranger's: what its anchors and variables grow to is capped.
+ * compose: what a compose file says of the images of its services. Of all that such a file may hold
+ * only "build" and "image" count; what they hold beyond what is done here is named. The file is a
+ * stranger's: everything has a cap, and nothing is read but what lies in the project.
  */
 #ifndef KII_COMPOSE_H
 #define KII_COMPOSE_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "error.h"
 #include "texts.h"
 
-#define KII_COMPOSE_BYTES    (1u << 20)
-#define KII_COMPOSE_SERVICES 100
-#define KII_COMPOSE_ARGS     200
-
-struct kii_compose_arg { char *name, *value; };
-
 struct kii_compose_service {
 	char *name;
-	char *image;             /* NULL: the file gives none */
-	char *context;           /* below the source's top, "" for that itself */
+	char *image;             /* "app-web" where the file has none */
+	char *context;           /* a folder below the project's top, "" for that */
 	char *dockerfile;        /* below the context; NULL: the usual one */
-	char *target;            /* NULL: the last stage */
-	struct kii_compose_arg *args;
-	size_t n_args;
+	char *target;            /* or NULL */
+	json_t *args;            /* an object of texts */
 };
 
 struct kii_compose {
-	char *project;           /* the file's "name", or NULL */
-	struct kii_compose_service *services;   /* in the file's order */
+	struct kii_compose_service *services;   /* those that are built, in the file's order */
 	size_t n;
-	struct kii_texts notes;  /* for a person: what was passed over or empty */
+	struct kii_texts notes;  /* what is left aside, for a person */
 };
 
 struct kii_compose_opts {
-	const char *name;        /* of the file, for errors: "docker-compose.yml" */
-	const char *folder;      /* that it lies in, below the source's top; NULL or "": the top */
-	const char *service;     /* NULL: all that have a build section */
-	const json_t *variables; /* names to texts; before those of .env; or NULL */
-	const char *dotenv;      /* the text of .env beside the file, or NULL */
+	int dir;                 /* the source's top, borrowed */
+	const char *root;        /* the project's folder below it; NULL: itself */
+	const char *file;        /* below the project's folder; NULL: by its usual names */
+	const char *service;     /* this one only; NULL: all that are built */
+	const char *project;     /* for names of images; the file's own "name" goes before */
+	const json_t *environment;   /* what ${VAR} means, before the project's .env; or NULL */
 };
 
 /*
- * Read the text of a compose file. Caller frees with kii_compose_free. Fails: EINVAL with field
- * `name` (or ".env", or "compose_config.service") and the place in the file, ENOTFOUND with field
- * "compose_config.service", ETOOBIG.
+ * Fails: EINVAL with field: the file, or "services.web.build.args" and the like; ENOTFOUND with
+ * field "compose_config.compose_file" or "compose_config.service"; ETOOBIG; EIO.
  */
-int kii_compose_read(const char *text, size_t len, const struct kii_compose_opts *opts,
-	struct kii_compose **out, struct kii_error *err) KII_MUST_CHECK;
-void kii_compose_free(struct kii_compose *compose);
+int kii_compose_read(const struct kii_compose_opts *opts, struct kii_compose *out,
+	struct kii_error *err) KII_MUST_CHECK;
+void kii_compose_release(struct kii_compose *c);
+
+/* --- compose_yaml.c --- */
+/*
+ * YAML with its anchors, aliases and merge keys ("<<") resolved, as JSON of texts and nulls.
+ * `file` is for messages. Caller owns *out. Fails: EINVAL with `file` as field.
+ */
+int kii_compose_yaml(const char *text, const char *file, json_t **out, struct kii_error *err)
+	KII_MUST_CHECK;
+
+/* --- compose_vars.c --- */
+/*
+ * $VAR, ${VAR}, ${VAR:-x}, ${VAR-x}, ${VAR:+x}, ${VAR+x}, ${VAR:?x}, ${VAR?x}, and $$ for $.
+ * What is in neither object is "". Caller frees *out. Fails: EINVAL with `field`.
+ */
+int kii_compose_expand(const char *text, const json_t *first, const json_t *second,
+	const char *field, char **out, struct kii_error *err) KII_MUST_CHECK;
+/* The lines of a .env file; what is none is left out. Caller owns the result. */
+json_t *kii_compose_env(const char *text);
 
 #endif

@@ -4,293 +4,173 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "compose_in.h"
+#include "build_request.h"
+#include "compose.h"
 #include "json.h"
 
-#define NESTING 10         /* ${A:-${B:-...}} */
-#define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ_"
-#define DIGITS  "0123456789"
+#define TEXT_MAX (64u << 10)
 
-const char *kii_compose_variable(const struct kii_compose_vars *vars, const char *name)
-{
-	const char *value = kii_json_str(vars->given, name);
+static const char name_chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+	"0123456789_";
 
-	return value ? value : kii_json_str(vars->dotenv, name);
-}
-
-/* --- filling in --- */
-
-struct expand {
-	const struct kii_compose_vars *vars;
+struct expander {
+	const json_t *first, *second;
 	const char *field;
+	struct kii_buf out;
 	struct kii_error *err;
-	unsigned depth;
 };
 
-static bool expand(struct expand *x, const char **at, bool inner, struct kii_buf *out);
-
-static bool bad(struct expand *x, const char *why)
+static const char *value_of(const struct expander *x, const char *name)
 {
-	kii_error_field(x->err, x->field, "%s", why);
-	return false;
+	const char *value = kii_json_str(x->first, name);
+
+	return value ? value : kii_json_str(x->second, name);
 }
 
-static char *take_name(const char **at)
+/* The end of what stands in braces, others inside counted; NULL: there is none. */
+static const char *closing(const char *p)
 {
-	size_t n = strspn(*at, LETTERS DIGITS);
-	char *name;
-
-	if (!n || strchr(DIGITS, **at))
-		return NULL;
-	name = kii_xstrndup(*at, n);
-	*at += n;
-	return name;
-}
-
-static void put_value(struct expand *x, const char *name, struct kii_buf *out)
-{
-	const char *value = kii_compose_variable(x->vars, name);
-
-	if (!value) {
-		kii_autofree char *note = kii_xfmt("the variable %s is not set: it is empty", name);
-
-		kii_texts_once(x->vars->notes, note);
+	for (int depth = 1; *p; p++) {
+		if (*p == '}' && --depth == 0)
+			return p;
+		depth += p[0] == '$' && p[1] == '{';
 	}
-	kii_buf_str(out, value ? value : "");
+	return NULL;
 }
 
-/* Behind the name: what stands up to the '}', and by the operator what comes of it. */
-static bool put_operator(struct expand *x, const char *name, const char **at, struct kii_buf *out)
+static int expand(struct expander *x, const char *text, int depth);
+
+/* What stands behind the operator is text with variables of its own. */
+static int other(struct expander *x, const char *from, const char *end, int depth)
 {
-	const char *value = kii_compose_variable(x->vars, name);
-	bool colon = **at == ':';
-	char operator = (*at)[colon];
+	kii_autofree char *inner = kii_xstrndup(from, (size_t)(end - from));
+
+	return expand(x, inner, depth + 1);
+}
+
+/* "NAME[:]op rest" in braces. */
+static int in_braces(struct expander *x, const char *from, const char *end, int depth)
+{
+	size_t len = strspn(from, name_chars);
+	kii_autofree char *name = kii_xstrndup(from, len);
+	const char *value = value_of(x, name);
+	const char *op = from + len;
+	bool colon = *op == ':';
 	bool set = value && (!colon || *value);
-	kii_autobuf word = KII_BUF_INIT(KII_COMPOSE_VALUE);
 
-	if (!operator)
-		return bad(x, "\"${\" without its \"}\"");
-	if (!strchr("-?+", operator))
-		return bad(x, "a variable with an operator that there is not");
-	*at += colon + 1;
-	if (!expand(x, at, true, &word))
-		return false;
-	if (operator == '?' && !set) {
-		kii_error_field(x->err, x->field, "the variable %.60s is needed: %.100s", name,
-			word.len ? word.data : "it is not set");
-		return false;
+	op += colon;
+	if (!kii_variable_name(name) || (op == end && colon))
+		return kii_error_field(x->err, x->field, "has a bad ${...}");
+	if (op == end || (*op == '-' && set) || (*op == '?' && set)) {
+		kii_buf_str(&x->out, value ? value : "");
+		return 0;
 	}
-	if (operator == '+')
-		kii_buf_str(out, set ? word.data : "");
-	else
-		kii_buf_str(out, set ? value : word.data);
-	return true;
+	if (*op == '-' || *op == '+')
+		return *op == '-' || set ? other(x, op + 1, end, depth) : 0;
+	if (*op == '?')
+		return kii_error_field(x->err, x->field, "%s is not set: %.*s", name,
+			(int)(end - op - 1), op + 1);
+	return kii_error_field(x->err, x->field, "has a bad ${...}");
 }
 
-/* Behind "${". */
-static bool put_braced(struct expand *x, const char **at, struct kii_buf *out)
+/* At a '$': moves *p behind what it means. */
+static int variable(struct expander *x, const char **p, int depth)
 {
-	kii_autofree char *name = take_name(at);
+	const char *at = *p + 1;
+	size_t len = strspn(at, name_chars);
+	const char *end;
 
-	if (!name)
-		return bad(x, "\"${\" without a variable's name (a dollar sign is written $$)");
-	if (**at == '}')
-		put_value(x, name, out);
-	else if (!put_operator(x, name, at, out))
-		return false;
-	if (**at != '}')
-		return bad(x, "\"${\" without its \"}\"");
-	++*at;
-	return true;
+	if (*at == '$') {
+		kii_buf_char(&x->out, '$');
+		*p = at + 1;
+		return 0;
+	}
+	if (*at == '{') {
+		end = closing(at + 1);
+		if (!end)
+			return kii_error_field(x->err, x->field, "has a ${ without }");
+		*p = end + 1;
+		return in_braces(x, at + 1, end, depth);
+	}
+	if (!len || strchr("0123456789", *at))
+		return kii_error_field(x->err, x->field, "has a $ that is neither $$ nor a "
+			"variable");
+	*p = at + len;
+	return in_braces(x, at, at + len, depth);
 }
 
-static bool put_variable(struct expand *x, const char **at, struct kii_buf *out)
+static int expand(struct expander *x, const char *text, int depth)
 {
-	kii_autofree char *name = NULL;
+	if (depth > 8)
+		return kii_error_field(x->err, x->field, "has ${...} nested too deep");
+	while (*text) {
+		size_t plain = strcspn(text, "$");
 
-	if (**at == '$' || **at == '{') {
-		char c = *(*at)++;
-
-		if (c == '{')
-			return put_braced(x, at, out);
-		kii_buf_char(out, '$');
-		return true;
+		kii_buf_add(&x->out, text, plain);
+		text += plain;
+		if (*text && variable(x, &text, depth) != 0)
+			return -1;
 	}
-	name = take_name(at);
-	if (!name)
-		return bad(x, "a \"$\" without a variable's name (a dollar sign is written $$)");
-	put_value(x, name, out);
-	return true;
-}
-
-/* `inner`: within braces, up to the one that closes them. */
-static bool expand(struct expand *x, const char **at, bool inner, struct kii_buf *out)
-{
-	bool good = true;
-
-	if (x->depth++ == NESTING)
-		return bad(x, "variables within variables, too deep");
-	while (good && **at && !(inner && **at == '}')) {
-		if (**at == '$') {
-			++*at;
-			good = put_variable(x, at, out);
-		} else {
-			kii_buf_char(out, *(*at)++);
-		}
-	}
-	x->depth--;
-	if (good && out->overflow) {
-		kii_error_set(x->err, KII_ETOOBIG, 0, "%s: the value grows too long", x->field);
-		return false;
-	}
-	return good;
-}
-
-int kii_compose_expand(const struct kii_compose_vars *vars, const char *text, const char *field,
-	char **out, struct kii_error *err)
-{
-	struct expand x = { .vars = vars, .field = field, .err = err };
-	kii_autobuf value = KII_BUF_INIT(KII_COMPOSE_VALUE);
-
-	if (!expand(&x, &text, false, &value))
-		return -1;
-	*out = kii_buf_steal(&value);
 	return 0;
+}
+
+int kii_compose_expand(const char *text, const json_t *first, const json_t *second,
+	const char *field, char **out, struct kii_error *err)
+{
+	struct expander x = { .first = first, .second = second, .field = field, .err = err };
+	int rc;
+
+	kii_buf_init(&x.out, TEXT_MAX);
+	rc = expand(&x, text, 0);
+	if (rc == 0)
+		rc = kii_buf_check(&x.out, field, err);
+	if (rc == 0)
+		*out = kii_xstrdup(x.out.data);
+	kii_buf_release(&x.out);
+	return rc;
 }
 
 /* --- .env --- */
 
-static int bad_line(struct kii_error *err, size_t line, const char *why)
+static void take_line(json_t *all, char *line)
 {
-	return kii_error_field(err, ".env", "line %zu: %s", line, why);
-}
+	char *name = line + strspn(line, " \t");
+	char *value;
+	size_t len;
 
-/* In single quotes everything is itself. */
-static bool take_single(const char **at, struct kii_buf *out)
-{
-	size_t n = strcspn(*at, "'");
-
-	kii_buf_add(out, *at, n);
-	*at += n;
-	return *(*at)++ == '\'';
-}
-
-/* In double quotes a backslash means something; a dollar sign behind one is none. */
-static bool take_double(const char **at, struct kii_buf *out)
-{
-	static const char from[] = "nrt\"\\", to[] = "\n\r\t\"\\";
-
-	for (; **at && **at != '"'; ++*at) {
-		const char *known;
-
-		if (**at != '\\' || !(*at)[1]) {
-			kii_buf_char(out, **at);
-			continue;
-		}
-		++*at;
-		known = strchr(from, **at);
-		if (**at == '$')
-			kii_buf_str(out, "$$");
-		else if (known)
-			kii_buf_char(out, to[known - from]);
-		else
-			kii_buf_fmt(out, "\\%c", **at);
+	if (strncmp(name, "export ", 7) == 0)
+		name += 7;
+	value = strchr(name, '=');
+	if (*name == '#' || !value)
+		return;
+	for (len = (size_t)(value - name); len && strchr(" \t", name[len - 1]); len--)
+		;
+	name[len] = '\0';
+	value++;
+	value += strspn(value, " \t");
+	for (len = strlen(value); len && strchr(" \t\r", value[len - 1]); len--)
+		;
+	value[len] = '\0';
+	if (len >= 2 && strchr("\"'", value[0]) && value[len - 1] == value[0]) {
+		value[len - 1] = '\0';
+		value++;
+	} else if ((value[0] == '#') || strstr(value, " #")) {
+		value[value[0] == '#' ? 0 : strstr(value, " #") - value] = '\0';
 	}
-	return *(*at)++ == '"';
+	if (kii_variable_name(name))
+		kii_json_set_str(all, name, value);
 }
 
-/* Up to the line's end, or a comment that has a blank before it. */
-static void take_plain(const char **at, struct kii_buf *out)
+json_t *kii_compose_env(const char *text)
 {
-	const char *from = *at;
-	size_t n = 0;
+	json_t *all = json_object();
 
-	while (from[n] && from[n] != '\n' && !(from[n] == '#' && n && strchr(" \t", from[n - 1])))
-		n++;
-	*at += n;
-	while (n && strchr(" \t\r", from[n - 1]))
-		n--;
-	kii_buf_add(out, from, n);
-}
-
-static int take_value(struct kii_compose_vars *vars, const char **at, size_t line, char **value,
-	struct kii_error *err)
-{
-	kii_autobuf raw = KII_BUF_INIT(KII_COMPOSE_VALUE);
-	char quote = **at;
-	bool closed = true;
-
-	if (quote == '\'' || quote == '"') {
-		++*at;
-		closed = quote == '"' ? take_double(at, &raw) : take_single(at, &raw);
-	} else {
-		take_plain(at, &raw);
-	}
-	if (!closed)
-		return bad_line(err, line, "a quote that is not closed");
-	if (raw.overflow)
-		return kii_error_set(err, KII_ETOOBIG, 0, ".env: line %zu: too long", line);
-	if (quote == '\'') {
-		*value = kii_buf_steal(&raw);
-		return 0;
-	}
-	return kii_compose_expand(vars, raw.data, ".env", value, err);
-}
-
-/* What may stand behind a value: blanks and a comment. */
-static bool at_end(const char **at)
-{
-	*at += strspn(*at, " \t\r");
-	if (**at == '#')
-		*at += strcspn(*at, "\n");
-	return !**at || **at == '\n';
-}
-
-static int take_line(struct kii_compose_vars *vars, const char **at, size_t line,
-	struct kii_error *err)
-{
-	kii_autofree char *name = NULL;
-	kii_autofree char *value = NULL;
-
-	if (at_end(at))
-		return 0;
-	if (strncmp(*at, "export ", 7) == 0)
-		*at += 7 + strspn(*at + 7, " \t");
-	name = take_name(at);
-	*at += strspn(*at, " \t");
-	if (!name || (**at != '=' && !at_end(at)))
-		return bad_line(err, line, "not NAME=value");
-	/* A name alone is one that comes from elsewhere. */
-	if (**at != '=')
-		return 0;
-	++*at;
-	*at += strspn(*at, " \t");
-	if (take_value(vars, at, line, &value, err) != 0)
-		return -1;
-	if (!at_end(at))
-		return bad_line(err, line, "something behind the value");
-	if (json_object_set_new(vars->dotenv, name, json_string(value)) != 0)
-		return bad_line(err, line, "a text that is no UTF-8");
-	return 0;
-}
-
-int kii_compose_dotenv(struct kii_compose_vars *vars, const char *text, struct kii_error *err)
-{
-	size_t line = 1;
-
-	if (strlen(text) > KII_COMPOSE_VALUE)
-		return kii_error_set(err, KII_ETOOBIG, 0, ".env: more than %u bytes",
-			KII_COMPOSE_VALUE);
-	if (strncmp(text, "\xEF\xBB\xBF", 3) == 0)
-		text += 3;
 	while (*text) {
-		const char *from = text;
+		size_t len = strcspn(text, "\n");
+		kii_autofree char *line = kii_xstrndup(text, len);
 
-		if (take_line(vars, &text, line, err) != 0)
-			return -1;
-		text += *text == '\n';
-		for (; from < text; from++)
-			line += *from == '\n';
+		take_line(all, line);
+		text += len + (text[len] == '\n');
 	}
-	return 0;
+	return all;
 }

@@ -1,68 +1,74 @@
 /* SPDX-License-Identifier: MIT */
-/*
- * The library could follow aliases itself, by copying what they stand for: ten lines of such copies
- * of copies fill any memory. So it is done here, node by node, with a count.
- */
+/* compose_yaml: by libfyaml, but for aliases: the library would copy what they mean, boundless. */
 #include <config.h>
 
 #include <libfyaml.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "compose_in.h"
+#include "compose.h"
 
-struct walk {
-	const char *name;
-	size_t nodes;
-	unsigned depth;
+#define VALUES_MAX 20000
+#define DEPTH_MAX  32
+
+struct reader {
+	struct fy_document *doc;
+	const char *file;
+	size_t values;
 	struct kii_error *err;
 };
 
-static void free_document(struct fy_document **doc)
-{
-	if (*doc)
-		fy_document_destroy(*doc);
-}
+static json_t *value_of(struct reader *r, struct fy_node *node, int depth);
 
-static json_t *failed(struct walk *w, const char *why)
+static json_t *fail(struct reader *r, const char *why)
 {
-	kii_error_field(w->err, w->name, "%s", why);
+	kii_error_field(r->err, r->file, "%s", why);
 	return NULL;
 }
 
-/* ETOOBIG for what is too much, whatever it is. */
-static json_t *too_much(struct walk *w, const char *what)
+static bool is_null(struct fy_node *node, const char *text, size_t len)
 {
-	kii_error_set(w->err, KII_ETOOBIG, 0, "%s: %s", w->name, what);
-	return NULL;
+	static const char *const words[] = { "", "~", "null", "Null", "NULL" };
+
+	if (fy_node_get_style(node) != FYNS_PLAIN && fy_node_get_style(node) != FYNS_ANY)
+		return false;
+	for (size_t i = 0; i < KII_COUNT(words); i++)
+		if (strlen(words[i]) == len && memcmp(words[i], text, len) == 0)
+			return true;
+	return false;
 }
 
-static json_t *scalar(struct walk *w, struct fy_node *node)
+static json_t *scalar(struct reader *r, struct fy_node *node)
 {
 	size_t len = 0;
 	const char *text = fy_node_get_scalar(node, &len);
 	json_t *value;
 
-	if (!text)
-		text = "";
-	if (fy_node_get_style(node) == FYNS_PLAIN && (!len || (len == 1 && *text == '~') ||
-			(len == 4 && (memcmp(text, "null", 4) == 0 ||
-			memcmp(text, "Null", 4) == 0 || memcmp(text, "NULL", 4) == 0))))
+	if (!text || is_null(node, text, len))
 		return json_null();
 	value = memchr(text, '\0', len) ? NULL : json_stringn(text, len);
-	return value ? value : failed(w, "a text that is no UTF-8, or has a NUL");
+	return value ? value : fail(r, "a text is no UTF-8");
 }
 
-static json_t *value_of(struct walk *w, struct fy_node *node);
+static json_t *alias(struct reader *r, struct fy_node *node, int depth)
+{
+	size_t len = 0;
+	const char *name = fy_node_get_scalar(node, &len);
+	struct fy_anchor *anchor = name ? fy_document_lookup_anchor(r->doc, name, len) : NULL;
 
-static json_t *sequence(struct walk *w, struct fy_node *node)
+	if (!anchor)
+		return fail(r, "an alias has no anchor");
+	return value_of(r, fy_anchor_node(anchor), depth);
+}
+
+static json_t *sequence(struct reader *r, struct fy_node *node, int depth)
 {
 	json_t *all = json_array();
 	struct fy_node *item;
 	void *at = NULL;
 
 	while ((item = fy_node_sequence_iterate(node, &at))) {
-		json_t *value = value_of(w, item);
+		json_t *value = value_of(r, item, depth + 1);
 
 		if (!value) {
 			json_decref(all);
@@ -73,142 +79,117 @@ static json_t *sequence(struct walk *w, struct fy_node *node)
 	return all;
 }
 
-static char *key_of(struct walk *w, struct fy_node_pair *pair)
+/* What "<<" has: a mapping, or several, of which the earlier goes before the later. */
+static bool merge(struct reader *r, json_t *into, const json_t *from)
 {
-	struct fy_node *node = fy_node_pair_key(pair);
-	size_t len = 0;
-	const char *text = node && fy_node_is_scalar(node) && !fy_node_is_alias(node) ?
-		fy_node_get_scalar(node, &len) : NULL;
-
-	if (text && !memchr(text, '\0', len))
-		return kii_xstrndup(text, len);
-	failed(w, "a key that is no text");
-	return NULL;
-}
-
-/* What is there already stays: the mapping's own keys, and those of what was merged before. */
-static bool merge(struct walk *w, json_t *into, const json_t *from)
-{
-	const char *key;
-	json_t *value;
+	const json_t *item;
 	size_t i;
 
-	if (json_is_array(from)) {
-		json_array_foreach(from, i, value) {
-			if (!merge(w, into, value))
-				return false;
-		}
+	if (json_is_object(from)) {
+		json_object_update_missing(into, (json_t *)from);
 		return true;
 	}
-	if (!json_is_object(from)) {
-		failed(w, "\"<<\" merges what is no mapping");
-		return false;
-	}
-	json_object_foreach((json_t *)(uintptr_t)from, key, value) {
-		if (!json_object_get(into, key))
-			json_object_set(into, key, value);
+	if (!json_is_array(from))
+		return fail(r, "<< has no mapping") != NULL;
+	json_array_foreach(from, i, item) {
+		if (!json_is_object(item))
+			return fail(r, "<< has no mapping") != NULL;
+		json_object_update_missing(into, (json_t *)item);
 	}
 	return true;
 }
 
-/* One pair into `all`, or, of a merge key, its value into `merges`. */
-static bool add_pair(struct walk *w, struct fy_node_pair *pair, json_t *all, json_t *merges)
+static bool add_pair(struct reader *r, json_t *all, json_t **merged, struct fy_node_pair *pair,
+	int depth)
 {
-	kii_autofree char *key = key_of(w, pair);
-	json_t *value = key ? value_of(w, fy_node_pair_value(pair)) : NULL;
+	json_auto_t *key = fy_node_is_scalar(fy_node_pair_key(pair)) ?
+		scalar(r, fy_node_pair_key(pair)) : NULL;
+	json_auto_t *value = NULL;
 
+	if (!json_is_string(key))
+		return r->err->code ? false : fail(r, "a key is no text") != NULL;
+	value = value_of(r, fy_node_pair_value(pair), depth + 1);
 	if (!value)
 		return false;
-	if (strcmp(key, "<<") == 0)
-		return json_array_append_new(merges, value) == 0;
-	if (json_object_get(all, key)) {
-		json_decref(value);
-		kii_error_field(w->err, w->name, "the key \"%.60s\" comes twice in a mapping", key);
-		return false;
-	}
-	if (json_object_set_new(all, key, value) == 0)
+	if (strcmp(json_string_value(key), "<<") == 0) {
+		json_array_append(*merged, value);
 		return true;
-	failed(w, "a key that is no UTF-8");
-	return false;
+	}
+	if (json_object_get(all, json_string_value(key)))
+		return fail(r, "a key comes twice") != NULL;
+	json_object_set(all, json_string_value(key), value);
+	return true;
 }
 
-static json_t *mapping(struct walk *w, struct fy_node *node)
+static json_t *mapping(struct reader *r, struct fy_node *node, int depth)
 {
 	json_t *all = json_object();
-	json_t *merges = json_array();
+	json_t *merged = json_array();
 	struct fy_node_pair *pair;
 	void *at = NULL;
 	bool good = true;
+	size_t i;
+	const json_t *from;
 
 	while (good && (pair = fy_node_mapping_iterate(node, &at)))
-		good = add_pair(w, pair, all, merges);
-	good = good && merge(w, all, merges);
-	json_decref(merges);
+		good = add_pair(r, all, &merged, pair, depth);
+	json_array_foreach(merged, i, from)
+		good = good && merge(r, all, from);
+	json_decref(merged);
 	if (good)
 		return all;
 	json_decref(all);
 	return NULL;
 }
 
-static json_t *value_of(struct walk *w, struct fy_node *node)
+/* NULL with the error set. */
+static json_t *value_of(struct reader *r, struct fy_node *node, int depth)
 {
-	json_t *value;
-
-	if (++w->nodes > KII_COMPOSE_NODES)
-		return too_much(w, "it has too many values, or its aliases stand for too many");
+	if (++r->values > VALUES_MAX)
+		return fail(r, "it has too many values");
+	if (depth > DEPTH_MAX)
+		return fail(r, "it is nested too deep");
 	if (!node)
 		return json_null();
-	if (w->depth == KII_COMPOSE_DEPTH)
-		return too_much(w, "it is nested too deep, or an alias stands for itself");
-	w->depth++;
-	if (fy_node_is_alias(node)) {
-		struct fy_node *target = fy_node_resolve_alias(node);
-
-		value = target ? value_of(w, target) : failed(w, "an alias without its anchor");
-	} else if (fy_node_is_sequence(node)) {
-		value = sequence(w, node);
-	} else {
-		value = fy_node_is_mapping(node) ? mapping(w, node) : scalar(w, node);
-	}
-	w->depth--;
-	return value;
+	if (fy_node_is_alias(node))
+		return alias(r, node, depth + 1);
+	if (fy_node_is_sequence(node))
+		return sequence(r, node, depth);
+	if (fy_node_is_mapping(node))
+		return mapping(r, node, depth);
+	return scalar(r, node);
 }
 
-static int say_first(struct fy_diag *diag, const char *name, struct kii_error *err)
+static void say_why(struct fy_diag *diag, const char *file, struct kii_error *err)
 {
 	void *at = NULL;
 	const struct fy_diag_error *e = fy_diag_errors_iterate(diag, &at);
 
-	if (!e)
-		return kii_error_field(err, name, "it is empty, or no YAML");
-	return kii_error_field(err, name, "line %d, column %d: %s", e->line + 1, e->column + 1,
-		e->msg ? e->msg : "no YAML");
+	if (e)
+		kii_error_field(err, file, "line %d, column %d: %s", e->line + 1, e->column + 1,
+			e->msg ? e->msg : "is no YAML");
+	else
+		kii_error_field(err, file, "is no YAML");
 }
 
-int kii_compose_yaml(const char *text, size_t len, const char *name, json_t **out,
-	struct kii_error *err)
+int kii_compose_yaml(const char *text, const char *file, json_t **out, struct kii_error *err)
 {
-	struct walk w = { .name = name, .err = err };
-	struct fy_diag_cfg quiet;
-	struct fy_diag *diag;
-	/* Keys that come twice are seen here: the library compares each with all others. */
 	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
 		FYPCF_ALLOW_DUPLICATE_KEYS };
-	__attribute__((cleanup(free_document))) struct fy_document *doc = NULL;
-	int rc = 0;
+	struct fy_diag_cfg quiet;
+	struct reader r = { .file = file, .err = err };
 
 	fy_diag_cfg_default(&quiet);
 	quiet.fp = NULL;
-	diag = fy_diag_create(&quiet);
-	if (!diag)
-		return kii_error_set(err, KII_EIO, 0, "%s: YAML cannot be read now", name);
-	fy_diag_set_collect_errors(diag, true);
-	cfg.diag = diag;
-	doc = fy_document_build_from_string(&cfg, text, len);
-	if (!doc)
-		rc = say_first(diag, name, err);
-	else
-		*out = value_of(&w, fy_document_root(doc));
-	fy_diag_destroy(diag);
-	return doc && !*out ? -1 : rc;
+	cfg.diag = fy_diag_create(&quiet);
+	if (!cfg.diag)
+		return kii_error_set(err, KII_EIO, 0, "%s: YAML cannot be read now", file);
+	fy_diag_set_collect_errors(cfg.diag, true);
+	r.doc = fy_document_build_from_string(&cfg, text, strlen(text));
+	*out = r.doc ? value_of(&r, fy_document_root(r.doc), 0) : NULL;
+	if (!r.doc)
+		say_why(cfg.diag, file, err);
+	fy_document_destroy(r.doc);
+	fy_diag_destroy(cfg.diag);
+	return *out ? 0 : -1;
 }

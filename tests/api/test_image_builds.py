@@ -318,6 +318,57 @@ def test_a_client_that_goes_ends_no_build(stack, anna):
     assert told["success"], told
 
 
+COMPOSE = f"""
+name: kinds-shop
+x-args: &args {{V: "${{TAG:-none}}"}}
+services:
+  web:
+    build: {{context: web, args: {{<<: *args, W: of web}}, cache_from: [x]}}
+    ports: ["80"]
+  job:
+    image: kinds-job:7
+    build: {{context: ., dockerfile: D.job}}
+  db: {{image: postgres}}
+"""
+
+
+def compose(anna, text=COMPOSE, **more):
+    recipe = f"FROM {BASE}\nARG V=x\nARG W=x\nENV V=$V W=$W\n"
+    return {"source": source(anna, {"docker-compose.yml": text, "web/Dockerfile": recipe,
+                                    "D.job": recipe + "ENV JOB=1\n"}),
+            "buildpack_type": "docker-compose", **more}
+
+
+def test_a_service_is_built_under_the_tag(stack, anna):
+    told = build(anna, compose(anna, image_tag="kinds-web:3", environment={"TAG": "7"},
+                               compose_config={"service": "web"}))
+    assert told["success"], (told, log(anna, told["job"]))
+    assert {"V=7", "W=of web"} <= set(image(stack, "kinds-web:3")["Config"]["Env"])
+    assert "services.web.build.cache_from is left aside" in log(anna, told["job"])
+    assert image(stack, "kinds-job:7") is None
+
+
+def test_all_services_are_built_under_their_names(stack, anna):
+    told = build(anna, compose(anna))
+    assert told["success"], (told, log(anna, told["job"]))
+    assert "V=none" in image(stack, "kinds-shop-web")["Config"]["Env"]
+    assert "JOB=1" in image(stack, "kinds-job:7")["Config"]["Env"]
+    reply = anna.post(BUILD, compose(anna, image_tag="kinds-web:3"))
+    assert check_error(reply, 400, "bad_request")["field"] == "image_tag"
+
+
+def test_what_is_wrong_with_a_compose_file_is_said(anna):
+    for text, word in ((COMPOSE.replace("{context: ., ", "{secrets: [x], "), "build.secrets"),
+                       ("a: b: c", "docker-compose.yml"), ("services: {web: {build: ../x}}", "build"),
+                       (COMPOSE.replace("web:\n", "wob:\n", 1), "no service web")):
+        told = build(anna, compose(anna, text, image_tag="kinds-web:4",
+                                   compose_config={"service": "web"}))
+        if word == "build.secrets":
+            assert told["success"], told   # of another service than the one that is built
+            told = build(anna, compose(anna, text))
+        assert told["outcome"] == "bad_project" and word in told["error"], told
+
+
 # --- out of git
 
 

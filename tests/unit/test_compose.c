@@ -1,391 +1,275 @@
 /* SPDX-License-Identifier: MIT */
-/* Compose files: what is built of them, their variables, and what is refused by its place. */
 #include <config.h>
 
 #include "compose.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
-#include "buf.h"
-#include "compose_in.h"
+#include "io.h"
 #include "json.h"
 #include "testlib.h"
 
-static const char file[] = "docker-compose.yml";
+static char *dir;
+static int fd;
 
-/* "name image context dockerfile target A=1,B=2;" of each service, "-" for what is not there. */
+static int setup(void **state)
+{
+	(void)state;
+	dir = test_dir_new();
+	fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0;
+}
+
+static int teardown(void **state)
+{
+	(void)state;
+	close(fd);
+	test_dir_remove(dir);
+	free(dir);
+	return 0;
+}
+
+static void put(const char *name, const char *text)
+{
+	kii_autofree char *path = kii_xfmt("%s/%s", dir, name);
+	kii_autofree char *folder = kii_xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	struct kii_error err = { 0 };
+
+	must(kii_io_mkdirs(folder, 0755, &err));
+	must(kii_io_publish(path, text, strlen(text), 0644, &err));
+}
+
+/* "name image context dockerfile target {args};" of each service. */
 static char *told(const struct kii_compose *c)
 {
-	kii_autobuf out = KII_BUF_INIT(1 << 20);
+	kii_autobuf out = KII_BUF_INIT(10000);
 
 	for (size_t i = 0; i < c->n; i++) {
 		const struct kii_compose_service *s = &c->services[i];
+		kii_autofree char *args = json_dumps(s->args, JSON_COMPACT | JSON_SORT_KEYS);
 
-		kii_buf_fmt(&out, "%s %s %s %s %s ", s->name, s->image ? s->image : "-",
-			*s->context ? s->context : ".", s->dockerfile ? s->dockerfile : "-",
-			s->target ? s->target : "-");
-		for (size_t k = 0; k < s->n_args; k++)
-			kii_buf_fmt(&out, "%s%s=%s", k ? "," : "", s->args[k].name,
-				s->args[k].value);
-		kii_buf_char(&out, ';');
+		kii_buf_fmt(&out, "%s %s [%s] %s %s %s;", s->name, s->image, s->context,
+			s->dockerfile ? s->dockerfile : "-", s->target ? s->target : "-", args);
 	}
 	return kii_buf_steal(&out);
 }
 
-static void check(const char *text, const struct kii_compose_opts *opts, const char *want)
+static void expect(const char *text, const struct kii_compose_opts *more, const char *want)
 {
-	struct kii_compose_opts o = *opts;
-	struct kii_compose *c = NULL;
-	struct kii_error err = { 0 };
+	struct kii_compose_opts opts = more ? *more : (struct kii_compose_opts){ .project = "App" };
+	struct kii_compose c;
 	kii_autofree char *got = NULL;
+	struct kii_error err = { 0 };
 
-	o.name = file;
-	if (kii_compose_read(text, strlen(text), &o, &c, &err) != 0)
-		fail_msg("%s: %s", text, err.msg);
-	got = told(c);
+	opts.dir = fd;
+	put("compose.yaml", text);
+	must(kii_compose_read(&opts, &c, &err));
+	got = told(&c);
 	assert_string_equal(got, want);
-	kii_compose_free(c);
+	kii_compose_release(&c);
 }
 
-static const struct kii_compose_opts none = { .name = file };
-
-static void build_sections_are_found(void **state)
+static void refused(const char *text, const char *service, enum kii_code code, const char *field,
+	const char *why)
 {
-	static const struct { const char *text, *want; } cases[] = {
-		{ "services:\n  web:\n    build: .\n", "web - . - - ;" },
-		{ "services: {web: {build: {context: ./app/, dockerfile: D, target: t}}}",
-		  "web - app D t ;" },
-		{ "version: '3'\nname: shop\nservices:\n  b: {build: b, image: 'me/b:1'}\n"
-		  "  db: {image: x}\n  a: {build: a}\n", "b me/b:1 b - - ;a - a - - ;" },
-		{ "services: {w: {build: {dockerfile: ../D}}}", "w - . ../D - ;" },
-		{ "services: {w: {build: {context: ., args: {A: 1, B: 1.10, C: y, D: '', E: ~}}}}",
-		  "w - . - - A=1,B=1.10,C=y,D=;" },
-		{ "services: {w: {build: {context: ., args: [A=1, 'B=a=b', C=, D]}}}",
-		  "w - . - - A=1,B=a=b,C=;" },
-		{ "services: {w: {build: {context: ., args: ~, target: ~, x-own: [1]}}}",
-		  "w - . - - ;" },
-		{ "{\"services\": {\"w\": {\"build\": \".\"}}}", "w - . - - ;" },
-	};
+	const struct kii_compose_opts opts = { .dir = fd, .service = service };
+	struct kii_compose c;
+	struct kii_error err = { 0 };
+
+	put("compose.yaml", text);
+	if (kii_compose_read(&opts, &c, &err) == 0)
+		fail_msg("taken: %s", text);
+	assert_int_equal(err.code, code);
+	if (strcmp(err.field, field) != 0 || !strstr(err.msg, why))
+		fail_msg("%s: field %s: %s", text, err.field, err.msg);
+}
+
+static void the_build_section_is_honoured(void **state)
+{
+	(void)state;
+	expect("services:\n  web:\n    build: .\n  db:\n    image: postgres\n", NULL,
+		"web app-web [] - - {};");
+	expect("name: Shop 1\nservices:\n  web:\n    image: r.x/web:2\n    ports: ['80']\n"
+		"    build:\n      context: ./web/\n      dockerfile: D.prod\n      target: run\n"
+		"      x-own: 1\n      args:\n        V: 1.0\n        W: 'x y'\n        N:\n"
+		"  job:\n    build:\n      args: [A=1=2, B, C=]\n", NULL,
+		"web r.x/web:2 [web] D.prod run {\"V\":\"1.0\",\"W\":\"x y\"};"
+		"job shop1-job [] - - {\"A\":\"1=2\",\"C\":\"\"};");
+}
+
+static void one_service_may_be_asked_for(void **state)
+{
+	const struct kii_compose_opts opts = { .service = "b", .project = "p.q" };
 
 	(void)state;
-	for (size_t i = 0; i < KII_COUNT(cases); i++)
-		check(cases[i].text, &none, cases[i].want);
+	expect("services: {a: {build: x}, b: {build: y}}", &opts, "b pq-b [y] - - {};");
 }
 
-static void contexts_are_seen_from_the_files_folder(void **state)
+static void anchors_and_merge_keys_are_resolved(void **state)
 {
-	struct kii_compose_opts opts = { .folder = "deploy/prod" };
+	(void)state;
+	expect("x-build: &b\n  context: common\n  args: &args\n    A: '1'\n    B: '2'\n"
+		"services:\n  one:\n    build:\n      <<: *b\n      target: t\n"
+		"  two:\n    build:\n      <<: [{context: first}, *b]\n"
+		"      args:\n        <<: *args\n        B: mine\n  three:\n    build: *b\n", NULL,
+		"one app-one [common] - t {\"A\":\"1\",\"B\":\"2\"};"
+		"two app-two [first] - - {\"A\":\"1\",\"B\":\"mine\"};"
+		"three app-three [common] - - {\"A\":\"1\",\"B\":\"2\"};");
+}
+
+static void variables_come_from_the_request_and_the_project(void **state)
+{
+	kii_autojson *env = json_pack("{s:s, s:s, s:s}", "TAG", "7", "EMPTY", "", "GIVEN", "g");
+	const struct kii_compose_opts opts = { .project = "p", .environment = env };
 
 	(void)state;
-	check("services: {w: {build: ../../app}}", &opts, "w - app - - ;");
-	check("services: {w: {build: .}}", &opts, "w - deploy/prod - - ;");
-	check("services: {w: {build: {target: x}}}", &opts, "w - deploy/prod - x ;");
+	put(".env", "# words\nTAG=of the file\nexport DIR = sub # here\nQ='a # b'\nnonsense\n"
+		"1X=1\n");
+	expect("services:\n  w:\n    image: web:${TAG:-1}\n    build:\n"
+		"      context: ${DIR}/x\n      args:\n        A: $TAG$$x\n"
+		"        B: ${NONE-d${TAG}}\n"
+		"        C: ${EMPTY:-e}\n        D: ${EMPTY-e}\n        E: ${TAG:+f}${NONE+g}\n"
+		"        F: ${TAG:?needed}\n        G: $NONE\n        Q: ${Q}\n        GIVEN:\n",
+		&opts, "w web:7 [sub/x] - - {\"A\":\"7$x\",\"B\":\"d7\",\"C\":\"e\","
+		"\"D\":\"\",\"E\":\"f\",\"F\":\"7\",\"G\":\"\",\"GIVEN\":\"g\","
+		"\"Q\":\"a # b\"};");
 }
 
-static void one_service_may_be_chosen(void **state)
+static void the_files_are_found(void **state)
 {
-	struct kii_compose_opts opts = { .name = file, .service = "b" };
-	static const char text[] = "services:\n  a: {build: {context: a, bad: 1}}\n"
-		"  b: {build: b}\n  c: {image: x}\n";
-	struct kii_compose *c = NULL;
+	struct kii_compose_opts opts = { .dir = fd, .project = "p" };
+	struct kii_compose c;
+	kii_autofree char *one = NULL;
+	kii_autofree char *two = NULL;
 	struct kii_error err = { 0 };
 
 	(void)state;
-	check(text, &opts, "b - b - - ;");
-	opts.service = "c";
-	assert_int_equal(kii_compose_read(text, strlen(text), &opts, &c, &err), -1);
-	assert_int_equal(err.code, KII_ENOTFOUND);
-	assert_string_equal(err.field, "compose_config.service");
-	assert_non_null(strstr(err.msg, "there are a, b"));
-	kii_error_clear(&err);
-	must_fail(kii_compose_read("services: {x: {}}", 17, &opts, &c, &err), KII_ENOTFOUND);
+	must_fail(kii_compose_read(&opts, &c, &err), KII_ENOTFOUND);
+	put("docker-compose.yml", "services: {a: {build: x}}");
+	must(kii_compose_read(&opts, &c, &err));
+	one = told(&c);
+	assert_string_equal(one, "a p-a [x] - - {};");
+	kii_compose_release(&c);
+	put("sub/deploy/prod.yml", "services: {a: {build: ../x}}");
+	opts.root = "sub";
+	opts.file = "deploy/prod.yml";
+	must(kii_compose_read(&opts, &c, &err));
+	two = told(&c);
+	assert_string_equal(two, "a p-a [sub/x] - - {};");
+	kii_compose_release(&c);
+	opts.file = "none.yml";
+	must_fail(kii_compose_read(&opts, &c, &err), KII_ENOTFOUND);
+	opts.file = "../../x.yml";
+	must_fail(kii_compose_read(&opts, &c, &err), KII_EINVAL);
 }
 
-static void anchors_and_merge_keys_hold(void **state)
+static void what_is_left_aside_is_named(void **state)
 {
-	(void)state;
-	check("x-b: &b {context: ., args: &a {A: 1, B: 2}, target: t}\nservices:\n"
-		"  one: {build: *b}\n  two: {build: {<<: *b, target: u}}\n"
-		"  three:\n    build:\n      <<: *b\n      args:\n        B: 3\n        <<: *a\n"
-		"        C: 4\n", &none,
-		"one - . - t A=1,B=2;two - . - u A=1,B=2;three - . - t B=3,C=4,A=1;");
-	/* The first of a list goes before the next; one in another holds too. */
-	check("a: &a {target: a, dockerfile: A}\nb: &b {target: b, context: bb}\nc: &c {<<: *b}\n"
-		"services: {w: {build: {<<: [*a, *c]}}}", &none, "w - bb A a ;");
-	check("s: &s [A=1]\nservices: {w: {build: {context: ., args: *s}}, v: &v {build: .}, "
-		"u: *v}", &none, "w - . - - A=1;v - . - - ;u - . - - ;");
-}
-
-static void variables_are_filled_in(void **state)
-{
-	static const struct { const char *text, *want; } cases[] = {
-		{ "plain", "plain" }, { "$A", "one" }, { "${A}", "one" }, { "x${A}y$A.z",
-		"xoney" "one.z" },
-		{ "$$A", "$A" }, { "$${A}", "${A}" }, { "$$$A", "$one" },
-		{ "${A:-x}", "one" }, { "${A-x}", "one" }, { "${E:-x}", "x" }, { "${E-x}", "" },
-		{ "${N:-x}", "x" }, { "${N-x}", "x" }, { "${N:-}", "" }, { "${N}", "" }, { "$N",
-		"" },
-		{ "${N:-a b/c}", "a b/c" }, { "${N:-${A}}", "one" }, { "${N:-${M:-$A}}-", "one-" },
-		{ "${A:+x}", "x" }, { "${A+x}", "x" }, { "${E:+x}", "" }, { "${E+x}", "x" },
-		{ "${N:+x}", "" }, { "${N+x}", "" }, { "${A:?no}", "one" }, { "${E?no}", "" },
-		{ "${N:-$$x}", "$x" }, { "a}b", "a}b" }, { "${A_1}", "under" },
-	};
-	static const struct { const char *text, *why; } bad[] = {
-		{ "$", "without a variable's name" }, { "a$ b", "without a variable's name" },
-		{ "$1", "without a variable's name" }, { "${}", "without a variable's name" },
-		{ "${1A}", "without a variable's name" }, { "${A", "without its" },
-		{ "${A:", "without its" }, { "${A!x}", "operator" }, { "${A:=x}", "operator" },
-		{ "${N:?tell me}", "N is needed: tell me" }, { "${N?}",
-		"N is needed: it is not set" },
-		{ "${E:?x}", "E is needed: x" }, { "${N:-${A}", "without its" },
-	};
-	kii_autojson *given = json_pack("{s:s, s:s, s:s}", "A", "one", "E", "", "A_1", "under");
-	kii_autojson *dotenv = json_pack("{s:s}", "A", "other");
-	kii_autotexts notes = { NULL, 0, 0 };
-	const struct kii_compose_vars vars = { given, dotenv, &notes };
-	struct kii_error err = { 0 };
-	char *out = NULL;
-
-	(void)state;
-	for (size_t i = 0; i < KII_COUNT(cases); i++) {
-		must(kii_compose_expand(&vars, cases[i].text, "f", &out, &err));
-		if (strcmp(out, cases[i].want) != 0)
-			fail_msg("%s: %s", cases[i].text, out);
-		free(out);
-	}
-	for (size_t i = 0; i < KII_COUNT(bad); i++) {
-		assert_int_equal(kii_compose_expand(&vars, bad[i].text, "f", &out, &err), -1);
-		assert_int_equal(err.code, KII_EINVAL);
-		if (!strstr(err.msg, bad[i].why))
-			fail_msg("%s: %s", bad[i].text, err.msg);
-		kii_error_clear(&err);
-	}
-	assert_int_equal(notes.n, 1);
-	assert_non_null(strstr(notes.items[0], "variable N is not set"));
-}
-
-static void variables_do_not_grow_without_end(void **state)
-{
-	kii_autobuf big = KII_BUF_INIT(1 << 20);
-	kii_autobuf deep = KII_BUF_INIT(1000);
-	kii_autojson *given = json_object();
-	kii_autotexts notes = { NULL, 0, 0 };
-	const struct kii_compose_vars vars = { given, NULL, &notes };
-	struct kii_error err = { 0 };
-	char *out = NULL;
-
-	(void)state;
-	for (int i = 0; i < 1000; i++)
-		kii_buf_str(&big, "0123456789");
-	json_object_set_new(given, "A", json_string(big.data));
-	must_fail(kii_compose_expand(&vars, "$A$A$A$A$A$A$A", "f", &out, &err), KII_ETOOBIG);
-	for (int i = 0; i < 20; i++)
-		kii_buf_str(&deep, "${N:-");
-	must_fail(kii_compose_expand(&vars, deep.data, "f", &out, &err), KII_EINVAL);
-}
-
-static void a_dotenv_is_read_as_compose_does(void **state)
-{
-	static const char text[] = "\xEF\xBB\xBF# a comment\n\nA=1\n  B = two words  # comment\n"
-		"export C='$A \\n'\n"
-		"D=\"$A\\n\\t\\$A \\\"q\\\" \\z\" # c\nE=\n"
-		"F=a#b\nG=${A}x\r\nH='a\nb'\nI\nJ=\"\"#c\nG2=$H\n";
-	static const struct { const char *name, *value; } want[] = {
-		{ "A", "1" }, { "B", "two words" }, { "C", "$A \\n" }, { "D", "1\n\t$A \"q\" \\z" },
-		{ "E", "" }, { "F", "a#b" }, { "G", "1x" }, { "H", "a\nb" }, { "J", "" },
-		{ "G2", "a\nb" },
-	};
-	static const char *const bad[] = { "A B=1\n", "=1\n", "1A=1\n", "A='x\n", "A=\"x\n",
-		"A='x'y\n",
-		"A=$\n", "A-B=1\n", "A=1\nB=\xff\n" };
-	kii_autotexts notes = { NULL, 0, 0 };
-	struct kii_compose_vars vars = { NULL, json_object(), &notes };
-	kii_autobuf big = KII_BUF_INIT(1 << 20);
+	const struct kii_compose_opts opts = { .dir = fd, .project = "p" };
+	struct kii_compose c;
 	struct kii_error err = { 0 };
 
 	(void)state;
-	must(kii_compose_dotenv(&vars, text, &err));
-	for (size_t i = 0; i < KII_COUNT(want); i++)
-		assert_string_equal(kii_compose_variable(&vars, want[i].name), want[i].value);
-	assert_null(kii_compose_variable(&vars, "I"));
-	assert_int_equal(json_object_size(vars.dotenv), KII_COUNT(want));
-	for (size_t i = 0; i < KII_COUNT(bad); i++) {
-		if (kii_compose_dotenv(&vars, bad[i], &err) == 0)
-			fail_msg("%s", bad[i]);
-		assert_string_equal(err.field, ".env");
-		kii_error_clear(&err);
-	}
-	assert_int_equal(kii_compose_dotenv(&vars, "A='1\n2'\n\nB C\n", &err), -1);
-	assert_string_equal(err.msg, ".env: line 4: not NAME=value");
-	kii_error_clear(&err);
-	while (big.len <= KII_COMPOSE_VALUE)
-		kii_buf_str(&big, "# nothing\n");
-	must_fail(kii_compose_dotenv(&vars, big.data, &err), KII_ETOOBIG);
-	json_decref(vars.dotenv);
+	put("compose.yaml", "services: {a: {build: {context: ., cache_from: [x], tags: [y]}}}");
+	must(kii_compose_read(&opts, &c, &err));
+	assert_int_equal(c.notes.n, 2);
+	assert_string_equal(c.notes.items[0], "services.a.build.cache_from is left aside");
+	kii_compose_release(&c);
 }
 
-static void given_variables_go_before_those_of_the_file(void **state)
+static void what_cannot_be_is_refused(void **state)
 {
-	kii_autojson *given = json_pack("{s:s, s:s}", "A", "given", "TAG", "v1");
-	struct kii_compose_opts opts = { .variables = given, .dotenv = "A=file\nB=file\n" };
-
 	(void)state;
-	check("services: {w: {image: 'me/w:${TAG:?}', build: {context: '${C:-app}', target: $B,"
-		" args: [A, B, N, 'X=$A-$B'], dockerfile: '${B}'}}}", &opts,
-		"w me/w:v1 app file file A=given,B=file,X=given-file;");
-	check("services: {w: {build: {context: ., args: {A: , B: ~, C: $$x}}}}", &opts,
-		"w - . - - A=given,B=file,C=$x;");
+	refused("", NULL, KII_EINVAL, "compose.yaml", "");
+	refused("[]", NULL, KII_EINVAL, "compose.yaml", "must be a mapping");
+	refused("services:\n\tx: 1\n", NULL, KII_EINVAL, "compose.yaml", "tab");
+	refused("a: b: c", NULL, KII_EINVAL, "compose.yaml", "");
+	refused("{}", NULL, KII_EINVAL, "services", "is missing");
+	refused("services: {}", NULL, KII_EINVAL, "services", "none of compose.yaml");
+	refused("services: {a: {image: x}}", NULL, KII_EINVAL, "services", "build section");
+	refused("services: {a: {image: x}}", "a", KII_EINVAL, "compose_config.service",
+		"no build section");
+	refused("services: {a: {build: .}}", "b", KII_ENOTFOUND, "compose_config.service",
+		"no service b");
+	refused("services: {a: 1}", NULL, KII_EINVAL, "services.a", "mapping");
+	refused("services: {a: {build: []}}", NULL, KII_EINVAL, "services.a.build", "mapping");
+	refused("services: {a: {build: ../x}}", NULL, KII_EINVAL, "services.a.build", "");
+	refused("services: {a: {build: /etc}}", NULL, KII_EINVAL, "services.a.build", "");
+	refused("services: {a: {build: 'https://h/x.git'}}", NULL, KII_EINVAL, "services.a.build",
+		"not a URL");
+	refused("services: {a: {build: {ssh: [default]}}}", NULL, KII_EINVAL,
+		"services.a.build.ssh", "is not supported");
+	refused("services: {a: {build: {context: .}, extends: b}}", NULL, KII_EINVAL,
+		"services.a.extends", "is not supported");
+	refused("include: [x]\nservices: {a: {build: .}}", NULL, KII_EINVAL, "include",
+		"is not supported");
+	refused("services: {a: {build: {args: x}}}", NULL, KII_EINVAL, "services.a.build.args",
+		"mapping or a list");
+	refused("services: {a: {build: {args: {1A: x}}}}", NULL, KII_EINVAL,
+		"services.a.build.args.1A", "a name is");
+	refused("services: {a: {build: {args: [[x]]}}}", NULL, KII_EINVAL,
+		"services.a.build.args[0]", "a name is");
+	refused("services: {a: {build: {args: {A: [x]}}}}", NULL, KII_EINVAL,
+		"services.a.build.args.A", "must be a text");
+	refused("services: {a: {build: {target: '${X'}}}", NULL, KII_EINVAL,
+		"services.a.build.target", "without }");
+	refused("services: {a: {build: {target: '${X:?say it}'}}}", NULL, KII_EINVAL,
+		"services.a.build.target", "X is not set: say it");
+	refused("services: {a: {build: {target: '${X!y}'}}}", NULL, KII_EINVAL,
+		"services.a.build.target", "bad ${");
+	refused("services: {a: {build: {target: '${X:}'}}}", NULL, KII_EINVAL,
+		"services.a.build.target", "bad ${");
+	refused("services: {a: {build: {target: '${}'}}}", NULL, KII_EINVAL,
+		"services.a.build.target", "bad ${");
+	refused("services: {a: {build: {target: 'a$'}}}", NULL, KII_EINVAL,
+		"services.a.build.target", "has a $");
+	refused("services: {a: {build: {target: "
+		"'${A-${A-${A-${A-${A-${A-${A-${A-${A-${A-}}}}}}}}}}'}}}", NULL,
+		KII_EINVAL, "services.a.build.target", "too deep");
+	refused("services: {a: {build: ., build: .}}", NULL, KII_EINVAL, "compose.yaml", "twice");
+	refused("services: {a: *none}", NULL, KII_EINVAL, "compose.yaml", "no anchor");
+	refused("services: {a: {<<: x}}", NULL, KII_EINVAL, "compose.yaml", "no mapping");
+	refused("services: {a: {<<: [x]}}", NULL, KII_EINVAL, "compose.yaml", "no mapping");
+	refused("? [a]\n: b\n", NULL, KII_EINVAL, "compose.yaml", "no text");
 }
 
-static void what_is_wrong_is_named_by_its_place(void **state)
-{
-	static const struct { const char *text, *why; } bad[] = {
-		{ "", "it is empty" }, { "[1]", "it is no mapping" }, { "a: [", "line " },
-		{ "a: 1\na: 2\n", "\"a\" comes twice" }, { "{[1]: 2}", "a key that is no text" },
-		{ "a: *b\n", "an alias without its anchor" }, { "a: {<<: x}", "no mapping" },
-		{ "a: {<<: [x]}", "no mapping" }, { "a: 1\n", "services: must be a mapping" },
-		{ "services: []\n", "services: must be a mapping" },
-		{ "services: {}\n", "services: no service has a build section" },
-		{ "services: {w: {image: x}}", "services: no service has a build section" },
-		{ "services: {w: {build: ~}}", "services: no service has a build section" },
-		{ "services: {w: 1}", "services.w: must be a mapping" },
-		{ "services: {w: {build: [x]}}",
-		"services.w.build: must be a folder or a mapping" },
-		{ "services: {w: {build: {context: [x]}}}",
-		"services.w.build.context: must be a text" },
-		{ "services: {w: {build: {context: ''}}}", "services.w.build.context: a folder" },
-		{ "services: {w: {build: ''}}", "services.w.build: a folder" },
-		{ "services: {w: {build: {context: ../x}}}",
-		"services.w.build.context: must be a" },
-		{ "services: {w: {build: /etc}}", "services.w.build: must be a folder" },
-		{ "services: {w: {build: 'https://h/x.git'}}",
-		"services.w.build: must be a folder" },
-		{ "services: {w: {build: 'git@h:x'}}", "not an address" },
-		{ "services: {w: {build: {cache_from: [x]}}}",
-		"services.w.build.cache_from: is not" },
-		{ "services: {w: {build: {dockerfile_inline: x}}}",
-		"dockerfile_inline: is not known" },
-		{ "services: {w: {build: {context: ., contxt: .}}}",
-		"services.w.build.contxt: is not" },
-		{ "services: {w: {build: {context: ., target: {}}}}",
-		"build.target: must be a text" },
-		{ "services: {w: {build: {dockerfile: []}}}", "build.dockerfile: must be a text" },
-		{ "services: {w: {build: {args: x}}}", "services.w.build.args: must be a mapping" },
-		{ "services: {w: {build: {args: [[]]}}}",
-		"services.w.build.args[0]: must be a text" },
-		{ "services: {w: {build: {args: [~]}}}", "services.w.build.args[0]: must be NAME" },
-		{ "services: {w: {build: {args: ['=x']}}}", "args[0]: an argument without a name" },
-		{ "services: {w: {build: {args: {'': x}}}}", "an argument without a name" },
-		{ "services: {w: {build: {args: {A: []}}}}",
-		"services.w.build.args.A: must be a text" },
-		{ "services: {w: {build: {args: {A: $}}}}", "services.w.build.args.A: a \"$\"" },
-		{ "services: {w: {build: ., image: []}}", "services.w.image: must be a text" },
-		{ "services: {w: {build: ., extends: x}}",
-		"services.w.extends: is not known here" },
-		{ "name: []\nservices: {w: {build: .}}", "name: must be a text" },
-		{ "include: [x]\nservices: {w: {build: .}}", "include: is not known" },
-		{ "a: \"\\xff\\0\"\n", "NUL" },
-	};
-	struct kii_compose *c = NULL;
-	struct kii_error err = { 0 };
-
-	(void)state;
-	for (size_t i = 0; i < KII_COUNT(bad); i++) {
-		if (kii_compose_read(bad[i].text, strlen(bad[i].text), &none, &c, &err) == 0)
-			fail_msg("%s: not refused", bad[i].text);
-		if (err.code != KII_EINVAL || !strstr(err.msg, bad[i].why))
-			fail_msg("%s: %s", bad[i].text, err.msg);
-		if (strcmp(err.field, file) != 0)
-			fail_msg("%s: field %s", bad[i].text, err.field);
-		assert_int_equal(strncmp(err.msg, file, strlen(file)), 0);
-		kii_error_clear(&err);
-	}
-	kii_compose_free(NULL);
-}
-
-static void what_is_passed_over_is_noted(void **state)
-{
-	static const char text[] = "services:\n  w:\n    build: $N.\n    biuld: x\n    x-mine: 1\n"
-		"    ports: ['80:80']\n    environment: {A: b}\n";
-	struct kii_compose *c = NULL;
-	struct kii_error err = { 0 };
-
-	(void)state;
-	must(kii_compose_read(text, strlen(text), &none, &c, &err));
-	assert_int_equal(c->notes.n, 2);
-	assert_string_equal(c->notes.items[0], "services.w.biuld is not known and was passed over");
-	assert_string_equal(c->notes.items[1], "the variable N is not set: it is empty");
-	assert_null(c->project);
-	kii_compose_free(c);
-	must(kii_compose_read("name: shop\nservices: {w: {build: .}}", 37, &none, &c, &err));
-	assert_string_equal(c->project, "shop");
-	kii_compose_free(c);
-}
-
-static void too_big(const char *text, size_t len)
-{
-	struct kii_compose *c = NULL;
-	struct kii_error err = { 0 };
-
-	must_fail(kii_compose_read(text, len, &none, &c, &err), KII_ETOOBIG);
-}
-
-/* "a: &a [x,x,...]", "b: &b [*a,*a,...]", ...: ten to the power of nine. */
-static void documents_do_not_blow_up(void **state)
+static void hostile_yaml_has_an_end(void **state)
 {
 	kii_autobuf laughs = KII_BUF_INIT(10000);
 	kii_autobuf deep = KII_BUF_INIT(10000);
-	kii_autobuf big = KII_BUF_INIT(4 << 20);
-	struct kii_compose *c = NULL;
-	struct kii_error err = { 0 };
 
 	(void)state;
-	kii_buf_str(&laughs, "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n");
-	for (int i = 1; i < 10; i++) {
-		kii_buf_fmt(&laughs, "a%d: &a%d [", i, i);
-		for (int k = 0; k < 10; k++)
-			kii_buf_fmt(&laughs, "%s*a%d", k ? "," : "", i - 1);
-		kii_buf_str(&laughs, "]\n");
-	}
-	too_big(laughs.data, laughs.len);
-	too_big("a: &a [*a]\n", 11);
-	too_big("a: &a {<<: *a}\n", 15);
-	for (int i = 0; i < 50; i++)
-		kii_buf_char(&deep, '[');
-	for (int i = 0; i < 50; i++)
-		kii_buf_char(&deep, ']');
-	too_big(deep.data, deep.len);
-	while (big.len <= KII_COMPOSE_BYTES)
-		kii_buf_str(&big, "# nothing but comments\n");
-	too_big(big.data, big.len);
-	kii_buf_reset(&big);
-	kii_buf_str(&big, "services:\n");
-	for (int i = 0; i <= KII_COMPOSE_SERVICES; i++)
-		kii_buf_fmt(&big, "  s%d: {build: .}\n", i);
-	must_fail(kii_compose_read(big.data, big.len, &none, &c, &err), KII_EINVAL);
-	kii_buf_reset(&big);
-	kii_buf_str(&big, "services:\n  w:\n    build:\n      args:\n");
-	for (int i = 0; i <= KII_COMPOSE_ARGS; i++)
-		kii_buf_fmt(&big, "        A%d: x\n", i);
-	must_fail(kii_compose_read(big.data, big.len, &none, &c, &err), KII_EINVAL);
+	kii_buf_str(&laughs, "a: &a [x,x,x,x,x,x,x,x,x]\n");
+	for (char c = 'b'; c < 'k'; c++)
+		kii_buf_fmt(&laughs, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c - 1,
+			c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
+	refused(laughs.data, NULL, KII_EINVAL, "compose.yaml", "too many values");
+	refused("a: &a {b: *a}\n", NULL, KII_EINVAL, "compose.yaml", "");
+	for (int i = 0; i < 40; i++)
+		kii_buf_str(&deep, "[");
+	for (int i = 0; i < 40; i++)
+		kii_buf_str(&deep, "]");
+	refused(deep.data, NULL, KII_EINVAL, "compose.yaml", "");
 }
+
+#define compose_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(build_sections_are_found),
-		cmocka_unit_test(contexts_are_seen_from_the_files_folder),
-		cmocka_unit_test(one_service_may_be_chosen),
-		cmocka_unit_test(anchors_and_merge_keys_hold),
-		cmocka_unit_test(variables_are_filled_in),
-		cmocka_unit_test(variables_do_not_grow_without_end),
-		cmocka_unit_test(a_dotenv_is_read_as_compose_does),
-		cmocka_unit_test(given_variables_go_before_those_of_the_file),
-		cmocka_unit_test(what_is_wrong_is_named_by_its_place),
-		cmocka_unit_test(what_is_passed_over_is_noted),
-		cmocka_unit_test(documents_do_not_blow_up),
+		compose_test(the_build_section_is_honoured),
+		compose_test(one_service_may_be_asked_for),
+		compose_test(anchors_and_merge_keys_are_resolved),
+		compose_test(variables_come_from_the_request_and_the_project),
+		compose_test(the_files_are_found),
+		compose_test(what_is_left_aside_is_named),
+		compose_test(what_cannot_be_is_refused),
+		compose_test(hostile_yaml_has_an_end),
 	};
 
-	return cmocka_run_group_tests(tests, NULL, NULL);
+	return cmocka_run_group_tests_name("compose", tests, NULL, NULL);
 }

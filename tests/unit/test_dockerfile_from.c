@@ -53,6 +53,21 @@ static void what_is_built_on_is_found(void **state)
 	}
 }
 
+static void variables_of_other_instructions_are_seen(void **state)
+{
+	static const struct { const char *text; bool want; } lines[] = {
+		{ "FROM $A\nARG B=$A\nrun echo $B\n# $C\n", false },
+		{ "FROM a\nENV A=1\n", false },
+		{ "FROM a\nENV A=$B\n", true },
+		{ "FROM a\nRUN x \\\n  $A\nLABEL \\\n a=${B}\n", true },
+	};
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(lines); i++)
+		assert_int_equal(kii_dockerfile_expands(lines[i].text, strlen(lines[i].text)),
+			lines[i].want);
+}
+
 static void endless_lines_and_nul_do_no_harm(void **state)
 {
 	kii_autofree char *text = kii_xfmt("FROM a%010000d\nFROM b\n", 0);
@@ -71,6 +86,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(what_is_built_on_is_found),
+		cmocka_unit_test(variables_of_other_instructions_are_seen),
 		cmocka_unit_test(endless_lines_and_nul_do_no_harm),
 	};
 
