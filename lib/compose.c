@@ -58,7 +58,7 @@ static int take_text(struct compose *c, const json_t *value, const struct kii_pa
 		return kii_path_fail(at, err, "must be a text");
 	kii_path_text(at, field, sizeof(field));
 	return kii_compose_expand(json_string_value(value), c->opts->environment, c->env, field,
-		out, err);
+		&c->out->notes, out, err);
 }
 
 static int put_arg(struct compose *c, json_t *args, const char *name, const json_t *value,
@@ -179,6 +179,38 @@ static int take_build(struct compose *c, const json_t *build, const struct kii_p
 		err);
 }
 
+/* What else a service may say is not ours; what nobody knows may be a slip of the pen. */
+static void note_unknown(struct compose *c, const json_t *service, const struct kii_path *at)
+{
+	static const char *const known[] = { "annotations", "attach", "blkio_config", "build",
+		"cap_add", "cap_drop", "cgroup", "cgroup_parent", "command", "configs",
+		"container_name", "cpu_count", "cpu_percent", "cpu_period", "cpu_quota",
+		"cpu_rt_period", "cpu_rt_runtime", "cpu_shares", "cpus", "cpuset",
+		"credential_spec", "depends_on", "deploy", "develop", "device_cgroup_rules",
+		"devices", "dns", "dns_opt", "dns_search", "domainname", "entrypoint", "env_file",
+		"environment", "expose", "external_links", "extra_hosts", "gpus", "group_add",
+		"healthcheck", "hostname", "image", "init", "ipc", "isolation", "label_file",
+		"labels", "links", "logging", "mac_address", "mem_limit", "mem_reservation",
+		"mem_swappiness", "memswap_limit", "models", "network_mode", "networks",
+		"oom_kill_disable", "oom_score_adj", "pid", "pids_limit", "platform", "ports",
+		"post_start", "pre_stop", "privileged", "profiles", "provider", "pull_policy",
+		"read_only", "restart", "runtime", "scale", "secrets", "security_opt", "shm_size",
+		"stdin_open", "stop_grace_period", "stop_signal", "storage_opt", "sysctls",
+		"tmpfs", "tty", "ulimits", "use_api_socket", "user", "userns_mode", "uts",
+		"volumes", "volumes_from", "working_dir", NULL };
+	const char *name;
+	const json_t *value;
+
+	json_object_foreach((json_t *)service, name, value) {
+		char where[128];
+
+		if (is_one_of(known, name) || strncmp(name, "x-", 2) == 0)
+			continue;
+		kii_path_text(KII_PATH_NAME(at, name), where, sizeof(where));
+		kii_texts_fmt(&c->out->notes, "%s is not known and is left aside", where);
+	}
+}
+
 static int take_service(struct compose *c, const char *name, const json_t *service,
 	const struct kii_path *at, struct kii_error *err)
 {
@@ -187,6 +219,7 @@ static int take_service(struct compose *c, const char *name, const json_t *servi
 	s->name = kii_xstrdup(name);
 	if (json_object_get(service, "extends"))
 		return kii_path_fail(KII_PATH_NAME(at, "extends"), err, "is not supported");
+	note_unknown(c, service, at);
 	if (take_build(c, json_object_get(service, "build"), KII_PATH_NAME(at, "build"), s,
 			err) != 0 ||
 	    take_text(c, json_object_get(service, "image"), KII_PATH_NAME(at, "image"),
@@ -248,15 +281,12 @@ static int read_env(struct compose *c, struct kii_error *err)
 	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
 	kii_autofree char *path = kii_xfmt("%s%s.env", c->base, *c->base ? "/" : "");
 
+	if (kii_beneath_read(c->opts->dir, path, ".env", &text, NULL, err) == 0)
+		return kii_compose_env(text.data, c->opts->environment, &c->env, err);
+	if (err->code != KII_ENOTFOUND)
+		return -1;
+	kii_error_clear(err);
 	c->env = json_object();
-	if (kii_beneath_read(c->opts->dir, path, ".env", &text, NULL, err) != 0) {
-		if (err->code != KII_ENOTFOUND)
-			return -1;
-		kii_error_clear(err);
-		return 0;
-	}
-	json_decref(c->env);
-	c->env = kii_compose_env(text.data);
 	return 0;
 }
 

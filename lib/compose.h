@@ -56,11 +56,20 @@ int kii_compose_yaml(const char *text, const char *file, json_t **out, struct ki
 /* --- compose_vars.c --- */
 /*
  * $VAR, ${VAR}, ${VAR:-x}, ${VAR-x}, ${VAR:+x}, ${VAR+x}, ${VAR:?x}, ${VAR?x}, and $$ for $.
- * What is in neither object is "". Caller frees *out. Fails: EINVAL with `field`.
+ * What is in neither object is "", and a note (or NULL: none). Caller frees *out. Fails: EINVAL
+ * with `field`, ETOOBIG.
  */
 int kii_compose_expand(const char *text, const json_t *first, const json_t *second,
-	const char *field, char **out, struct kii_error *err) KII_MUST_CHECK;
-/* The lines of a .env file; what is none is left out. Caller owns the result. */
-json_t *kii_compose_env(const char *text);
+	const char *field, struct kii_texts *notes, char **out,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/* --- compose_env.c --- */
+/*
+ * The text of a .env file as an object of texts: NAME=value, quoted or not, with variables (those
+ * of `given` go before the file's own) but in single quotes. Names that no variable can have are
+ * left out. Caller owns *out. Fails: EINVAL with field ".env", ETOOBIG.
+ */
+int kii_compose_env(const char *text, const json_t *given, json_t **out,
+	struct kii_error *err) KII_MUST_CHECK;
 
 #endif

@@ -16,6 +16,7 @@ static const char name_chars[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRST
 struct expander {
 	const json_t *first, *second;
 	const char *field;
+	struct kii_texts *notes;
 	struct kii_buf out;
 	struct kii_error *err;
 };
@@ -61,6 +62,12 @@ static int in_braces(struct expander *x, const char *from, const char *end, int 
 	op += colon;
 	if (!kii_variable_name(name) || (op == end && colon))
 		return kii_error_field(x->err, x->field, "has a bad ${...}");
+	if (op == end && !value && x->notes) {
+		kii_autofree char *note = kii_xfmt("the variable %.100s is not set: it is empty",
+			name);
+
+		kii_texts_once(x->notes, note);
+	}
 	if (op == end || (*op == '-' && set) || (*op == '?' && set)) {
 		kii_buf_str(&x->out, value ? value : "");
 		return 0;
@@ -115,9 +122,10 @@ static int expand(struct expander *x, const char *text, int depth)
 }
 
 int kii_compose_expand(const char *text, const json_t *first, const json_t *second,
-	const char *field, char **out, struct kii_error *err)
+	const char *field, struct kii_texts *notes, char **out, struct kii_error *err)
 {
-	struct expander x = { .first = first, .second = second, .field = field, .err = err };
+	struct expander x = { .first = first, .second = second, .field = field, .notes = notes,
+		.err = err };
 	int rc;
 
 	kii_buf_init(&x.out, TEXT_MAX);
@@ -128,49 +136,4 @@ int kii_compose_expand(const char *text, const json_t *first, const json_t *seco
 		*out = kii_xstrdup(x.out.data);
 	kii_buf_release(&x.out);
 	return rc;
-}
-
-/* --- .env --- */
-
-static void take_line(json_t *all, char *line)
-{
-	char *name = line + strspn(line, " \t");
-	char *value;
-	size_t len;
-
-	if (strncmp(name, "export ", 7) == 0)
-		name += 7;
-	value = strchr(name, '=');
-	if (*name == '#' || !value)
-		return;
-	for (len = (size_t)(value - name); len && strchr(" \t", name[len - 1]); len--)
-		;
-	name[len] = '\0';
-	value++;
-	value += strspn(value, " \t");
-	for (len = strlen(value); len && strchr(" \t\r", value[len - 1]); len--)
-		;
-	value[len] = '\0';
-	if (len >= 2 && strchr("\"'", value[0]) && value[len - 1] == value[0]) {
-		value[len - 1] = '\0';
-		value++;
-	} else if ((value[0] == '#') || strstr(value, " #")) {
-		value[value[0] == '#' ? 0 : strstr(value, " #") - value] = '\0';
-	}
-	if (kii_variable_name(name))
-		kii_json_set_str(all, name, value);
-}
-
-json_t *kii_compose_env(const char *text)
-{
-	json_t *all = json_object();
-
-	while (*text) {
-		size_t len = strcspn(text, "\n");
-		kii_autofree char *line = kii_xstrndup(text, len);
-
-		take_line(all, line);
-		text += len + (text[len] == '\n');
-	}
-	return all;
 }

@@ -267,7 +267,12 @@ export HOME=/nonexistent GIT_CONFIG_NOSYSTEM=1 GIT_CONFIG_GLOBAL=/dev/null GIT_T
 unset GIT_DIR GIT_WORK_TREE GIT_CONFIG GIT_CONFIG_COUNT GIT_CONFIG_PARAMETERS GIT_ALLOW_PROTOCOL \
 	GIT_SSH_COMMAND GIT_SSH GIT_PROXY_COMMAND http_proxy https_proxy all_proxy HTTPS_PROXY ALL_PROXY
 notes=$(mktemp) || fail 3 "no room in /tmp"
-trap 'rm -f "$notes" "$notes.list" "$notes.out"' EXIT
+trap 'rm -f "$notes" "$notes.list" "$notes.out" "$notes.config"' EXIT
+# The other end of a file is a git of its own, to which options do not come.
+if [ "$scheme" = file ]; then
+	printf '[safe]\n\tdirectory = *\n' >"$notes.config" || fail 3 "no room in /tmp"
+	export GIT_CONFIG_GLOBAL="$notes.config"
+fi
 # In blocks of 512 bytes; git, killed by it, leaves its temporary pack, which is cleared below.
 ulimit -S -f $((FETCH_KIB * 2)) || fail 3 "no limit"
 if [ "$verb" = source ]; then

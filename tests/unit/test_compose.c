@@ -128,7 +128,7 @@ static void variables_come_from_the_request_and_the_project(void **state)
 
 	(void)state;
 	put(".env", "# words\nTAG=of the file\nexport DIR = sub # here\nQ='a # b'\nnonsense\n"
-		"1X=1\n");
+		"1X=1\nmy-key.x=\"1\" # for others\n");
 	expect("services:\n  w:\n    image: web:${TAG:-1}\n    build:\n"
 		"      context: ${DIR}/x\n      args:\n        A: $TAG$$x\n"
 		"        B: ${NONE-d${TAG}}\n"
@@ -137,6 +137,106 @@ static void variables_come_from_the_request_and_the_project(void **state)
 		&opts, "w web:7 [sub/x] - - {\"A\":\"7$x\",\"B\":\"d7\",\"C\":\"e\","
 		"\"D\":\"\",\"E\":\"f\",\"F\":\"7\",\"G\":\"\",\"GIVEN\":\"g\","
 		"\"Q\":\"a # b\"};");
+}
+
+static void variables_are_filled_in(void **state)
+{
+	static const struct { const char *text, *want; } cases[] = {
+		{ "plain", "plain" }, { "$A", "one" }, { "${A}", "one" }, { "x${A}y$A.z",
+		"xoney" "one.z" },
+		{ "$$A", "$A" }, { "$${A}", "${A}" }, { "$$$A", "$one" },
+		{ "${A:-x}", "one" }, { "${A-x}", "one" }, { "${E:-x}", "x" }, { "${E-x}", "" },
+		{ "${N:-x}", "x" }, { "${N-x}", "x" }, { "${N:-}", "" }, { "${N}", "" }, { "$N",
+		"" },
+		{ "${N:-a b/c}", "a b/c" }, { "${N:-${A}}", "one" }, { "${N:-${M:-$A}}-", "one-" },
+		{ "${A:+x}", "x" }, { "${A+x}", "x" }, { "${E:+x}", "" }, { "${E+x}", "x" },
+		{ "${N:+x}", "" }, { "${N+x}", "" }, { "${A:?no}", "one" }, { "${E?no}", "" },
+		{ "${N:-$$x}", "$x" }, { "a}b", "a}b" }, { "${A_1}", "under" },
+	};
+	static const char *const bad[] = { "$", "a$ b", "$1", "${}", "${1A}", "${A", "${A:",
+		"${A:}",
+		"${A!x}", "${A:=x}", "${N:?tell me}", "${N?}", "${E:?x}", "${N:-${A}" };
+	kii_autojson *given = json_pack("{s:s, s:s, s:s}", "A", "one", "E", "", "A_1", "under");
+	kii_autojson *dotenv = json_pack("{s:s}", "A", "other");
+	kii_autotexts notes = { NULL, 0, 0 };
+	struct kii_error err = { 0 };
+	char *out = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		must(kii_compose_expand(cases[i].text, given, dotenv, "f", &notes, &out, &err));
+		if (strcmp(out, cases[i].want) != 0)
+			fail_msg("%s: %s", cases[i].text, out);
+		free(out);
+	}
+	for (size_t i = 0; i < KII_COUNT(bad); i++) {
+		if (kii_compose_expand(bad[i], given, dotenv, "f", &notes, &out, &err) == 0)
+			fail_msg("%s: %s", bad[i], out);
+		assert_int_equal(err.code, KII_EINVAL);
+		assert_string_equal(err.field, "f");
+		kii_error_clear(&err);
+	}
+	assert_int_equal(notes.n, 1);
+	assert_string_equal(notes.items[0], "the variable N is not set: it is empty");
+}
+
+static void variables_do_not_grow_without_end(void **state)
+{
+	kii_autobuf big = KII_BUF_INIT(1 << 20);
+	kii_autojson *given = json_object();
+	struct kii_error err = { 0 };
+	char *out = NULL;
+
+	(void)state;
+	while (big.len < 10000)
+		kii_buf_str(&big, "0123456789");
+	json_object_set_new(given, "A", json_string(big.data));
+	must_fail(kii_compose_expand("$A$A$A$A$A$A$A", given, NULL, "f", NULL, &out, &err),
+		KII_ETOOBIG);
+}
+
+static void a_dotenv_is_read_as_compose_does(void **state)
+{
+	static const char text[] = "\xEF\xBB\xBF# a comment\n\nA=1\n  B = two words  # comment\n"
+		"export C='$A \\n'\n"
+		"D=\"$A\\n\\t\\$A \\\"q\\\" \\z\" # c\nE=\n"
+		"F=a#b\nG=${A}x\r\nH='a\nb'\nI\nJ=\"\"#c\nG2=$H\n";
+	static const struct { const char *name, *value; } want[] = {
+		{ "A", "1" }, { "B", "two words" }, { "C", "$A \\n" }, { "D", "1\n\t$A \"q\" \\z" },
+		{ "E", "" }, { "F", "a#b" }, { "G", "1x" }, { "H", "a\nb" }, { "J", "" },
+		{ "G2", "a\nb" },
+	};
+	static const char *const bad[] = { "A B=1\n", "=1\n", "A='x\n", "A=\"x\n",
+		"A='x'y\n",
+		"A=$\n", "A=1\nB=\xff\n" };
+	kii_autojson *given = json_pack("{s:s}", "A", "given");
+	kii_autojson *all = NULL;
+	kii_autobuf big = KII_BUF_INIT(1 << 20);
+	json_t *none = NULL;
+	struct kii_error err = { 0 };
+
+	(void)state;
+	must(kii_compose_env(text, NULL, &all, &err));
+	for (size_t i = 0; i < KII_COUNT(want); i++)
+		assert_string_equal(kii_json_str(all, want[i].name), want[i].value);
+	assert_int_equal(json_object_size(all), KII_COUNT(want));
+	json_decref(all);
+	must(kii_compose_env("A=file\nB=$A\n", given, &all, &err));
+	assert_string_equal(kii_json_str(all, "A"), "file");
+	assert_string_equal(kii_json_str(all, "B"), "given");
+	for (size_t i = 0; i < KII_COUNT(bad); i++) {
+		if (kii_compose_env(bad[i], NULL, &none, &err) == 0)
+			fail_msg("%s", bad[i]);
+		assert_string_equal(err.field, ".env");
+		kii_error_clear(&err);
+	}
+	assert_int_equal(kii_compose_env("A='1\n2'\n\nB C\n", NULL, &none, &err), -1);
+	assert_string_equal(err.msg, ".env: line 4: not NAME=value");
+	kii_error_clear(&err);
+	kii_buf_str(&big, "A=");
+	while (big.len < 70000)
+		kii_buf_str(&big, "0123456789");
+	must_fail(kii_compose_env(big.data, NULL, &none, &err), KII_ETOOBIG);
 }
 
 static void the_files_are_found(void **state)
@@ -179,6 +279,14 @@ static void what_is_left_aside_is_named(void **state)
 	assert_int_equal(c.notes.n, 2);
 	assert_string_equal(c.notes.items[0], "services.a.build.cache_from is left aside");
 	kii_compose_release(&c);
+	put("compose.yaml", "services: {a: {build: $N., biuld: x, x-own: 1, ports: ['1:1']}}");
+	must(kii_compose_read(&opts, &c, &err));
+	assert_int_equal(c.notes.n, 2);
+	assert_string_equal(c.notes.items[0], "services.a.biuld is not known and is left aside");
+	assert_string_equal(c.notes.items[1], "the variable N is not set: it is empty");
+	kii_compose_release(&c);
+	put(".env", "A='x\n");
+	must_fail(kii_compose_read(&opts, &c, &err), KII_EINVAL);
 }
 
 static void what_cannot_be_is_refused(void **state)
@@ -265,6 +373,9 @@ int main(void)
 		compose_test(one_service_may_be_asked_for),
 		compose_test(anchors_and_merge_keys_are_resolved),
 		compose_test(variables_come_from_the_request_and_the_project),
+		cmocka_unit_test(variables_are_filled_in),
+		cmocka_unit_test(variables_do_not_grow_without_end),
+		cmocka_unit_test(a_dotenv_is_read_as_compose_does),
 		compose_test(the_files_are_found),
 		compose_test(what_is_left_aside_is_named),
 		compose_test(what_cannot_be_is_refused),
