@@ -43,6 +43,9 @@ static const struct place files[] = {
 	{ false, "/queue/config.sqlite-wal", DOCTOR_ENGINE, DOCTOR_PUBLIC, 0640, true },
 	{ false, "/queue/config.sqlite-shm", DOCTOR_ENGINE, DOCTOR_PUBLIC, 0640, true },
 	{ false, "/public/stats.sqlite", DOCTOR_PUBLIC, DOCTOR_PUBLIC, 0640, true },
+	{ false, "/engine/operator.sqlite", DOCTOR_ENGINE, DOCTOR_ENGINE, 0640, true },
+	{ false, "/engine/operator.sqlite-wal", DOCTOR_ENGINE, DOCTOR_ENGINE, 0640, true },
+	{ false, "/engine/operator.sqlite-shm", DOCTOR_ENGINE, DOCTOR_ENGINE, 0640, true },
 	{ false, "/engine/instance", DOCTOR_ENGINE, DOCTOR_ENGINE, 0600, true },
 	{ true, "/worker/worker.sock", DOCTOR_ENGINE, DOCTOR_PUBLIC, 0660, true },
 };

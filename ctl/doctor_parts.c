@@ -22,19 +22,37 @@
 /* --- programs --- */
 
 /* nginx' way to them. */
-static const char *const programs[] = {
-	"build", "health", "jobs", "layouts", "stats", "versions"
+static const struct program {
+	const char *zone, *unit, *name;
+	enum doctor_who owner;
+	bool optional;      /* one that was never started is no fault */
+} programs[] = {
+	{ "public", "", "build", DOCTOR_PUBLIC, false },
+	{ "public", "", "health", DOCTOR_PUBLIC, false },
+	{ "public", "", "jobs", DOCTOR_PUBLIC, false },
+	{ "public", "", "layouts", DOCTOR_PUBLIC, false },
+	{ "public", "", "stats", DOCTOR_PUBLIC, false },
+	{ "public", "", "versions", DOCTOR_PUBLIC, false },
+	{ "operator", "operator-", "audit", DOCTOR_ENGINE, true },
+	{ "operator", "operator-", "containers", DOCTOR_ENGINE, true },
+	{ "operator", "operator-", "images", DOCTOR_ENGINE, true },
+	{ "operator", "operator-", "operator", DOCTOR_ENGINE, true },
+	{ "operator", "operator-", "runtime", DOCTOR_ENGINE, true },
 };
 
-static void check_program(struct doctor *d, const char *name)
+static void check_program(struct doctor *d, const struct program *p)
 {
-	kii_autofree char *path = kii_xfmt("%s/public/%s.sock", d->conf->paths.run_dir, name);
-	kii_autofree char *start = kii_xfmt("start it (systemctl start kiisrv-%s); its log says "
-		"what hinders", name);
+	const char *name = p->name;
+	kii_autofree char *path = kii_xfmt("%s/%s/%s.sock", d->conf->paths.run_dir, p->zone, name);
+	kii_autofree char *start = kii_xfmt("start it (systemctl start kiisrv-%s%s); its log says "
+		"what hinders", p->unit, name);
 	kii_autofree char *rights = kii_xfmt("chown %s:%s %s && chmod 0660 %s",
-		d->users[DOCTOR_PUBLIC].name, d->users[DOCTOR_NGINX].name, path, path);
+		d->users[p->owner].name, d->users[DOCTOR_NGINX].name, path, path);
+	enum doctor_can got = doctor_try(&d->users[DOCTOR_NGINX], DOCTOR_CONNECT, path);
 
-	switch (doctor_try(&d->users[DOCTOR_NGINX], DOCTOR_CONNECT, path)) {
+	if (got == DOCTOR_ABSENT && p->optional)
+		return;
+	switch (got) {
 	case DOCTOR_CAN:
 		doctor_say(d, DOCTOR_OK, NULL, "%s: nginx reaches it", name);
 		break;
@@ -100,7 +118,7 @@ void doctor_sockets(struct doctor *d)
 	check_worker(d);
 	check_door(d);
 	for (size_t i = 0; i < KII_COUNT(programs); i++)
-		check_program(d, programs[i]);
+		check_program(d, &programs[i]);
 }
 
 /* --- databases --- */
@@ -142,6 +160,7 @@ void doctor_databases(struct doctor *d)
 {
 	check_database(d, "queue/jobs.sqlite", KII_JOBS_VERSION, "kiisrv-worker");
 	check_database(d, "queue/config.sqlite", KII_VERSIONS_VERSION, "kiisrv-worker");
+	check_database(d, "engine/operator.sqlite", KII_OPERATOR_VERSION, "kiisrv-worker");
 	check_database(d, "public/stats.sqlite", KII_STATS_VERSION, "kiisrv-build");
 }
 

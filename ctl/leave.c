@@ -6,6 +6,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -53,6 +54,18 @@ static int read_instance(const char *state_dir, struct kii_buf *out, struct kii_
 	return 0;
 }
 
+/*
+ * The label alone does not tell: containers inherit it from images that were built here, and those
+ * are the operator's. The worker's own have a job, or a name.
+ */
+static bool is_workers(const struct kii_container *c, const char *instance)
+{
+	kii_autofree char *prefix = kii_xfmt("kiisrv-%s-", instance);
+
+	return kii_json_str(c->labels, "kiisrv.job")
+		|| strncmp(c->name, prefix, strlen(prefix)) == 0;
+}
+
 static int remove_containers(struct kii_engine *e, const char *instance, size_t *removed,
 	struct kii_error *err)
 {
@@ -61,6 +74,8 @@ static int remove_containers(struct kii_engine *e, const char *instance, size_t 
 	int rc = kii_engine_list(e, LABEL, instance, &list, &n, err);
 
 	for (size_t i = 0; rc == 0 && i < n; i++) {
+		if (!is_workers(&list[i], instance))
+			continue;
 		rc = kii_engine_remove(e, list[i].id, err);
 		*removed += rc == 0;
 	}

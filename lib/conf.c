@@ -39,6 +39,8 @@ void kii_conf_free(struct kii_conf *conf)
 	free(conf->paths.secrets);
 	free(conf->firmware.image_prefix);
 	free(conf->firmware.git_url);
+	free(conf->build.known_hosts);
+	free(conf->build.source_network);
 	free_list(&conf->containers.bind_roots);
 	free_list(&conf->containers.capabilities);
 	free_list(&conf->containers.devices);

@@ -64,6 +64,12 @@ struct kii_conf {
 		int64_t upload;         /* bytes, packed */
 		int64_t context;        /* bytes */
 		int64_t context_files;
+		/* Of the sources of builds in git. */
+		bool allow_file, allow_http, allow_private;
+		char *known_hosts;      /* the file */
+		int64_t max_source;     /* bytes */
+		int64_t source_timeout_ms;
+		char *source_network;   /* the engine's name for it */
 	} build;
 	struct {
 		int64_t body;           /* bytes */

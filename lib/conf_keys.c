@@ -69,6 +69,18 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "build", "context", KII_CONF_SIZE, AT(build.context), MIB, TIB, QUOTED("1 GiB") },
 	{ "build", "context_files", KII_CONF_COUNT, AT(build.context_files), 1, 100000000,
 	  "100000" },
+	{ "build", "allow_file", KII_CONF_BOOLEAN, AT(build.allow_file), .preset = "false" },
+	{ "build", "allow_http", KII_CONF_BOOLEAN, AT(build.allow_http), .preset = "false" },
+	{ "build", "allow_private", KII_CONF_BOOLEAN, AT(build.allow_private),
+	  .preset = "false" },
+	{ "build", "known_hosts", KII_CONF_FOLDER, AT(build.known_hosts), 1, 1023,
+	  QUOTED(KII_SYSCONFDIR "/known_hosts") },
+	{ "build", "max_source", KII_CONF_SIZE, AT(build.max_source), MIB, TIB,
+	  QUOTED("1 GiB") },
+	{ "build", "source_timeout", KII_CONF_DURATION, AT(build.source_timeout_ms), SECOND,
+	  24 * HOUR, QUOTED("10 min") },
+	{ "build", "source_network", KII_CONF_PREFIX, AT(build.source_network), 1, 128,
+	  QUOTED("default") },
 
 	{ "http", "body", KII_CONF_SIZE, AT(http.body), KIB, 16 * MIB, QUOTED("2 MiB") },
 

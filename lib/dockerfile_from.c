@@ -172,3 +172,25 @@ void kii_dockerfile_bases(const char *text, size_t len, const json_t *args, cons
 	}
 	kii_texts_release(&f.stages);
 }
+
+bool kii_dockerfile_expands(const char *text, size_t len)
+{
+	static const char *const others[] = { "FROM", "ARG", "RUN" };
+	kii_autobuf line = KII_BUF_INIT(LINE_MAX_BYTES);
+	kii_autofree char *copy = kii_xstrndup(text, len);
+	const char *at = copy;
+	const char *end = copy + strlen(copy);
+
+	while (at < end) {
+		const char *word;
+		bool other = false;
+
+		next_line(&at, end, &line);
+		word = line.data + strspn(line.data, BLANKS);
+		for (size_t i = 0; i < KII_COUNT(others); i++)
+			other |= strncasecmp(word, others[i], strlen(others[i])) == 0;
+		if (!other && strchr(line.data, '$'))
+			return true;
+	}
+	return false;
+}

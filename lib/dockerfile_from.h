@@ -4,6 +4,7 @@
 #define KII_DOCKERFILE_FROM_H
 
 #include <jansson.h>
+#include <stdbool.h>
 
 #include "texts.h"
 
@@ -15,5 +16,8 @@
  */
 void kii_dockerfile_bases(const char *text, size_t len, const json_t *args, const char *target,
 	struct kii_texts *out);
+
+/* Does any instruction but FROM, ARG and RUN have a variable? */
+bool kii_dockerfile_expands(const char *text, size_t len);
 
 #endif

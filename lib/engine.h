@@ -98,6 +98,7 @@ struct kii_container_spec {
 	double cpus;
 	int64_t pids;
 	bool network;            /* false: none, and NetworkDisabled */
+	const char *network_name;        /* where there is one; NULL: the engine's default */
 	/*
 	 * Always: all capabilities dropped, no-new-privileges, read-only root, an init, json-file
 	 * log without rotation below 1 GiB, no restart policy, never AutoRemove.

@@ -54,6 +54,8 @@ static void take_info(struct kii_engine_facts *f, const json_t *info)
 	f->cpus = kii_json_int(info, "NCPU", 0);
 	f->memory = kii_json_int(info, "MemTotal", 0);
 	f->limits = kii_limits_of_info(info);
+	f->rootless = kii_engine_info_rootless(info);
+	f->live_restore = json_is_true(json_object_get(info, "LiveRestoreEnabled"));
 	json_array_foreach(json_object_get(info, "Warnings"), i, text) {
 		char line[256];
 
@@ -63,18 +65,28 @@ static void take_info(struct kii_engine_facts *f, const json_t *info)
 	}
 }
 
-/* What Podman knows better than its Docker side tells: which limits it may set. */
-static int take_libpod(struct kii_engine *e, struct kii_engine_facts *f, struct kii_error *err)
+/* Podman's own word: its Docker side tells which limits the machine has, not which it may set. */
+static void take_libpod(struct kii_engine_facts *f, const json_t *info)
 {
-	kii_autojson *info = NULL;
-	const json_t *host;
+	const json_t *host = json_object_get(info, "host");
+	const json_t *system = json_object_get(host, "distribution");
+	const char *arch = kii_json_str(host, "arch");
+	const char *name = kii_json_str(system, "distribution");
+	const char *version = kii_json_str(system, "version");
+	kii_autofree char *os = kii_xfmt("%s %s", name ? name : "", version ? version : "");
 
-	if (kii_engine_libpod_info(e, &info, err) != 0)
-		return -1;
-	host = json_object_get(info, "host");
-	f->limits &= kii_limits_of_controllers(json_object_get(host, "cgroupControllers"));
+	f->rootless = json_is_true(json_object_get(json_object_get(host, "security"), "rootless"));
 	f->cgroup = cgroup_version(kii_json_str(host, "cgroupVersion"));
-	return 0;
+	kii_engine_copy(f->cgroup_driver, sizeof(f->cgroup_driver),
+		kii_json_str(host, "cgroupManager"));
+	kii_engine_copy(f->storage, sizeof(f->storage),
+		kii_json_str(json_object_get(info, "store"), "graphDriverName"));
+	kii_engine_copy(f->os, sizeof(f->os), name ? os : NULL);
+	kii_engine_copy(f->kernel, sizeof(f->kernel), kii_json_str(host, "kernel"));
+	kii_engine_copy(f->arch, sizeof(f->arch), arch ? kii_arch_name(arch) : NULL);
+	f->cpus = kii_json_int(host, "cpus", 0);
+	f->memory = kii_json_int(host, "memTotal", 0);
+	f->limits = kii_limits_of_controllers(json_object_get(host, "cgroupControllers"));
 }
 
 static int take_version(struct kii_engine *e, struct kii_engine_facts *f, struct kii_error *err)
@@ -102,12 +114,14 @@ static int take_all(struct kii_engine *e, struct kii_engine_facts *f, struct kii
 		return -1;
 	f->podman = kii_engine_is_podman(e);
 	kii_engine_copy(f->api, sizeof(f->api), kii_engine_api(e));
-	if (take_version(e, f, err) != 0 || kii_engine_info(e, &info, err) != 0)
+	if (take_version(e, f, err) != 0 || (f->podman ? kii_engine_libpod_info(e, &info, err)
+			: kii_engine_info(e, &info, err)) != 0)
 		return -1;
-	f->rootless = kii_engine_info_rootless(info);
-	f->live_restore = json_is_true(json_object_get(info, "LiveRestoreEnabled"));
-	take_info(f, info);
-	return f->podman ? take_libpod(e, f, err) : 0;
+	if (f->podman)
+		take_libpod(f, info);
+	else
+		take_info(f, info);
+	return 0;
 }
 
 int kii_engine_facts(struct kii_engine *e, struct kii_engine_facts *out, struct kii_error *err)

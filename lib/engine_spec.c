@@ -117,7 +117,8 @@ static json_t *host_json(const struct kii_container_spec *spec, json_t *labels)
 {
 	json_t *host = json_pack(
 		"{s:s, s:b, s:b, s:b, s:b, s:[s], s:[s], s:{s:s}, s:{s:s, s:{s:s, s:s}}}",
-		"NetworkMode", spec->network ? "default" : "none",
+		"NetworkMode", !spec->network ? "none" :
+			spec->network_name ? spec->network_name : "default",
 		"ReadonlyRootfs", 1, "Init", 1, "AutoRemove", 0, "Privileged", 0,
 		"CapDrop", "ALL",
 		"SecurityOpt", "no-new-privileges",
@@ -145,6 +146,9 @@ static int check(const struct kii_container_spec *spec, struct kii_error *err)
 			|| kii_engine_name(KII_NAME_IMAGE, "image", spec->image, err))
 		return -1;
 	if (spec->workdir && kii_engine_name(KII_NAME_PATH, "workdir", spec->workdir, err))
+		return -1;
+	if (spec->network_name &&
+	    kii_engine_name(KII_NAME_PLAIN, "network_name", spec->network_name, err))
 		return -1;
 	for (size_t i = 0; i < spec->n_mounts; i++) {
 		if (check_mount(&spec->mounts[i], err))

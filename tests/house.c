@@ -15,6 +15,7 @@
 #include "io.h"
 #include "jobs.h"
 #include "json.h"
+#include "operator.h"
 #include "stats.h"
 #include "testlib.h"
 #include "versions.h"
@@ -40,6 +41,8 @@ static void make_databases(struct house *h)
 	h->jobs = kii_xfmt("%s/queue/jobs.sqlite", h->state);
 	h->config = kii_xfmt("%s/queue/config.sqlite", h->state);
 	h->stats = kii_xfmt("%s/public/stats.sqlite", h->state);
+	h->operators = kii_xfmt("%s/engine/operator.sqlite", h->state);
+	must(kii_operator_migrate(h->operators, schema, &err));
 	must(kii_jobs_migrate(h->jobs, schema, &err));
 	must(kii_versions_migrate(h->config, schema, &err));
 	must(kii_stats_migrate(h->stats, schema, &err));
@@ -103,6 +106,7 @@ void house_free(struct house *h)
 	free(h->jobs);
 	free(h->config);
 	free(h->stats);
+	free(h->operators);
 	free(h);
 }
 

@@ -13,7 +13,7 @@
 
 struct house {
 	char *dir, *state, *run, *file;
-	char *jobs, *config, *stats;     /* the databases' paths */
+	char *jobs, *config, *stats, *operators;   /* the databases' paths */
 	struct kii_conf *conf;
 
 	int listener, wake[2];           /* -1: no worker */

@@ -31,6 +31,7 @@ enum toy_result {
 	TOY_LINK,
 	TOY_BIG,       /* 100,000 bytes */
 	TOY_ERROR_ZIP, /* a zip, but only where the name ends with _error.zip */
+	TOY_FILE,      /* the plan's `file` */
 };
 
 #define TOY_FOR_EVER (-1)
@@ -47,6 +48,8 @@ struct toy_plan {
 	enum toy_result result;
 	int age_ms;           /* toy_container's was started so long ago, even a created one */
 	bool to_stderr;       /* the log is on that stream */
+	const void *file;     /* for TOY_FILE; borrowed as long as the toy lives */
+	size_t file_len;
 };
 /* "hello\n" at once, ends at once with 0, heeds TERM with 143, leaves a zip. */
 #define TOY_PLAN { .log = "hello\n", .term_code = 143 }

@@ -482,12 +482,17 @@ static bool get_archive(struct toy_peer *p)
 	kii_autofree char *big = NULL;
 	const char *name = path && strrchr(path, '/') ? strrchr(path, '/') + 1 : "";
 	enum toy_result result = TOY_NONE;
+	const char *file = NULL;
+	size_t file_len = 0;
 	struct toy_box *b;
 
 	pthread_mutex_lock(&p->t->lock);
 	b = find_box(p->t, p->name);
-	if (b)
+	if (b) {
 		result = b->plan.result;
+		file = b->plan.file;
+		file_len = b->plan.file_len;
+	}
 	pthread_mutex_unlock(&p->t->lock);
 	if (!b)
 		return no_such(p);
@@ -502,6 +507,8 @@ static bool get_archive(struct toy_peer *p)
 		big = kii_xcalloc(1, BIG_RESULT);
 		memcpy(big, zip, sizeof(zip));
 		return give_file(p, name, big, BIG_RESULT, false);
+	case TOY_FILE:
+		return give_file(p, name, file, file_len, false);
 	case TOY_ZIP:
 	case TOY_ERROR_ZIP:
 		return give_file(p, name, zip, sizeof(zip) - 1, false);

@@ -67,6 +67,7 @@ static int await(struct image_work *x, struct kii_job *job, struct kii_error *er
 {
 	struct worker *w = x->t->w;
 	char id[KII_JOB_ID + 1];
+	bool go_on;
 
 	memcpy(id, job->id, sizeof(id));
 	for (;;) {
@@ -81,7 +82,11 @@ static int await(struct image_work *x, struct kii_job *job, struct kii_error *er
 			return 0;
 		pthread_cond_timedwait(&w->job_ended, &w->lock, &at);
 		x->t->heard = kii_io_now();
-		if (!task_may_go_on(x->t))
+		/* It may write progress down, which wants the lock. */
+		pthread_mutex_unlock(&w->lock);
+		go_on = task_may_go_on(x->t);
+		pthread_mutex_lock(&w->lock);
+		if (!go_on)
 			return kii_error_set(err, KII_ETIMEOUT, 0, "told to end");
 	}
 }

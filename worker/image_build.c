@@ -108,6 +108,22 @@ static size_t pairs_of(const json_t *object, struct kii_pair **out)
 	return n;
 }
 
+/*
+ * The cache of Podman 4 does not heed arguments where an instruction other than RUN uses them, nor
+ * labels of a stage that is not the last: what it finds may be another build's.
+ */
+static bool misleads(const struct image_work *x, const struct image_recipe *recipe,
+	const struct kii_context *context)
+{
+	size_t len;
+	const char *text = kii_context_recipe(context, &len);
+
+	if (!x->about.podman || strtol(x->about.version, NULL, 10) > 4)
+		return false;
+	return recipe->target || (json_object_size(recipe->args) &&
+		kii_dockerfile_expands(text, len));
+}
+
 static int run(struct image_work *x, const struct image_recipe *recipe,
 	struct kii_context *context, struct kii_error *err)
 {
@@ -119,7 +135,8 @@ static int run(struct image_work *x, const struct image_recipe *recipe,
 	const struct kii_build_spec spec = {
 		.name = recipe->name, .context = context, .target = recipe->target,
 		.args = args, .n_args = n_args,
-		.labels = labels, .n_labels = KII_COUNT(labels), .no_cache = x->r.no_cache,
+		.labels = labels, .n_labels = KII_COUNT(labels),
+		.no_cache = x->r.no_cache || misleads(x, recipe, context),
 		.memory = x->r.memory ? x->r.memory : conf->build.memory,
 		.cpus = x->r.cpus > 0 ? x->r.cpus : conf->build.cpus,
 		.network = x->r.network ? x->r.network : "default",

@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "beneath.h"
+#include "compose.h"
 #include "image.h"
 #include "json.h"
 #include "plan.h"
@@ -63,7 +64,7 @@ int image_plan(struct image_work *x, struct kii_plan **out, struct kii_error *er
 		.start_command = x->r.start_command, .build_command = x->r.build_command,
 		.variables = variables, .providers = x->r.providers,
 		.output_dir = x->r.output_dir, .nginx_config = x->r.nginx_config,
-		.is_spa = x->r.is_spa,
+		.is_spa = x->r.is_spa, .images = &x->t->w->conf->images,
 	};
 	kii_autoclose int dir = -1;
 
@@ -114,9 +115,82 @@ static int pack_plan(struct image_work *x, struct kii_error *err)
 
 /* --- services of a compose file --- */
 
+/* What the project is called where the file does not say: the repository's last part. */
+static char *project_of(const struct image_work *x)
+{
+	const char *repo = x->r.repo ? x->r.repo : "";
+	size_t len = strlen(repo);
+	const char *last;
+
+	while (len && repo[len - 1] == '/')
+		len--;
+	if (len > 4 && strncmp(repo + len - 4, ".git", 4) == 0)
+		len -= 4;
+	while (len && repo[len - 1] == '/')
+		len--;
+	for (last = repo + len; last > repo && !strchr("/:", last[-1]); last--)
+		;
+	return kii_xstrndup(last, (size_t)(repo + len - last));
+}
+
+/* With a service asked for, the result is called as the request says. */
+static int build_service(struct image_work *x, const struct kii_compose_service *s,
+	struct kii_error *err)
+{
+	kii_autojson *args = merged(x->r.environment, s->args);
+	kii_autofree char *name = NULL;
+	struct image_recipe recipe = { .target = s->target, .context = context_of(x),
+		.args = args };
+	struct kii_image_ref ref;
+
+	if (x->r.image) {
+		name = kii_xstrdup(x->r.image);
+	} else if (kii_image_ref_parse(s->image, "image", &ref, err) != 0 || ref.digest[0]) {
+		return task_fail(x->t, err, "bad_project",
+			"services.%s.image: '%s' is no name to give to an image", s->name,
+			s->image);
+	} else {
+		name = kii_image_ref_text(&ref);
+	}
+	recipe.name = name;
+	recipe.context.root = s->context;
+	recipe.context.dockerfile = s->dockerfile;
+	return image_build(x, &recipe, err);
+}
+
+static int build_services(struct image_work *x, const struct kii_compose *c,
+	struct kii_error *err)
+{
+	for (size_t i = 0; i < c->notes.n; i++)
+		if (!task_say(x->t, "[kiisrv: %s]", c->notes.items[i]))
+			return -1;
+	for (size_t i = 0; i < c->n; i++) {
+		if (!task_say(x->t, "[kiisrv: service %s, %zu of %zu]", c->services[i].name, i + 1,
+				c->n) || build_service(x, &c->services[i], err) != 0)
+			return -1;
+	}
+	return 0;
+}
+
 static int pack_compose(struct image_work *x, struct kii_error *err)
 {
-	return task_fail(x->t, err, "unsupported", "docker-compose");
+	kii_autofree char *project = project_of(x);
+	const struct kii_compose_opts opts = { .dir = x->source, .root = x->r.root,
+		.file = x->r.compose_file, .service = x->r.service, .project = project,
+		.environment = x->r.environment };
+	kii_autofree char *said = NULL;
+	struct kii_compose c;
+	int rc;
+
+	if (kii_compose_read(&opts, &c, err) == 0) {
+		rc = build_services(x, &c, err);
+		kii_compose_release(&c);
+		return rc;
+	}
+	if (err->code != KII_EINVAL && err->code != KII_ENOTFOUND && err->code != KII_ETOOBIG)
+		return -1;
+	said = kii_xstrdup(err->msg);
+	return task_fail(x->t, err, "bad_project", "%s", said);
 }
 
 int image_pack(struct image_work *x, struct kii_error *err)

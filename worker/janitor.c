@@ -259,6 +259,7 @@ static void collect(struct worker *w)
 	if (gc_run(w, false, &report, &err) != 0)
 		kii_log_warn("gc", "error=%s", kii_q(err.msg));
 	json_decref(report);
+	kii_upload_collect(w->conf->paths.state_dir, kii_io_wall() - KII_UPLOAD_AGE_MS);
 }
 
 /* The executables write the audit, each a row at a time; what has to go, goes here. */

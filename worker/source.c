@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "archive_check.h"
+#include "source_git.h"
 #include "upload.h"
 
 #define RATIO 200
@@ -18,7 +19,7 @@ int source_check(const struct worker *w, const struct kii_build_request *r, stru
 	kii_autoclose int fd = -1;
 
 	if (!r->source)
-		return 0;
+		return source_git_check(w->conf, r, err);
 	if (kii_upload_open(w->conf->paths.state_dir, r->source, &fd, err) == 0)
 		return 0;
 	if (err->code != KII_ENOTFOUND)
@@ -26,7 +27,6 @@ int source_check(const struct worker *w, const struct kii_build_request *r, stru
 	kii_error_clear(err);
 	return kii_error_field(err, "source", "there is no such upload (any more)");
 }
-
 
 static int unpack(struct task *t, const char *id, const char *path, struct kii_error *err)
 {
@@ -61,9 +61,8 @@ int source_get(struct task *t, const struct kii_build_request *r, const char *fo
 {
 	kii_autofree char *path = kii_xfmt("%s/source", folder);
 
-	if (!r->source)
-		return task_fail(t, err, "bad_source", "this server has no git");
-	if (from_upload(t, r->source, path, err) != 0)
+	if ((r->source ? from_upload(t, r->source, path, err) :
+			source_git(t, r, path, err)) != 0)
 		return -1;
 	*dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (*dir < 0)

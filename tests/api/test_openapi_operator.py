@@ -8,6 +8,7 @@ import pytest
 
 from client import check_error
 from stack import TOP
+from test_image_builds import tar, upload
 from test_openapi import SPEC, check
 from test_operator_images import MARK, images   # noqa: F401 (a fixture)
 
@@ -65,17 +66,54 @@ def of_images(stack, anna, images):
         yield path, "post", (f"/images/{kind}", {**body, "registry_auth": "none"}), 400
 
 
+def builds(stack, anna):
+    recipe = b"FROM kiisrv-test-tiny:latest\n"
+    site = upload(anna, tar({"index.html": "x"}))
+    request = {"source": upload(anna, tar({"Dockerfile": recipe.decode()})), "id": "doc",
+               "buildpack_type": "dockerfile", "image_tag": "kinds-doc:1"}
+    path = "/api/v1/images/build"
+    yield path, "post", ("/images/build", request), 202
+    yield path, "post", ("/images/build?wait=1", request), 200
+    yield path, "post", ("/images/build", request), 200
+    yield path, "post", ("/images/build", {**request, "image_tag": "kinds-doc:2"}), 409
+    yield path, "post", ("/images/build", {**request, "id": "-"}), 400
+    path = "/api/v1/images/plan"
+    plan = {"source": site, "buildpack_type": "static"}
+    yield path, "post", ("/images/plan", plan), 200
+    yield path, "post", ("/images/plan", {**plan, "buildpack_type": "nixpacks",
+                                          "nixpacks_config": {"providers": ["rust"]}}), 422
+    yield path, "post", ("/images/plan", {}), 400
+    path = "/api/v1/images/sources"
+    yield path, "post", ("/images/sources", b"some bytes"), 201
+    yield path, "post", ("/images/sources", b""), 400
+    jobs = anna.get("/operator/jobs?kind=image").json["jobs"]
+    path = "/api/v1/operator/jobs"
+    yield path, "get", ("/operator/jobs?limit=5",), 200
+    yield path, "get", ("/operator/jobs?state=x",), 400
+    one = f"/operator/jobs/{jobs[0]['id']}"
+    yield path + "/{id}", "get", (one,), 200
+    yield path + "/{id}", "get", ("/operator/jobs/x",), 404
+    yield path + "/{id}/log", "get", (one + "/log",), 200
+    yield path + "/{id}/log", "get", (one + "/log", None, {"Range": "bytes=1-5"}), 206
+    yield path + "/{id}/log", "get", (one + "/log?attempt=9",), 404
+    yield path + "/{id}/cancel", "post", (one + "/cancel",), 409
+    yield path + "/{id}/cancel", "post", ("/operator/jobs/x/cancel",), 404
+    yield path + "/{id}/retry", "post", (one + "/retry",), 202
+    stack.engine.ask("DELETE", "/images/kinds-doc:1", force=1)
+
+
 def test_the_server_does_what_the_document_says(stack, images):   # noqa: F811
     anna = stack.operator()
     asked = set()
-    for examples in (audit(stack, anna), runtime(stack, anna), of_images(stack, anna, images)):
+    for examples in (audit(stack, anna), runtime(stack, anna), of_images(stack, anna, images),
+                     builds(stack, anna)):
         for path, method, how, status in examples:
             reply = anna.request(method.upper(), *how)
             assert reply.status == status, (method, how, reply)
             check(SPEC["paths"][path][method], reply)
             asked.add((path, method))
     assert {(path, method) for path, method, _ in OPERATIONS
-            if path.split("/")[3] in ("audit", "runtime", "images")} <= asked
+            if path.split("/")[3] in ("audit", "runtime", "images", "operator")} <= asked
 
 
 def test_the_document_is_a_page_too(stack):

@@ -2,6 +2,7 @@
 """The walls between the zones, tried by the users themselves: root would prove nothing."""
 
 import concurrent.futures
+import grp
 import json
 import subprocess
 
@@ -77,6 +78,9 @@ def places(stack):
         "operator files, list": ("listdir", state / "engine"),
         "operator files, read": ("read", state / "engine/instance"),
         "operator files, make": ("make", state / "engine/planted"),
+        "tokens, read": ("read", state / "engine/operator.sqlite"),
+        "tokens, insert": ("insert", state / "engine/operator.sqlite"),
+        "operator's program": ("connect", run / "operator/audit.sock"),
         "queue, make": ("make", state / "queue/planted"),
         "queue, write": ("write", state / "queue/jobs.sqlite"),
         "queue, insert": ("insert", state / "queue/jobs.sqlite"),
@@ -130,6 +134,51 @@ def test_other_users_reach_neither_worker_nor_engine(stack, user):
 def test_only_nginx_talks_to_the_executables(stack):
     assert attempt("www-data", "connect", stack.run / "public/versions.sock") == "done"
     assert attempt("nobody", "connect", stack.run / "public/versions.sock") in REFUSED
+    assert attempt("www-data", "connect", stack.run / "operator/audit.sock") == "done"
+    assert attempt("nobody", "connect", stack.run / "operator/audit.sock") in REFUSED
+
+
+# A FastCGI program in a few lines: one answer for whoever comes, whatever is asked.
+ROGUE = """
+import socket, struct, sys
+path, name = sys.argv[1:]
+s = socket.socket(socket.AF_UNIX)
+s.bind(path)
+s.listen(8)
+text = b"X-Accel-Redirect: /kiisrv-operator-log/" + name.encode() + b"\\r\\n\\r\\nits own"
+while True:
+    c, _ = s.accept()
+    # nginx sends all of a small request before it reads.
+    c.recv(65536)
+    for kind, body in ((6, text), (6, b""), (3, bytes(8))):
+        c.sendall(struct.pack(">BBHHBB", 1, kind, 1, len(body), 0, 0) + body)
+    c.close()
+"""
+
+
+def test_a_public_program_cannot_have_an_operators_log_sent(new_stack):
+    """Its X-Accel-Redirect is ignored; an operator's program may name a log."""
+    s = new_stack()
+    log = "0" * 32 + ".log"
+    (s.state / "operator-logs" / log).write_text("secret")
+    for zone, user, name, path, answer in (
+            ("public", "kiisrv", "stats", "/stats", "its own"),
+            ("public", "kiisrv", "jobs", f"/api/v1/jobs/{'0' * 32}", "its own"),
+            ("operator", "kiisrv-engine", "audit", "/api/v1/audit", "secret")):
+        assert s.processes.pop(name).stop() == 0
+        sock = s.run / zone / f"{name}.sock"
+        sock.unlink(missing_ok=True)
+        rogue = subprocess.Popen([*as_user(user, [grp.getgrnam("www-data").gr_gid]),
+                                  "/usr/bin/python3", "-c", ROGUE, sock, log])
+        try:
+            wait_until(sock.exists)
+            sock.chmod(0o660)
+            reply = s.get(path)
+            assert reply.status == 200 and reply.text == answer, (name, reply)
+        finally:
+            rogue.kill()
+            rogue.wait()
+    assert s.get(f"/kiisrv-operator-log/{log}").status == 404
 
 
 SUBMIT = """

@@ -59,10 +59,13 @@ static void list_two(void)
 {
 	fake_ping(fake, "1.41", false);
 	fake_reply(fake, 200, JSON, "[{\"Id\":\"aa\",\"Names\":[\"/one\"],\"State\":\"running\","
-		"\"Labels\":{}},{\"Id\":\"bb\",\"Names\":[\"/two\"],\"State\":\"exited\","
+		"\"Labels\":{\"kiisrv.job\":\"x\"}},{\"Id\":\"cc\",\"Names\":[\"/app\"],"
+		"\"State\":\"running\",\"Labels\":{\"kiisrv.instance\":\"" INSTANCE "\"}},"
+		"{\"Id\":\"bb\",\"Names\":[\"/kiisrv-" INSTANCE "-git\"],\"State\":\"exited\","
 		"\"Labels\":{}}]");
 }
 
+/* And an operator's own container, of an image that was built here, stays. */
 static void containers_and_volumes_go(void **state)
 {
 	kii_autofree char *seen = NULL;
@@ -77,6 +80,7 @@ static void containers_and_volumes_go(void **state)
 	assert_int_equal(ctlrun(&r, "leave-engine"), CTL_OK);
 	assert_string_equal(r.out.data, "removed 2 containers, 1 volumes\n");
 	seen = fake_seen(fake);
+	assert_null(strstr(seen, "/containers/cc"));
 	if (!strstr(seen, FILTER) || !strstr(seen, "DELETE /v1.41/containers/aa?") ||
 	    !strstr(seen, "DELETE /v1.41/containers/bb?") ||
 	    !strstr(seen, "DELETE /v1.41/volumes/kiisrv-" INSTANCE "-git"))

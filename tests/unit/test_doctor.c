@@ -109,6 +109,7 @@ static void give_all(const struct house *h)
 	give(h, "state/queue/jobs.sqlite", DOCTOR_ENGINE, DOCTOR_PUBLIC, 0640);
 	give(h, "state/queue/config.sqlite", DOCTOR_ENGINE, DOCTOR_PUBLIC, 0640);
 	give(h, "state/engine", DOCTOR_ENGINE, DOCTOR_ENGINE, 0700);
+	give(h, "state/engine/operator.sqlite", DOCTOR_ENGINE, DOCTOR_ENGINE, 0640);
 	give(h, "state/artifacts", DOCTOR_ENGINE, DOCTOR_NGINX, 02750);
 	give(h, "state/logs", DOCTOR_ENGINE, DOCTOR_NGINX, 02750);
 	give(h, "run", DOCTOR_ROOT, DOCTOR_ROOT, 0755);
@@ -144,6 +145,7 @@ static int set_up(void **state)
 	remove_logs(v->h->jobs);
 	remove_logs(v->h->config);
 	remove_logs(v->h->stats);
+	remove_logs(v->h->operators);
 	give_all(v->h);
 	for (size_t i = 0; i < KII_COUNT(more); i++) {
 		kii_autofree char *path = kii_xfmt("%s/%s", v->h->dir, more[i]);
@@ -539,6 +541,32 @@ static void sockets_with_wrong_rights_fail(void **state)
 	found(v, "FAIL", "user games does not reach the worker");
 }
 
+/* One that was never started is no fault; one that has died is. */
+static void operators_programs_are_looked_at_where_they_were_started(void **state)
+{
+	struct visit *v = *state;
+	struct sockaddr_un addr = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM, 0);
+
+	doctor_sockets(&v->d);
+	found(v, NULL, "audit: ");
+	snprintf(addr.sun_path, sizeof(addr.sun_path), "%s/operator/audit.sock", v->h->run);
+	assert_int_equal(bind(fd, (struct sockaddr *)&addr, sizeof(addr)), 0);
+	assert_int_equal(listen(fd, 8), 0);
+	give(v->h, "run/operator/audit.sock", DOCTOR_ENGINE, DOCTOR_NGINX, 0660);
+	doctor_sockets(again(v));
+	found(v, "ok", "audit: nginx reaches it");
+	if (geteuid() == 0) {
+		give(v->h, "run/operator/audit.sock", DOCTOR_ENGINE, DOCTOR_ENGINE, 0660);
+		doctor_sockets(again(v));
+		assert_todo(found(v, "FAIL", "audit: nginx may not use"), "chown ");
+	}
+	close(fd);
+	give(v->h, "run/operator/audit.sock", DOCTOR_ENGINE, DOCTOR_NGINX, 0660);
+	doctor_sockets(again(v));
+	assert_todo(found(v, "FAIL", "audit does not run"), "start kiisrv-operator-audit");
+}
+
 static void a_worker_without_its_queue_fails(void **state)
 {
 	struct visit *v = *state;
@@ -559,6 +587,7 @@ static void whole_databases_are_fine(void **state)
 	found(v, "ok", "database queue/jobs.sqlite: version 2, whole");
 	found(v, "ok", "database queue/config.sqlite: version 2, whole");
 	found(v, "ok", "database public/stats.sqlite: version 3, whole");
+	found(v, "ok", "database engine/operator.sqlite: version 1, whole");
 }
 
 static void databases_that_are_not_fail(void **state)
@@ -820,6 +849,7 @@ int main(void)
 		with_house(programs_that_run_are_fine),
 		with_house(programs_that_do_not_run_fail),
 		with_house(sockets_with_wrong_rights_fail),
+		with_house(operators_programs_are_looked_at_where_they_were_started),
 		with_house(a_worker_without_its_queue_fails),
 		with_house(whole_databases_are_fine),
 		with_house(databases_that_are_not_fail),

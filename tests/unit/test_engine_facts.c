@@ -24,11 +24,11 @@
 	"\"Warnings\":[\"WARNING: No swap limit support\",7,\"\"]}"
 #define PODMAN_VERSION "{\"Version\":\"4.3.1\",\"ApiVersion\":\"1.41\"," \
 	"\"Components\":[{\"Name\":\"Podman Engine\"}]}"
-#define PODMAN_INFO "{\"Driver\":\"vfs\",\"Architecture\":\"arm64\",\"CgroupVersion\":\"1\"," \
-	"\"MemoryLimit\":true,\"SwapLimit\":true,\"CpuCfsQuota\":true,\"CPUShares\":true," \
-	"\"CPUSet\":true,\"PidsLimit\":true,\"Rootless\":true,\"Warnings\":null}"
 #define LIBPOD(version, list) "{\"host\":{\"cgroupVersion\":\"" version "\"," \
-	"\"cgroupControllers\":" list "}}"
+	"\"cgroupManager\":\"cgroupfs\",\"arch\":\"arm64\",\"cpus\":2,\"memTotal\":9," \
+	"\"kernel\":\"6.2\",\"distribution\":{\"distribution\":\"debian\",\"version\":\"12\"}," \
+	"\"security\":{\"rootless\":true},\"cgroupControllers\":" list "}," \
+	"\"store\":{\"graphDriverName\":\"vfs\"}}"
 
 static unsigned without(unsigned bits)
 {
@@ -76,12 +76,17 @@ static void podman_is_asked_for_its_own_word(void **state)
 
 	fake_ping(p->fake, "1.41", true);
 	fake_reply(p->fake, 200, "", PODMAN_VERSION);
-	fake_reply(p->fake, 200, "", PODMAN_INFO);
 	fake_reply(p->fake, 200, "", LIBPOD("v2", "[\"memory\",\"pids\",7]"));
 	must(kii_engine_facts(p->engine, &f, &err));
 	assert_true(f.podman && f.rootless);
 	assert_string_equal(f.arch, "arm64");
 	assert_string_equal(f.api_min, "");
+	assert_string_equal(f.cgroup_driver, "cgroupfs");
+	assert_string_equal(f.storage, "vfs");
+	assert_string_equal(f.os, "debian 12");
+	assert_string_equal(f.kernel, "6.2");
+	assert_int_equal(f.cpus, 2);
+	assert_int_equal(f.memory, 9);
 	assert_int_equal(f.cgroup, 2);
 	assert_int_equal(f.limits, KII_LIMIT_MEMORY | KII_LIMIT_SWAP | KII_LIMIT_PIDS);
 	kii_engine_facts_release(&f);
@@ -89,11 +94,10 @@ static void podman_is_asked_for_its_own_word(void **state)
 
 static void half_an_answer_is_an_error(void **state)
 {
-	static const char *const scripts[][3] = {
+	static const char *const scripts[][2] = {
 		{ "{\"Version\":7}" },
 		{ "[]" },
 		{ PODMAN_VERSION, "no JSON" },
-		{ PODMAN_VERSION, PODMAN_INFO, "no JSON" },
 	};
 	struct fake_pair *p = *state;
 	struct kii_error err = { 0 };
@@ -102,7 +106,7 @@ static void half_an_answer_is_an_error(void **state)
 	for (size_t i = 0; i < KII_COUNT(scripts); i++) {
 		fake_reset(p->fake);
 		fake_ping(p->fake, "1.41", true);
-		for (size_t n = 0; n < 3 && scripts[i][n]; n++)
+		for (size_t n = 0; n < 2 && scripts[i][n]; n++)
 			fake_reply(p->fake, 200, "", scripts[i][n]);
 		must_fail(kii_engine_facts(p->engine, &f, &err), KII_EBROKEN);
 	}
@@ -127,6 +131,16 @@ static void what_is_not_told_is_empty(void **state)
 	assert_string_equal(f.arch, "");
 	assert_string_equal(f.storage, "");
 	assert_int_equal(json_array_size(f.warnings), 0);
+	kii_engine_facts_release(&f);
+	fake_reset(p->fake);
+	fake_ping(p->fake, "1.41", true);
+	fake_reply(p->fake, 200, "", "{\"Version\":\"1\"}");
+	fake_reply(p->fake, 200, "", "{}");
+	must(kii_engine_facts(p->engine, &f, &err));
+	assert_true(f.podman);
+	assert_false(f.rootless);
+	assert_string_equal(f.os, "");
+	assert_int_equal(f.limits, 0);
 	kii_engine_facts_release(&f);
 }
 

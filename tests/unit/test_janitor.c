@@ -544,7 +544,7 @@ static void a_container_without_a_name_takes_no_folders_with_it(void **state)
 
 	add_running(f);
 	make_folders(running);
-	add_container(f, "", NULL, NULL);
+	add_container(f, "", "no id", "1");
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(toy_has(f->toy, ""));
 	assert_true(has_folders(running));
@@ -572,6 +572,21 @@ static void half_written_artifacts_are_swept(void **state)
 	assert_true(fix_has_file(f->w.artifacts, ".part-folder/x"));
 	must(kii_io_remove_tree(f->w.artifacts, &err));
 	janitor_sweep(&f->w);
+}
+
+static void workspaces_of_an_earlier_worker_are_swept(void **state)
+{
+	struct fix *f = *state;
+	const char *top = f->conf.docker.build_dir;
+	kii_autofree char *ours = kii_xfmt("%s/kiisrv-%s-x/source/f", top, f->w.instance);
+	kii_autofree char *theirs = kii_xfmt("%s/kiisrv-0000000000000000-x", top);
+	struct kii_error err = { 0 };
+
+	must(kii_io_mkdirs(ours, 0700, &err));
+	must(kii_io_mkdirs(theirs, 0700, &err));
+	janitor_sweep(&f->w);
+	assert_int_not_equal(access(ours, F_OK), 0);
+	assert_int_equal(access(theirs, F_OK), 0);
 }
 
 /* --- the thread --- */
@@ -605,7 +620,7 @@ static void the_thread_looks_reconciles_and_collects_at_once(void **state)
 	const struct timespec ago[2] = { { .tv_sec = 1000 }, { .tv_sec = 1000 } };
 	pthread_t thread;
 
-	add_container(f, "leftover", NULL, NULL);
+	add_container(f, "leftover", "no id", "1");
 	must(kii_io_publish(old, "", 0, 0600, &err));
 	assert_int_equal(utimensat(AT_FDCWD, old, ago, 0), 0);
 	assert_int_equal(pthread_create(&thread, NULL, janitor_run, &f->w), 0);
@@ -721,6 +736,7 @@ int main(void)
 		janitor_test(folders_of_what_has_ended_go),
 		janitor_test(a_container_without_a_name_takes_no_folders_with_it),
 		janitor_test(half_written_artifacts_are_swept),
+		janitor_test(workspaces_of_an_earlier_worker_are_swept),
 		janitor_test(the_thread_looks_reconciles_and_collects_at_once),
 		janitor_test(the_thread_ends_while_the_engine_hangs),
 		janitor_test(without_an_engines_address_there_is_no_thread),
