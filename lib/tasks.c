@@ -31,6 +31,8 @@ struct kii_tasks {
 	size_t n_waiting;
 	size_t threads, idle;
 	size_t leaving;           /* threads that only tidy up */
+	pthread_t gone;           /* the last that has: the next one joins it, or the end */
+	bool has_gone;
 	atomic_bool ending;
 	atomic_bool stop;         /* the engine's calls end */
 };
@@ -100,6 +102,27 @@ static struct waiting *next(struct kii_tasks *t)
 	}
 }
 
+/*
+ * The end of a thread goes on behind its function: libcrypto frees what it keeps for it. So each
+ * waits for the one before, and kii_tasks_free for the last.
+ */
+static void go(struct kii_tasks *t)
+{
+	pthread_t before;
+	bool wait;
+
+	pthread_mutex_lock(&t->lock);
+	before = t->gone;
+	wait = t->has_gone;
+	t->gone = pthread_self();
+	t->has_gone = true;
+	t->leaving--;
+	pthread_cond_broadcast(&t->change);
+	pthread_mutex_unlock(&t->lock);
+	if (wait)
+		pthread_join(before, NULL);
+}
+
 static void *work(void *arg)
 {
 	struct kii_tasks *t = arg;
@@ -121,10 +144,7 @@ static void *work(void *arg)
 	t->leaving++;
 	pthread_mutex_unlock(&t->lock);
 	kii_engine_free(e);
-	pthread_mutex_lock(&t->lock);
-	t->leaving--;
-	pthread_cond_broadcast(&t->change);
-	pthread_mutex_unlock(&t->lock);
+	go(t);
 	return NULL;
 }
 
@@ -136,7 +156,6 @@ static int start_thread(struct kii_tasks *t)
 
 	pthread_attr_init(&attr);
 	pthread_attr_setstacksize(&attr, STACK_SIZE);
-	pthread_attr_setdetachstate(&attr, PTHREAD_CREATE_DETACHED);
 	rc = pthread_create(&thread, &attr, work, t);
 	pthread_attr_destroy(&attr);
 	t->threads += rc == 0;
@@ -207,6 +226,8 @@ void kii_tasks_free(struct kii_tasks *t, int64_t patience_ms)
 			atomic_store(&t->stop, true);
 	}
 	pthread_mutex_unlock(&t->lock);
+	if (t->has_gone)
+		pthread_join(t->gone, NULL);
 	pthread_cond_destroy(&t->change);
 	pthread_mutex_destroy(&t->lock);
 	free(t->address);
