@@ -13,6 +13,10 @@ _kiisrvctl_value() {
 	*FILE* | *PATH*) compgen -f -- "$current" ;;
 	*DIR*) compgen -d -- "$current" ;;
 	ID) compgen -W "$(_kiisrvctl_column jobs list)" -- "$current" ;;
+	CONTAINER) compgen -W "$(_kiisrvctl_column containers list --all)" -- "$current" ;;
+	SIGNAL) compgen -A signal -- "$current" ;;
+	WHEN) compgen -W "missing always never" -- "$current" ;;
+	STREAM) compgen -W "stdout stderr both" -- "$current" ;;
 	NAME | ENV) compgen -W "$(_kiisrvctl_column versions list)" -- "$current" ;;
 	STATE) compgen -W "queued running succeeded failed timed_out cancelled lost" -- "$current" ;;
 	esac

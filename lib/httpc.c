@@ -243,8 +243,10 @@ static void set_limits(struct kii_httpc *h, const struct kii_httpc_request *requ
 	curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
 	curl_easy_setopt(easy, CURLOPT_CONNECTTIMEOUT_MS, (long)CONNECT_MS);
 	curl_easy_setopt(easy, CURLOPT_TIMEOUT_MS, (long)request->limit_ms);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
-	curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_SECONDS);
+	if (!request->patient) {
+		curl_easy_setopt(easy, CURLOPT_LOW_SPEED_LIMIT, 1L);
+		curl_easy_setopt(easy, CURLOPT_LOW_SPEED_TIME, (long)SILENCE_SECONDS);
+	}
 	curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
 	curl_easy_setopt(easy, CURLOPT_FOLLOWLOCATION, 0L);
 	curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
@@ -255,19 +257,25 @@ static void set_limits(struct kii_httpc *h, const struct kii_httpc_request *requ
 
 static struct curl_slist *set_request(CURL *easy, const struct kii_httpc_request *request)
 {
-	struct curl_slist *headers = NULL;
+	kii_autofree char *bearer = request->token
+		? kii_xfmt("Authorization: Bearer %s", request->token) : NULL;
+	bool post = request->body || (request->method && strcmp(request->method, "POST") == 0);
+	struct curl_slist *headers = bearer ? curl_slist_append(NULL, bearer) : NULL;
 	char range[32];
 
 	if (request->from) {
 		snprintf(range, sizeof(range), "%" PRIu64 "-", request->from);
 		curl_easy_setopt(easy, CURLOPT_RANGE, range);
 	}
-	if (!request->body)
-		return NULL;
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
-	headers = curl_slist_append(NULL, "Content-Type: application/json");
-	headers = curl_slist_append(headers, "Expect:");
+	if (post) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+		headers = curl_slist_append(headers, request->body
+			? "Content-Type: application/json" : "Content-Type:");
+		headers = curl_slist_append(headers, "Expect:");
+	}
+	if (request->method && !post)
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	return headers;
 }

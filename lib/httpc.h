@@ -21,8 +21,11 @@ kii_httpc_sink kii_httpc_to_fd;
 /* Borrowed for the call. What is zero or NULL is not used. */
 struct kii_httpc_request {
 	const char *path;        /* behind the base: "/api/v1/builds?fresh=1", escaped already */
-	const char *body;        /* a POST of JSON; NULL: a GET */
+	const char *method;      /* NULL: GET, or POST where there is a body */
+	const char *token;       /* Authorization: Bearer <token> */
+	const char *body;        /* JSON, or NULL */
 	size_t body_len;
+	bool patient;            /* it may be silent for longer than usual */
 	uint64_t from;           /* Range: bytes=<from>- */
 	uint64_t cap;            /* bytes of a body that succeeds; 0: 1 MiB */
 	int64_t limit_ms;        /* for all of it; 0: for as long as bytes come */
