@@ -42,8 +42,12 @@ static int read_token(struct ctl_api *api, struct kii_error *err)
 
 int ctl_api_open(struct ctl_api *api, struct kii_error *err)
 {
+	const char *named = getenv("KIISRV_URL");
+
 	if (read_token(api, err))
 		return -1;
+	if (!api->server && named && *named)
+		api->server = named;
 	return kii_httpc_new(api->server ? api->server : CTL_API_SERVER, &api->http, err);
 }
 

@@ -14,7 +14,7 @@
 #define CTL_API_ARGS   "[--server URL] [--token-file FILE]"
 
 struct ctl_api {
-	const char *server;       /* NULL: CTL_API_SERVER */
+	const char *server;       /* NULL: KIISRV_URL, else CTL_API_SERVER */
 	const char *token_file;   /* NULL: KIISRV_TOKEN */
 	char *token;
 	struct kii_httpc *http;
@@ -25,7 +25,8 @@ int ctl_api_open(struct ctl_api *api, struct kii_error *err) KII_MUST_CHECK;
 void ctl_api_close(struct ctl_api *api);
 
 /*
- * Ask, and expect a success: *out (caller's) is its JSON, NULL where it has none; `out` may be NULL.
+ * Ask, and expect a success: *out (caller's) is its JSON, NULL where it has none; `out` may be
+ * NULL.
  * The server's own words otherwise: EINVAL (with the field), ENOTFOUND, ECONFLICT, EREFUSED (401,
  * 403), EBUSY (429, 503), EBROKEN; and as kii_httpc_ask. `body` may be NULL.
  */
