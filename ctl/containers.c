@@ -11,6 +11,7 @@
 
 #include "ctl_jobs.h"
 #include "io.h"
+#include "json.h"
 #include "text.h"
 
 #define BODY_MAX    (8u << 20)
@@ -18,26 +19,22 @@
 #define TAIL_MAX    100000
 #define MANY        1000
 
-#define LIST_ARGS   "[--all] [--state STATE] [--name TEXT] [--label LABEL] " CTL_API_ARGS
-#define SHOW_ARGS   CTL_API_ARGS " CONTAINER"
-#define CREATE_ARGS "[--start] [--pull WHEN] " CTL_API_ARGS " FILE"
-#define START_ARGS  CTL_API_ARGS " CONTAINER..."
-#define STOP_ARGS   "[--timeout SECONDS] " CTL_API_ARGS " CONTAINER..."
-#define KILL_ARGS   "[--signal SIGNAL] " CTL_API_ARGS " CONTAINER..."
-#define RM_ARGS     "[--force] [--volumes] " CTL_API_ARGS " CONTAINER..."
+#define LIST_ARGS   "[--all] [--state STATE] [--name TEXT] [--label LABEL] [--server URL]"
+#define SHOW_ARGS   "[--server URL] CONTAINER"
+#define CREATE_ARGS "[--start] [--pull WHEN] [--server URL] FILE"
+#define START_ARGS  "[--server URL] CONTAINER..."
+#define STOP_ARGS   "[--timeout SECONDS] [--server URL] CONTAINER..."
+#define KILL_ARGS   "[--signal SIGNAL] [--server URL] CONTAINER..."
+#define RM_ARGS     "[--force] [--volumes] [--server URL] CONTAINER..."
 
-#define SERVER_OPTIONS \
-	{ "server", required_argument, NULL, 's' }, \
-	{ "token-file", required_argument, NULL, 't' }, \
-	{ NULL, 0, NULL, 0 }
+#define SERVER_OPTIONS { "server", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 }
 
 /* --- command lines --- */
 
 static int set_option(struct ctl_containers *c, int option, struct kii_error *err)
 {
 	switch (option) {
-	case 's': c->api.server = optarg; return 0;
-	case 't': c->api.token_file = optarg; return 0;
+	case 's': c->server = optarg; return 0;
 	case 'a': c->all = true; return 0;
 	case 'S': c->state = optarg; return 0;
 	case 'n': c->name = optarg; return 0;
@@ -78,19 +75,34 @@ int ctl_containers_begin(const struct ctl *ctl, struct ctl_containers *c,
 	}
 	if (argc - optind < least || argc - optind > most)
 		return ctl_usage("usage: kiisrvctl containers %s %s", argv[0], usage);
-	return ctl_api_open(&c->api, &err) != 0 ? ctl_fail_as_asked(ctl, &err) : CTL_OK;
+	return ctl_api_open(c->server, &c->api, &err) != 0 ? ctl_fail_as_asked(ctl, &err) : CTL_OK;
+}
+
+char *ctl_containers_escape(const char *text)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789-_.~";
+	kii_autobuf out = KII_BUF_INIT(64u << 10);
+
+	for (; *text; text++) {
+		if (strchr(plain, *text))
+			kii_buf_char(&out, *text);
+		else
+			kii_buf_fmt(&out, "%%%02X", (unsigned char)*text);
+	}
+	return kii_buf_steal(&out);
 }
 
 char *ctl_containers_path(const char *id, const char *verb)
 {
-	kii_autofree char *escaped = ctl_api_escape(id);
+	kii_autofree char *escaped = ctl_containers_escape(id);
 
 	return kii_xfmt("%s/%s%s", CTL_CONTAINERS_PATH, escaped, verb);
 }
 
 static void add_query(struct kii_buf *path, const char *name, const char *value)
 {
-	kii_autofree char *escaped = value ? ctl_api_escape(value) : NULL;
+	kii_autofree char *escaped = value ? ctl_containers_escape(value) : NULL;
 
 	if (value)
 		kii_buf_fmt(path, "%c%s=%s", strchr(path->data, '?') ? '&' : '?', name, escaped);
@@ -297,8 +309,9 @@ static int each(struct ctl *ctl, struct ctl_containers *c, const char *method, c
 
 	for (int i = optind; i < argc && err.code == KII_OK; i++) {
 		kii_autofree char *path = ctl_containers_path(argv[i], tail);
+		kii_autojson *none = NULL;
 
-		if (ctl_api_ask(&c->api, method, path, NULL, NULL, &err) != 0 && argc - optind > 1)
+		if (ctl_api_ask(&c->api, method, path, NULL, &none, &err) && argc - optind > 1)
 			kii_error_wrap(&err, "%s", argv[i]);
 	}
 	return finish(ctl, c, &err);

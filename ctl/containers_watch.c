@@ -15,6 +15,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "ctl_build.h"
+#include "events.h"
+#include "json.h"
 #include "text.h"
 
 #define ENDLESS   UINT64_MAX
@@ -24,10 +27,7 @@
 #define AGAIN_MAX 20
 #endif
 
-#define SERVER_OPTIONS \
-	{ "server", required_argument, NULL, 's' }, \
-	{ "token-file", required_argument, NULL, 't' }, \
-	{ NULL, 0, NULL, 0 }
+#define SERVER_OPTIONS { "server", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 }
 
 struct watch {
 	struct ctl_containers c;
@@ -169,7 +169,7 @@ static int follow_once(struct watch *w, const char *path, struct kii_error *err)
 	ctl_events_init(&w->events, take_event, w);
 	rc = kii_httpc_ask(w->c.api.http, &request, &answer, err);
 	if (rc == 0 && answer.status != 200)
-		rc = ctl_api_refused(&answer, err);
+		rc = ctl_build_refused(&answer, err);
 	ctl_events_release(&w->events);
 	kii_httpc_answer_release(&answer);
 	return rc;
@@ -211,8 +211,8 @@ static int follow(struct watch *w, const char *path, const char *later, struct k
 static void log_query(const struct watch *w, struct kii_buf *path, bool first)
 {
 	const struct ctl_containers *c = &w->c;
-	kii_autofree char *since = c->since ? ctl_api_escape(c->since) : NULL;
-	kii_autofree char *stream = c->stream ? ctl_api_escape(c->stream) : NULL;
+	kii_autofree char *since = c->since ? ctl_containers_escape(c->since) : NULL;
+	kii_autofree char *stream = c->stream ? ctl_containers_escape(c->stream) : NULL;
 
 	kii_buf_fmt(path, "/logs?follow=%d", (int)c->follow);
 	if (c->timestamps)

@@ -10,6 +10,7 @@
 /* What a command line says; what is not said is NULL, false or -1. */
 struct ctl_containers {
 	struct ctl_api api;
+	const char *server;
 	const char *state, *name, *label;            /* of a list */
 	const char *since, *signal, *stream;
 	bool all, force, volumes, follow, timestamps, start;
@@ -25,12 +26,14 @@ struct option;
 int ctl_containers_begin(const struct ctl *ctl, struct ctl_containers *c,
 	const struct option *longs, int argc, char **argv, int least, int most, const char *usage);
 
+/* Text as it may stand in a path or a query; caller frees. */
+char *ctl_containers_escape(const char *text);
 /* "/api/v1/containers/<id><verb>"; caller frees. */
 char *ctl_containers_path(const char *id, const char *verb);
 
 #define CTL_CONTAINERS_LOGS_ARGS "[-f] [--tail N] [--since TIME] [--timestamps] " \
-	"[--stream STREAM] " CTL_API_ARGS " CONTAINER"
-#define CTL_CONTAINERS_STATS_ARGS "[-f] " CTL_API_ARGS " CONTAINER"
+	"[--stream STREAM] [--server URL] CONTAINER"
+#define CTL_CONTAINERS_STATS_ARGS "[-f] [--server URL] CONTAINER"
 ctl_run ctl_containers_logs, ctl_containers_stats;
 
 extern const struct ctl_command ctl_containers[];

@@ -12,6 +12,9 @@
 #include "io.h"
 #include "json.h"
 #include "text.h"
+#include "worklink.h"
+
+#define PLACE_MS 1000   /* so long the worker is waited for */
 
 /* One that is not there yet, or that this user cannot get at, has nothing to tell. */
 static int open_operator(struct ctl_jobs *j, struct kii_error *err)
@@ -148,11 +151,12 @@ struct facts {
 	int64_t estimate_ms;
 };
 
-static int find(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
+static int read_row(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
 {
 	struct kii_jobs *db = NULL;
 	int64_t slots;
 
+	kii_job_release(&f->job);
 	if (ctl_jobs_find(j, id, &f->job, &db, err) != 0 ||
 	    kii_jobs_place(db, id, &f->place, err) != 0)
 		return -1;
@@ -160,6 +164,20 @@ static int find(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_
 		j->conf->docker.max_concurrent_pulls : j->conf->queue.operator_slots;
 	return kii_jobs_forecast(db, &f->job, f->place, slots, kii_io_wall(), &f->estimate_ms,
 		err);
+}
+
+/* The worker serves by turns, which it alone knows; without it the jobs' age has to do. */
+static int find(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
+{
+	struct kii_error why = { 0 };
+
+	if (read_row(j, id, f, err) != 0)
+		return -1;
+	if (f->job.state == KII_JOB_QUEUED && kii_worklink_place(j->conf->paths.run_dir, id,
+			PLACE_MS, &f->place, &f->estimate_ms, &why) != 0 &&
+	    why.code == KII_ECONFLICT)
+		return read_row(j, id, f, err);
+	return 0;
 }
 
 static void print_json(const struct facts *f)

@@ -13,9 +13,11 @@
 #include "ctl_context.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
+#include "ctl_leave.h"
 #include "ctl_operator.h"
 #include "ctl_plan.h"
 #include "ctl_reference.h"
+#include "ctl_runtime.h"
 #include "doctor.h"
 #include "log.h"
 
@@ -41,9 +43,14 @@ static const struct ctl_command commands[] = {
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
+	{ "leave-engine", NULL,
+		"Remove this installation's containers and volumes from the engine", ctl_leave,
+		NULL },
 	{ "plan", CTL_PLAN_ARGS, "Show how a project would become an image", ctl_plan, NULL },
 	{ "restore", CTL_RESTORE_ARGS, "Put a backup in place, as a whole or not at all",
 		ctl_restore, NULL },
+	{ "runtime", CTL_RUNTIME_ARGS, "See what a server says of its container engine",
+		ctl_runtime, NULL },
 	{ "token", NULL, "Say who may come into the operator's zone", NULL, ctl_token },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },

@@ -86,7 +86,7 @@ static int pull(struct create *k, struct kii_opcall *call)
 	if (k->request->registry_auth)
 		kii_json_set_str(request, "registry_auth", k->request->registry_auth);
 	k->call = call;
-	kii_worklink_submit(k->c->worker, "pull", k->who, false, request, true, on_report, k);
+	kii_worklink_submit_json(k->c->worker, "pull", k->who, request, true, on_report, k);
 	return KII_PARKED;
 }
 

@@ -52,6 +52,7 @@ struct kii_conn {
 	int64_t audit;         /* what a guard wants to hear of at its end; 0: nothing */
 	bool head;
 	bool broken;           /* the peer sent half a request: no reply can reach it */
+	bool whole;            /* all of the body was read */
 };
 
 /* --- fcgi_conn.c: the table of connections, which is also the table of parked requests --- */

@@ -59,6 +59,7 @@ typedef int kii_handler(struct kii_req *req, struct kii_res *res, struct kii_err
 
 enum kii_route_flags {
 	KII_BODY_JSON = 1u << 0,  /* parse the body: 415 for another type, 400 for no JSON */
+	KII_BODY_TEXT = 1u << 1,  /* 415 for another type than JSON; the handler parses it */
 };
 
 struct kii_route {
@@ -108,11 +109,17 @@ void kii_res_fail(struct kii_res *res, int status, const char *code, const char 
  */
 void kii_res_error(struct kii_res *res, const struct kii_error *err);
 
+/* A strong ETag of these bytes, with its quotes. */
+#define KII_TAG_MAX 40
+void kii_http_tag(const char *body, size_t len, char out[KII_TAG_MAX]);
+
 /*
  * Set a strong ETag over the body so far and, where none was set, "Cache-Control: no-cache"; when
  * If-None-Match has the tag, the reply becomes 304.
  */
 void kii_res_etag(struct kii_res *res, const struct kii_req *req);
+/* The same with a tag that is known. */
+void kii_res_tag(struct kii_res *res, const struct kii_req *req, const char *tag);
 
 /*
  * The value of `name` in the query, decoded, or NULL; the first one counts. A bad escape (or one

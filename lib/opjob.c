@@ -94,7 +94,6 @@ int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char 
 {
 	struct asked *a = kii_xcalloc(1, sizeof(*a));
 	kii_autofree char *who = kii_xstrdup(req->who);
-	kii_autojson *copy = json_deep_copy(request);
 	uint64_t number;
 	bool gone;
 
@@ -103,7 +102,7 @@ int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char 
 	a->link = link;
 	snprintf(a->kind, sizeof(a->kind), "%s", kind);
 	a->ticket = kii_park(req, on_gone, a);
-	number = kii_worklink_submit(link, kind, who, false, copy, false, on_report, a);
+	number = kii_worklink_submit_json(link, kind, who, request, false, on_report, a);
 	pthread_mutex_lock(&a->lock);
 	a->number = number;
 	gone = a->gone;

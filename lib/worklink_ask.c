@@ -112,3 +112,34 @@ int kii_worklink_ask(const char *run_dir, const json_t *question, int64_t limit_
 	*answer = json_incref(j);
 	return 0;
 }
+
+int kii_worklink_place(const char *run_dir, const char *job, int64_t limit_ms, int64_t *place,
+	int64_t *estimate_ms, struct kii_error *err)
+{
+	kii_autojson *question = json_pack("{s:s, s:s}", "op", "attach", "job", job);
+	kii_autojson *answer = NULL;
+	const char *state;
+	json_int_t told;
+
+	if (kii_worklink_ask(run_dir, question, limit_ms, &answer, err) != 0)
+		return -1;
+	state = kii_json_str(answer, "state");
+	told = kii_json_int(answer, "place", 0);
+	if (!state || (!strcmp(state, "queued") && told < 1))
+		return kii_error_set(err, KII_EBROKEN, 0, "the worker's answer makes no sense");
+	if (strcmp(state, "queued") != 0)
+		return kii_error_set(err, KII_ECONFLICT, 0, "the job is %s", state);
+	*place = told;
+	*estimate_ms = kii_json_int(answer, "estimate_ms", -1);
+	return 0;
+}
+
+uint64_t kii_worklink_submit_json(struct kii_worklink *link, const char *kind, const char *client,
+	const json_t *request, bool wait, kii_link_call *call, void *arg)
+{
+	kii_autofree char *text = json_dumps(request, JSON_COMPACT);
+	const struct kii_link_order order = { .kind = kind, .client = client,
+		.text = text ? text : "null", .len = strlen(text ? text : "null") };
+
+	return kii_worklink_submit(link, &order, wait, call, arg);
+}

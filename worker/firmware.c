@@ -77,8 +77,8 @@ static json_t *prepare(struct worker *w, const json_t *request, struct kii_job *
 	pthread_mutex_unlock(&w->lock);
 	if (no)
 		return no;
-	if (kii_kll_make(request, kii_kll_dialect(env, git_tag, false), w->layouts, &kll,
-			&err) != 0)
+	if (kii_kll_make_parts(request, kii_kll_dialect(env, git_tag, false), w->layouts,
+			KII_KLL_HASH, &kll, &err) != 0)
 		return submit_error(&err);
 	kii_kll_key(kll, job->image, job->key);
 	job->subject = kii_xstrdup(kll->board);
@@ -87,6 +87,24 @@ static json_t *prepare(struct worker *w, const json_t *request, struct kii_job *
 	if (!job->request)
 		return submit_refusal(413, "too_big", "config", 0, "config: too big");
 	return NULL;
+}
+
+static json_t *find(struct worker *w, const json_t *message, struct kii_job *job)
+{
+	const char *env = kii_json_str(message, "env");
+	const char *content = kii_json_str(message, "content");
+	kii_autofree char *git_tag = NULL;
+	json_t *no;
+
+	if (!env)
+		return submit_refusal(400, "bad_request", "env", 0, "env: must be a string");
+	if (!content)
+		return submit_refusal(400, "bad_request", "content", 0,
+			"content: must be a string");
+	no = find_release(w, env, job, &git_tag);
+	if (!no)
+		kii_kll_key_of(content, job->image, job->key);
+	return no;
 }
 
 /* The key holds the image: another one would be another build. */
@@ -155,5 +173,5 @@ static void run(struct lane *lane, struct kii_job *job, struct running *slot)
 
 const struct kind kind_firmware = {
 	.name = "firmware", .lane = LANE_PUBLIC, .group = GROUP_WORK, .resumes = true,
-	.keeps_image = true, .prepare = prepare, .again = again, .run = run,
+	.keeps_image = true, .prepare = prepare, .find = find, .again = again, .run = run,
 };

@@ -29,17 +29,37 @@ int ops_peer(int fd, struct peer *peer, struct kii_error *err)
 	return 0;
 }
 
-/* What the public zone may ask for is all that it hears of. */
-static json_t *op_submit(struct worker *w, const struct peer *peer, const json_t *message,
-	char watch[])
+/* The kind that a message is about; NULL, and why, where it is none of this peer's. */
+static const struct kind *kind_of(const struct peer *peer, const json_t *message, json_t **no)
 {
 	const char *name = kii_json_str(message, "kind");
 	const struct kind *kind = name ? kind_find(name) : NULL;
 
+	/* What the public zone may ask for is all that it hears of. */
 	if (!peer->admin && (!kind || kind->lane != LANE_PUBLIC))
-		return submit_refusal(400, "bad_request", "kind", 0, "kind: must be firmware");
+		*no = submit_refusal(400, "bad_request", "kind", 0, "kind: must be firmware");
+	else if (!kind)
+		*no = submit_refusal(400, "bad_request", "kind", 0, "kind: unknown");
+	return *no ? NULL : kind;
+}
+
+static json_t *op_find(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
+{
+	json_t *no = NULL;
+	const struct kind *kind = kind_of(peer, message, &no);
+
+	return kind ? submit_find(w, kind, message, watch) : no;
+}
+
+static json_t *op_submit(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
+{
+	json_t *no = NULL;
+	const struct kind *kind = kind_of(peer, message, &no);
+
 	if (!kind)
-		return submit_refusal(400, "bad_request", "kind", 0, "kind: unknown");
+		return no;
 	if (!json_is_object(json_object_get(message, "request")))
 		return submit_refusal(400, "bad_request", "request", 0,
 			"request: must be an object");
@@ -233,6 +253,7 @@ static const struct op {
 		char watch[]);
 } ops[] = {
 	{ "submit", false, op_submit },
+	{ "find", false, op_find },
 	{ "attach", false, op_attach },
 	{ "status", false, op_status },
 	{ "cancel", true, op_cancel },

@@ -17,6 +17,7 @@
 
 #define RETRY_DISK  300   /* seconds */
 #define RETRY_MAX   600
+#define ANSWERED_MS 60000   /* so exactly retention has to know when a result was last wanted */
 
 json_t *submit_refusal(int status, const char *code, const char *field, int retry_after,
 	const char *fmt, ...)
@@ -155,13 +156,36 @@ static json_t *admit(struct lane *lane, const struct kii_job *job, struct kii_er
 	return NULL;
 }
 
-/* Under the lock, in a transaction: what answers the key already, or NULL. */
+/* Of a kind whose key stands for one request for good. */
+static json_t *find_former(struct lane *lane, const struct kind *kind,
+	const struct kii_job *wanted, char watch[], struct kii_error *err)
+{
+	kii_autojob old = { 0 };
+	int rc = kii_jobs_newest(lane->jobs, wanted->kind, wanted->key, &old, err);
+	json_t *no;
+
+	if (rc < 0)
+		return submit_error(err);
+	if (rc == 0)
+		return NULL;
+	no = kind->collides(&old, wanted);
+	if (no)
+		return no;
+	if (!kii_job_state_final(old.state))
+		memcpy(watch, old.id, sizeof(old.id));
+	return describe(lane, &old, true);
+}
+
+/* Under the lock: what answers the key already, or NULL. */
 static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char watch[],
 	struct kii_error *err)
 {
 	kii_autojob job = { 0 };
 	kii_autofree char *path = NULL;
-	int rc = kii_jobs_live(lane->jobs, wanted->kind, wanted->key, &job, err);
+	int64_t now = kii_io_wall();
+	const struct kind *kind = kind_find(wanted->kind);
+	int rc = kind->collides && !wanted->fresh ? 0
+		: kii_jobs_live(lane->jobs, wanted->kind, wanted->key, &job, err);
 
 	if (rc < 0)
 		return submit_error(err);
@@ -171,6 +195,8 @@ static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char 
 	}
 	if (wanted->fresh)
 		return NULL;
+	if (kind->collides)
+		return find_former(lane, kind, wanted, watch, err);
 	rc = kii_jobs_remembered(lane->jobs, wanted->kind, wanted->key, &job, err);
 	if (rc < 0)
 		return submit_error(err);
@@ -179,12 +205,33 @@ static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char 
 	path = kii_xfmt("%s/%s", lane->w->artifacts, job.artifact);
 	if (access(path, R_OK) != 0)
 		return NULL;
-	if (kii_jobs_answered(lane->jobs, job.id, kii_io_wall(), err) != 0)
+	if (now - job.answered >= ANSWERED_MS &&
+	    kii_jobs_answered(lane->jobs, job.id, now, err) != 0)
 		return submit_error(err);
 	return describe(lane, &job, true);
 }
 
-/* One transaction: known, or refused, or queued. */
+/* Under the lock, one transaction: refused, or queued. */
+static json_t *queue_new(struct lane *lane, struct kii_job *job, struct kii_error *err)
+{
+	json_t *answer;
+
+	if (kii_jobs_begin(lane->jobs, true, err) != 0)
+		return submit_error(err);
+	answer = admit(lane, job, err);
+	if (!answer) {
+		kii_io_random_hex(job->id, KII_JOB_ID / 2);
+		job->created = kii_io_wall();
+		if (kii_jobs_insert(lane->jobs, job, err) != 0)
+			answer = submit_error(err);
+	}
+	if (err->code == KII_OK && kii_jobs_commit(lane->jobs, err) == 0)
+		return answer;
+	kii_jobs_rollback(lane->jobs);
+	return answer ? answer : submit_error(err);
+}
+
+/* Known, or refused, or queued: the lock makes one of it, since there is no other writer. */
 static json_t *take_on(struct lane *lane, struct kii_job *job, char watch[])
 {
 	struct worker *w = lane->w;
@@ -192,27 +239,10 @@ static json_t *take_on(struct lane *lane, struct kii_job *job, char watch[])
 	json_t *answer;
 
 	pthread_mutex_lock(&w->lock);
-	if (kii_jobs_begin(lane->jobs, true, &err) != 0) {
-		pthread_mutex_unlock(&w->lock);
-		return submit_error(&err);
-	}
 	answer = find_known(lane, job, watch, &err);
 	if (!answer)
-		answer = admit(lane, job, &err);
+		answer = queue_new(lane, job, &err);
 	if (!answer) {
-		kii_io_random_hex(job->id, KII_JOB_ID / 2);
-		job->created = kii_io_wall();
-		if (kii_jobs_insert(lane->jobs, job, &err) != 0)
-			answer = submit_error(&err);
-	}
-	if (err.code != KII_OK || kii_jobs_commit(lane->jobs, &err) != 0) {
-		kii_jobs_rollback(lane->jobs);
-		watch[0] = '\0';
-		if (!answer || json_is_true(json_object_get(answer, "ok"))) {
-			json_decref(answer);
-			answer = submit_error(&err);
-		}
-	} else if (!answer) {
 		memcpy(watch, job->id, sizeof(job->id));
 		answer = describe(lane, job, false);
 		pthread_cond_signal(&lane->work_to_do);
@@ -249,6 +279,24 @@ json_t *submit_new(struct worker *w, const struct kind *kind, const json_t *mess
 	set_client(&job, client ? client : "");
 	job.fresh = json_is_true(json_object_get(message, "fresh"));
 	return take_on(&w->lanes[kind->lane], &job, watch);
+}
+
+json_t *submit_find(struct worker *w, const struct kind *kind, const json_t *message,
+	char watch[KII_JOB_ID + 1])
+{
+	struct kii_error err = { 0 };
+	kii_autojob job = { .exit_code = -1 };
+	json_t *answer;
+
+	watch[0] = '\0';
+	snprintf(job.kind, sizeof(job.kind), "%s", kind->name);
+	pthread_mutex_lock(&w->lock);
+	answer = kind->find ? kind->find(w, message, &job) : NULL;
+	if (!answer)
+		answer = find_known(&w->lanes[kind->lane], &job, watch, &err);
+	pthread_mutex_unlock(&w->lock);
+	return answer ? answer : submit_refusal(404, "not_found", "content", 0,
+		"nothing is known of this content");
 }
 
 json_t *submit_attach(struct worker *w, bool admin, const char *id, char watch[KII_JOB_ID + 1])

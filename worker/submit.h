@@ -16,6 +16,13 @@
 json_t *submit_new(struct worker *w, const struct kind *kind, const json_t *message,
 	char watch[KII_JOB_ID + 1]);
 
+/*
+ * The same for a request whose content alone is told: {"op":"find"}. Nothing is ever put under a
+ * key of such origin: what is there was put there by a request that this process has read.
+ */
+json_t *submit_find(struct worker *w, const struct kind *kind, const json_t *message,
+	char watch[KII_JOB_ID + 1]);
+
 /* The same for a job by id: {"op":"attach"}. Who is no admin sees the public's jobs only. */
 json_t *submit_attach(struct worker *w, bool admin, const char *id, char watch[KII_JOB_ID + 1]);
 

@@ -32,9 +32,10 @@ static void the_printed_requests_are_taken(void **state)
 	{
 		kii_autobuild r = { .doc = NULL };
 
-		must(take("{'id':'build-001','git_repo':'https://github.com/user/app.git',"
-			"'git_branch':'main','buildpack_type':'nixpacks','image_tag':"
-			"'myapp:latest','nixpacks_config':{'start_command':'npm start',"
+		must(take("{'id':'build-001','git_repo':"
+			"'https://github.com/user/app.git','git_branch':'main',"
+			"'buildpack_type':'nixpacks','image_tag':'myapp:latest',"
+			"'nixpacks_config':{'start_command':'npm start',"
 			"'variables':{'NODE_ENV':'production'}}}", false, &r, &err));
 		assert_int_equal(r.pack, KII_PACK_NIXPACKS);
 		assert_string_equal(r.id, "build-001");
@@ -48,7 +49,8 @@ static void the_printed_requests_are_taken(void **state)
 		kii_autobuild r = { .doc = NULL };
 
 		must(take("{'id':'build-002','git_repo':"
-			"'https://github.com/user/static-site.git','buildpack_type':'static','image_tag':'mysite:latest','static_config':"
+			"'https://github.com/user/static-site.git','buildpack_type':'static',"
+			"'image_tag':'mysite:latest','static_config':"
 			"{'build_command':'npm run build','output_dir':'dist'}}", false, &r, &err));
 		assert_int_equal(r.pack, KII_PACK_STATIC);
 		assert_null(r.branch);
@@ -71,7 +73,8 @@ static void the_printed_requests_are_taken(void **state)
 		kii_autobuild r = { .doc = NULL };
 
 		must(take("{'id':'build-004','git_repo':"
-			"'https://github.com/user/compose-app.git','buildpack_type':'docker-compose','image_tag':'composeapp:latest',"
+			"'https://github.com/user/compose-app.git',"
+			"'buildpack_type':'docker-compose','image_tag':'composeapp:latest',"
 			"'compose_config':{'compose_file':'docker-compose.yml','service':'web'}}",
 			false, &r, &err));
 		assert_int_equal(r.pack, KII_PACK_COMPOSE);
@@ -86,14 +89,15 @@ static void all_else_is_taken_too(void **state)
 	struct kii_error err = { 0 };
 
 	(void)state;
-	must(take("{'git_repo':'git@host.example:user/app.git','git_branch':'v1.2','git_auth':'deploy',"
-		"'submodules':true,'context_root':'sub/dir','buildpack_type':'static',"
-		"'image_tag':'r.x:5000/a:1','environment':{'A':'','B_2':'x y'},"
+	must(take("{'git_repo':'git@host.example:user/app.git','git_branch':'v1.2',"
+		"'git_auth':'deploy','submodules':true,'context_root':'sub/dir',"
+		"'buildpack_type':'static','image_tag':'r.x:5000/a:1',"
+		"'environment':{'A':'','B_2':'x y'},"
 		"'registry_auth':'reg','no_cache':true,'pull':true,'network_mode':'none',"
 		"'limits':{'memory':1073741824,'cpus':1.5,'timeout':90},'static_config':"
 		"{'is_static':true,'is_spa':true,'nginx_config':'deploy/nginx.conf',"
-		"'build_command':'','output_dir':null},'id':null,'nixpacks_config':null}", false, &r,
-		&err));
+		"'build_command':'','output_dir':null},'id':null,'nixpacks_config':null}", false,
+		&r, &err));
 	assert_null(r.id);
 	assert_null(r.build_command);
 	assert_true(r.submodules && r.no_cache && r.pull && r.is_static && r.is_spa);
@@ -180,8 +184,8 @@ static const struct { const char *text, *field; } bad[] = {
 	  "'image_tag':'a'}", "git_branch" },
 	{ "{'buildpack_type':'static','source':'0123456789abcdef0123456789abcdef','git_auth':'x',"
 	  "'image_tag':'a'}", "git_auth" },
-	{ "{'buildpack_type':'static','source':'0123456789abcdef0123456789abcdef','submodules':true,"
-	  "'image_tag':'a'}", "submodules" },
+	{ "{'buildpack_type':'static','source':'0123456789abcdef0123456789abcdef',"
+	  "'submodules':true,'image_tag':'a'}", "submodules" },
 	{ "{'buildpack_type':'static','source':'../x','image_tag':'a'}", "source" },
 	{ TOP("'id':''"), "id" },
 	{ TOP("'id':'-x'"), "id" },
@@ -274,8 +278,8 @@ static void only_repositories_are_repositories(void **state)
 		"ext::sh -c id", "https://", "https://h", "https://h/", "https:///p",
 		"https://u@h/p", "https://u:s3cret@h/p", "ssh://u:s3cret@h/p", "ssh://-oX@h/p",
 		"ssh://-h/p", "git@-h:p", "git@h:-p", "ftp://h/p", "file://h/p", "file:p",
-		"https://h/p q", "https://h/$(id)", "https://h/p;id", "https://h/p\\nq", "HTTPS://h/p",
-		"fd::17", "git@h:x::y" };
+		"https://h/p q", "https://h/$(id)", "https://h/p;id", "https://h/p\\nq",
+		"HTTPS://h/p", "fd::17", "git@h:x::y" };
 
 	(void)state;
 	for (size_t i = 0; i < KII_COUNT(good) + KII_COUNT(no); i++) {

@@ -93,6 +93,7 @@ struct worker {
 	pthread_t thread;
 	const char *answer;
 	const char *more[3];     /* answers on further connections */
+	const char *ends_first;  /* a job that is cancelled before the answer */
 	const char *finish;      /* a job that ends a moment later */
 	enum kii_job_state state;
 	char asked[512];
@@ -110,6 +111,8 @@ static void *work(void *arg)
 	fd = accept(w->listener, NULL, NULL);
 	n = read(fd, w->asked, sizeof(w->asked) - 1);
 	w->asked[n > 0 ? n : 0] = '\0';
+	if (w->ends_first)
+		finish(w->ends_first, KII_JOB_CANCELLED, NULL);
 	if (w->answer)
 		dprintf(fd, "%s\n", w->answer);
 	close(fd);
@@ -282,6 +285,36 @@ static void show_says_what_is_known(void **state)
 	assert_int_equal(ctlrun(&r, "jobs", "show", THREE), CTL_OK);
 	assert_non_null(strstr(r.out.data, "\nplace     2\n"));
 	assert_null(strstr(r.out.data, "exit code"));
+}
+
+static void the_worker_says_whose_turn_it_is(void **state)
+{
+	struct worker w = { .answer = "{\"ok\":true,\"state\":\"queued\",\"place\":7,"
+		"\"estimate_ms\":61000}" };
+
+	(void)state;
+	insert(ONE, 'a', T0);
+	start_worker(&w);
+	assert_int_equal(ctlrun(&r, "jobs", "show", ONE), CTL_OK);
+	stop_worker(&w);
+	expect_question(&w, "attach", ONE);
+	assert_non_null(strstr(r.out.data, "\nplace          7\n"));
+	assert_non_null(strstr(r.out.data, "\nends in about  1 min 1 s\n"));
+}
+
+/* The row is read anew when the worker says that the job does not wait any more. */
+static void a_job_whose_turn_came_meanwhile_is_told_as_it_is(void **state)
+{
+	struct worker w = { .answer = "{\"ok\":true,\"state\":\"cancelled\"}",
+		.ends_first = ONE };
+
+	(void)state;
+	insert(ONE, 'a', T0);
+	start_worker(&w);
+	assert_int_equal(ctlrun(&r, "jobs", "show", ONE), CTL_OK);
+	stop_worker(&w);
+	assert_non_null(strstr(r.out.data, " cancelled\n"));
+	assert_null(strstr(r.out.data, "place"));
 }
 
 static void show_is_json_with_the_request(void **state)
@@ -702,6 +735,8 @@ int main(void)
 		TEST(the_operators_jobs_are_told_too),
 		TEST(an_operators_database_of_another_version_is_an_error),
 		TEST(show_says_what_is_known),
+		TEST(the_worker_says_whose_turn_it_is),
+		TEST(a_job_whose_turn_came_meanwhile_is_told_as_it_is),
 		TEST(show_is_json_with_the_request),
 		TEST(a_log_is_printed_as_it_is),
 		TEST(a_terminal_gets_no_escapes),

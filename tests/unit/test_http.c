@@ -32,6 +32,14 @@ static int say_json(struct kii_req *req, struct kii_res *res, struct kii_error *
 	return KII_DONE;
 }
 
+static int say_text(struct kii_req *req, struct kii_res *res, struct kii_error *err)
+{
+	(void)err;
+	assert_null(req->json);
+	kii_res_text(res, 200, req->body);
+	return KII_DONE;
+}
+
 static int say_code(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 {
 	int code = req->args[0][0] - 'a';
@@ -60,6 +68,7 @@ static const struct kii_route routes[] = {
 	{ KII_GET | KII_POST, "/json", say_json, KII_BODY_JSON },
 	{ KII_POST, "/inside", say_json, KII_BODY_JSON, "door:write" },
 	{ KII_PUT, "/json", say_json, KII_BODY_JSON },
+	{ KII_POST, "/text", say_text, KII_BODY_TEXT },
 	{ KII_GET, "/code/{}", say_code, 0 },
 	{ KII_POST, "/park", park, 0 },
 	{ KII_DELETE, "/under/*", say_hello, 0 },
@@ -267,6 +276,27 @@ static void other_content_types_are_415(void **state)
 		expect(a, 415, "{\"error\":\"the content type must be application/json\","
 			"\"code\":\"unsupported_type\",\"field\":\"body\"}");
 	}
+}
+
+static void a_body_that_is_left_to_its_handler_is_not_parsed(void **state)
+{
+	struct answer *a = *state;
+	struct kii_req req;
+
+	post(a, "POST", "application/json", "{");
+	req = a->req;
+	kii_res_release(&a->res);
+	kii_res_init(&a->res);
+	req.path = "/text";
+	assert_int_equal(kii_http_serve(routes, KII_COUNT(routes), "POST", &req, &a->res),
+		KII_DONE);
+	expect(a, 200, "{");
+	kii_res_release(&a->res);
+	kii_res_init(&a->res);
+	req.content_type = "text/plain";
+	assert_int_equal(kii_http_serve(routes, KII_COUNT(routes), "POST", &req, &a->res),
+		KII_DONE);
+	assert_int_equal(a->res.status, 415);
 }
 
 static void broken_json_is_400_naming_the_place(void **state)
@@ -585,6 +615,7 @@ int main(void)
 		served(a_parked_request_stays_parked),
 		served(json_bodies_are_parsed),
 		served(other_content_types_are_415),
+		served(a_body_that_is_left_to_its_handler_is_not_parsed),
 		served(broken_json_is_400_naming_the_place),
 		served(the_clients_errors_keep_their_words),
 		served(our_own_errors_keep_them_from_the_client),
