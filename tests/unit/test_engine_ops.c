@@ -362,7 +362,7 @@ static void what_is_no_list_is_broken(void **state)
 static void a_list_larger_than_the_reply_is_too_big(void **state)
 {
 	const struct kii_ops_filter all = { .all = true };
-	kii_autobuf text = KII_BUF_INIT(300);
+	kii_autobuf text = KII_BUF_INIT(200);
 	struct fake_pair *p = *state;
 	struct kii_error err = { 0 };
 
@@ -651,6 +651,7 @@ static void an_empty_log_begins_at_its_beginning(void **state)
 	must_fail(kii_ops_log_tail(p->engine, &facts, 2, &at, &err), KII_ENOTFOUND);
 	fake_stream(p->fake, "", "nonsense", 8, 5);
 	must_fail(kii_ops_log_tail(p->engine, &facts, 2, &at, &err), KII_EBROKEN);
+	docker(p);
 	fake_stream(p->fake, "", FRAME("\x17", SECOND_2, "c\n"), 30, 5);
 	must_fail(kii_ops_log_tail(p->engine, &facts, 2, &at, &err), KII_EBROKEN);
 }
