@@ -210,7 +210,8 @@ static void what_does_not_start_is_taken_away(void **state)
 	fake_reply(p->fake, 404, "", "{}");
 	fake_reply(p->fake, 201, "", "{}");
 	fake_reply(p->fake, 201, "", MADE);
-	fake_reply(p->fake, 400, "", "{\"message\":\"exec: \\\"/x\\\": no such file or directory\"}");
+	fake_reply(p->fake, 400, "", "{\"message\":\"exec: \\\"/x\\\": no such file or "
+		"directory\"}");
 	expect_taking_away();
 	fake_reply(p->fake, 204, "", "");
 	assert_int_equal(make("\"name\": \"web\", \"start\": true, \"volumes\": {\"v\": \"/v\"}"),

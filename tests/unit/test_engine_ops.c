@@ -99,13 +99,16 @@ static void refusals_are_told_in_our_words(void **state)
 		  "allocated\"}", KII_ECONFLICT, "ports" },
 		{ 500, "{\"cause\":\"address already in use\",\"message\":\"cannot listen: bind: "
 		  "address already in use\"}", KII_ECONFLICT, "ports" },
-		{ 409, "{\"message\":\"Conflict. The container name \\\"/a\\\" is already in use by "
+		{ 409, "{\"message\":\"Conflict. The container name \\\"/a\\\" is already in "
+		"use by "
 		  "container x\"}", KII_ECONFLICT, "name" },
 		{ 500, "{\"cause\":\"that name is already in use\",\"message\":\"x\"}",
 		  KII_ECONFLICT, "name" },
 		{ 404, "{\"message\":\"No such image: a:b\"}", KII_ENOTFOUND, "image" },
-		{ 404, "{\"cause\":\"image not known\",\"message\":\"x\"}", KII_ENOTFOUND, "image" },
-		{ 500, "{\"message\":\"unable to find user x: no matching entries in passwd file\"}",
+		{ 404, "{\"cause\":\"image not known\","
+		"\"message\":\"x\"}", KII_ENOTFOUND, "image" },
+		{ 500, "{\"message\":\"unable to find user x: no matching entries in passwd "
+		"file\"}",
 		  KII_EINVAL, "user" },
 		{ 500, "{\"message\":\"unable to find group x\"}", KII_EINVAL, "user" },
 		{ 404, "{\"message\":\"network x not found\"}", KII_ENOTFOUND, "networks" },
@@ -392,17 +395,22 @@ static void filters_are_checked(void **state)
 /* --- inspect and facts --- */
 
 #define INSPECT "{\"Id\":\"" ID "\",\"Name\":\"/web\",\"Created\":\"2026-11-29T02:13:05.5Z\"," \
-	"\"Image\":\"sha256:1\",\"RestartCount\":2,\"State\":{\"Status\":\"paused\",\"ExitCode\":3," \
+	"\"Image\":\"sha256:1\",\"RestartCount\":2,\"State\":{\"Status\":\"paused\"," \
+	"\"ExitCode\":3," \
 	"\"OOMKilled\":true,\"Pid\":0,\"Error\":\"\",\"StartedAt\":\"2026-11-29T02:13:06Z\"," \
 	"\"FinishedAt\":\"0001-01-01T00:00:00Z\",\"Health\":{\"Status\":\"healthy\"}}," \
 	"\"Config\":{\"Image\":\"nginx\",\"Cmd\":[\"a\"],\"Entrypoint\":null,\"User\":\"\"," \
-	"\"WorkingDir\":\"/w\",\"Hostname\":\"h\",\"Env\":[\"A=b=c\",\"odd\",\"=x\"],\"Tty\":true," \
+	"\"WorkingDir\":\"/w\",\"Hostname\":\"h\",\"Env\":[\"A=b=c\",\"odd\",\"=x\"]," \
+	"\"Tty\":true," \
 	"\"Labels\":{\"kiisrv.job\":\"x\"}},\"HostConfig\":{\"RestartPolicy\":{\"Name\":" \
 	"\"on-failure\",\"MaximumRetryCount\":4},\"NetworkMode\":\"n\",\"LogConfig\":{\"Type\":" \
-	"\"json-file\"},\"Privileged\":true,\"ReadonlyRootfs\":false,\"CapAdd\":null,\"Memory\":7," \
+	"\"json-file\"},\"Privileged\":true,\"ReadonlyRootfs\":false,\"CapAdd\":null," \
+	"\"Memory\":7," \
 	"\"NanoCpus\":500000000,\"PidsLimit\":null,\"PortBindings\":{\"80/udp\":[{\"HostIp\":" \
-	"\"127.0.0.1\",\"HostPort\":\"8080\"}],\"81/tcp\":null}},\"NetworkSettings\":{\"Ports\":{}," \
-	"\"Networks\":{\"n\":{\"IPAddress\":\"10.0.0.2\",\"Gateway\":\"\"}}},\"Mounts\":[{\"Type\":" \
+	"\"127.0.0.1\",\"HostPort\":\"8080\"}],\"81/tcp\":null}}," \
+	"\"NetworkSettings\":{\"Ports\":{}," \
+	"\"Networks\":{\"n\":{\"IPAddress\":\"10.0.0.2\",\"Gateway\":\"\"}}}," \
+	"\"Mounts\":[{\"Type\":" \
 	"\"bind\",\"Source\":\"/srv\",\"Destination\":\"/x\",\"RW\":false},{\"Type\":\"volume\"," \
 	"\"Name\":\"v\",\"Source\":\"/var\",\"Destination\":\"/y\",\"RW\":true}]}"
 
@@ -498,7 +506,8 @@ static void facts_are_what_verbs_need(void **state)
 #define SAMPLE(time, used, system, more) "{\"read\":\"" time "\",\"pids_stats\":{\"current\":2}," \
 	"\"cpu_stats\":{\"cpu_usage\":{\"total_usage\":" #used "},\"system_cpu_usage\":" #system \
 	",\"online_cpus\":2},\"memory_stats\":{\"usage\":1000,\"limit\":5000,\"stats\":" \
-	"{\"total_inactive_file\":100}},\"networks\":{\"a\":{\"rx_bytes\":1,\"tx_bytes\":2},\"b\":" \
+	"{\"total_inactive_file\":100}},\"networks\":{\"a\":{\"rx_bytes\":1,\"tx_bytes\":2}," \
+	"\"b\":" \
 	"{\"rx_bytes\":10,\"tx_bytes\":20}},\"blkio_stats\":{\"io_service_bytes_recursive\":[" \
 	"{\"op\":\"Read\",\"value\":5},{\"op\":\"write\",\"value\":6},{\"op\":\"sync\"," \
 	"\"value\":9}]}" more "}"

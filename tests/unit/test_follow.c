@@ -297,7 +297,8 @@ static void an_engine_that_goes_away_is_told_and_can_be_gone_on_from(void **stat
 	start(false, false);
 	ends(true);
 	has("one");
-	has("event: failed\ndata: {\"error\":\"A service that this needs does not answer; try again "
+	has("event: failed\ndata: {\"error\":\"A service that this needs does not answer; try "
+		"again "
 		"later.\",\"code\":\"unavailable\"}\n\n");
 }
 
