@@ -167,7 +167,8 @@ static void a_container_is_made_of_a_file(void **state)
 	(void)state;
 	must(kii_io_publish(file, "{\"image\":\"a\"}", 13, 0600, &err));
 	answers(0, 201, "{\"id\":\"abc\",\"name\":\"n\",\"warnings\":[\"no swap\\u0007\"]}");
-	ran(ctlrun(&r, "containers", "create", "--start", "--pull", "never", file, NULL), 0, "abc\n",
+	ran(ctlrun(&r, "containers", "create", "--start", "--pull", "never", file, NULL), 0,
+		"abc\n",
 		"the engine warns: no swap^G");
 	heard("POST /api/v1/containers\n");
 	assert_string_equal(s.bodies, "{\"image\":\"a\",\"start\":true,\"pull\":\"never\"}\n");
