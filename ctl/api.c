@@ -9,7 +9,7 @@
 #include "ctl_build.h"
 #include "json.h"
 
-#define ANSWER_MS (6 * 60 * 1000)   /* an engine may take its time */
+#define ANSWER_MS (70 * 60 * 1000)   /* an engine may take its time: a stop, its hour */
 #define ANSWER_MAX (16u << 20)
 #define TOKEN_MAX 200
 
@@ -71,7 +71,7 @@ int ctl_api_ask(struct ctl_api *api, const char *method, const char *path, const
 	struct kii_httpc_answer got = { .status = 0 };
 	kii_autobuf text = KII_BUF_INIT(1u << 20);
 	struct kii_httpc_request request = { .path = path, .method = method, .token = api->token,
-		.limit_ms = ANSWER_MS, .cap = ANSWER_MAX };
+		.limit_ms = ANSWER_MS, .cap = ANSWER_MAX, .patient = true };
 	int rc = 0;
 
 	if (body) {

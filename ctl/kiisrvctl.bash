@@ -16,6 +16,10 @@ _kiisrvctl_value() {
 	SCOPE) compgen -W "all containers:read containers:write images:read images:write \
 		images:build jobs:read jobs:write runtime:read audit:read" -- "$current" ;;
 	ID) compgen -W "$(_kiisrvctl_column jobs list)" -- "$current" ;;
+	CONTAINER) compgen -W "$(_kiisrvctl_column containers list --all)" -- "$current" ;;
+	SIGNAL) compgen -A signal -- "$current" ;;
+	WHEN) compgen -W "missing always never" -- "$current" ;;
+	STREAM) compgen -W "stdout stderr both" -- "$current" ;;
 	NAME | ENV) compgen -W "$(_kiisrvctl_column versions list)" -- "$current" ;;
 	STATE) compgen -W "queued running succeeded failed timed_out cancelled lost" -- "$current" ;;
 	esac

@@ -9,6 +9,7 @@
 #include "ctl.h"
 #include "ctl_backup.h"
 #include "ctl_build.h"
+#include "ctl_containers.h"
 #include "ctl_context.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
@@ -27,6 +28,8 @@ static const struct ctl_command commands[] = {
 	{ "build", CTL_BUILD_ARGS, "Have a server build a request or a layout file", ctl_build,
 		NULL },
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
+	{ "containers", NULL, "See, make, start, stop and follow containers", NULL,
+		ctl_containers },
 	{ "context", CTL_CONTEXT_ARGS, "List what a build of a folder would be given", ctl_context,
 		NULL },
 	{ "doctor", NULL, "See whether everything is as it should be, and what to do", ctl_doctor,

@@ -26,6 +26,7 @@ struct kii_httpc_request {
 	const char *token;       /* Authorization: Bearer ... */
 	const char *body;        /* JSON */
 	size_t body_len;
+	bool patient;            /* it may be silent for longer than a minute */
 	uint64_t from;           /* Range: bytes=<from>- */
 	uint64_t cap;            /* bytes of a body that succeeds; 0: 1 MiB */
 	int64_t limit_ms;        /* for all of it; 0: for as long as bytes come */

@@ -2,6 +2,7 @@
 """Containers over REST, on both engines: made, looked at, started, stopped, removed, refused."""
 
 import json
+import os
 import shlex
 import socket
 import subprocess
@@ -14,7 +15,7 @@ from client import check_error
 from stack import wait_until
 
 IMAGE = "kiisrv-test-tiny:latest"
-MARK = "kiisrv-test-containers"
+MARK = f"kiisrv-test-c{os.getpid()}"   # nobody else's, on an engine that is shared
 
 
 class Containers:

@@ -2,6 +2,7 @@
 """The operator's half of docs/api/openapi.yaml against the running server: who is let in, and what
 is answered. Every documented operation is asked."""
 
+import json
 import re
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from client import check_error
 from stack import TOP
 from test_image_builds import tar, upload
+from test_containers import containers   # noqa: F401 (a fixture)
 from test_openapi import SPEC, check
 from test_operator_images import MARK, images   # noqa: F401 (a fixture)
 
@@ -102,18 +104,53 @@ def builds(stack, anna):
     stack.engine.ask("DELETE", "/images/kinds-doc:1", force=1)
 
 
-def test_the_server_does_what_the_document_says(stack, images):   # noqa: F811
+def of_containers(containers):
+    at = "/api/v1/containers"
+    one = containers.run("echo hello; exec sleep 1000")
+    body = containers.body("true")
+    yield at, "get", ("/containers?all=1",), 200
+    yield at, "get", ("/containers?state=x",), 400
+    yield at, "post", ("/containers", body), 201
+    yield at, "post", ("/containers", {"image": 1}), 400
+    yield at, "post", ("/containers", {**body, "privileged": True}), 403
+    yield at, "post", ("/containers", body), 409
+    yield at, "post", ("/containers", {**body, "image": "no/such:1", "pull": "never"}), 404
+    yield at, "post", ("/containers", b"x" * (2 << 20) + b"x"), 413
+    for path, method, more in (("", "get", ""), ("/top", "get", ""), ("/stats", "get", ""),
+                               ("/logs", "get", "?timestamps=1"), ("/start", "post", ""),
+                               ("/stop", "post", "?timeout=0"), ("/restart", "post", "?timeout=0"),
+                               ("/kill", "post", ""), ("", "delete", "?force=1")):
+        if path == "/stats":
+            own = json.loads(containers.engine.ask("GET", f"/containers/{one}/stats",
+                                                   stream="0").body)
+        status = 204 if method != "get" else \
+            502 if path == "/stats" and own["read"].startswith("0001") else 200
+        yield at + "/{id}" + path, method, (f"/containers/{one}{path}{more}",), status
+        yield at + "/{id}" + path, method, (f"/containers/no-such{path}{more}",), 404
+    for path, method in (("/stop?timeout=x", "post"), ("/restart?timeout=x", "post"),
+                         ("/kill?signal=-", "post"), ("/logs?tail=x", "get"),
+                         ("/stats?stream=x", "get"), ("?force=x", "delete")):
+        yield at + "/{id}" + path.split("?")[0], method, (f"/containers/x{path}",), 400
+    made = containers.make("true")
+    for path, method in (("/top", "get"), ("/stats", "get"), ("/stats?stream=1", "get"),
+                         ("/kill?signal=HUP", "post")):
+        yield at + "/{id}" + path.split("?")[0], method, (f"/containers/{made}{path}",), 409
+    yield at + "/{id}/logs", "get", (f"/containers/{made}/logs",), 200
+
+
+def test_the_server_does_what_the_document_says(stack, images, containers):   # noqa: F811
     anna = stack.operator()
     asked = set()
     for examples in (audit(stack, anna), runtime(stack, anna), of_images(stack, anna, images),
-                     builds(stack, anna)):
+                     of_containers(containers), builds(stack, anna)):
         for path, method, how, status in examples:
             reply = anna.request(method.upper(), *how)
             assert reply.status == status, (method, how, reply)
             check(SPEC["paths"][path][method], reply)
             asked.add((path, method))
     assert {(path, method) for path, method, _ in OPERATIONS
-            if path.split("/")[3] in ("audit", "runtime", "images", "operator")} <= asked
+            if path.split("/")[3] in ("audit", "runtime", "images", "containers",
+                                      "operator")} <= asked
 
 
 def test_the_document_is_a_page_too(stack):

@@ -202,7 +202,7 @@ static void what_is_unknown_is_refused(void **state)
 {
 	(void)state;
 	refused("[dokcer]\n", "1:2", "dokcer: unknown table; known are docker, paths, firmware, "
-		"queue, build, http, limits, retention");
+		"queue, build, http, limits, retention, containers, images");
 	refused("\n[docker]\n  sokcet = 1\n", "3:3", "docker.sokcet: unknown key; docker has "
 		"runtime, socket_path, rootless, build_dir, timeout, max_concurrent_pulls");
 	refused("[queue]\nslots = 1\n[queue.x]\n", "3:8", "queue.x: unknown key; queue has slots, "

@@ -582,6 +582,21 @@ static void numbers_of_a_query_have_bounds(void **state)
 	assert_int_equal(n, 3);
 }
 
+static void parameters_that_there_are_not_are_named(void **state)
+{
+	static const char *const names[] = { "all", "x y", NULL };
+	struct kii_error err = { 0 };
+
+	(void)state;
+	must(kii_query_only("", names, &err));
+	must(kii_query_only("all=1&x+y&&x%20y=2", names, &err));
+	assert_int_equal(kii_query_only("all=1&al=2", names, &err), -1);
+	assert_string_equal(err.field, "al");
+	assert_string_equal(err.msg, "al: is no parameter of this; there are all, x y");
+	kii_error_clear(&err);
+	must_fail(kii_query_only("=1", names, &err), KII_EINVAL);
+}
+
 static void flags_of_a_query_are_true_or_false(void **state)
 {
 	static const struct { const char *query; bool want; } good[] = {
@@ -631,6 +646,7 @@ int main(void)
 		cmocka_unit_test(json_is_wanted_where_it_is_asked_for),
 		cmocka_unit_test(query_values_are_found_and_decoded),
 		cmocka_unit_test(numbers_of_a_query_have_bounds),
+		cmocka_unit_test(parameters_that_there_are_not_are_named),
 		cmocka_unit_test(flags_of_a_query_are_true_or_false),
 	};
 
