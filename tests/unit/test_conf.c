@@ -607,8 +607,6 @@ static void json_has_every_key(void **state)
 	struct kii_conf *conf;
 	json_t *all;
 	size_t images = 0;
-	size_t images = 0;
-	size_t images = 0;
 
 	(void)state;
 	setenv("DOCKER_HOST", "tcp://h:2376", 1);
@@ -638,68 +636,6 @@ static void json_has_every_key(void **state)
 		"docker.socket_path"), "from")), "environment DOCKER_HOST");
 	json_decref(all);
 	kii_conf_free(conf);
-}
-
-static void base_images_have_the_names_of_the_detectors(void **state)
-{
-	struct kii_conf *conf = load("[images]\nnode = 'a.example:5000/b:{version}'\n"
-		"nginx = 'c@sha256:00'\n");
-	kii_autobuf shown = KII_BUF_INIT(1 << 20);
-	kii_autofree char *one = kii_bases_reference(&conf->images, "node", "18");
-	kii_autofree char *two = kii_bases_reference(&conf->images, "nginx", "1");
-	kii_autofree char *three = kii_bases_reference(&conf->images, "node-run", "18");
-	kii_autojson *all = kii_conf_json(conf);
-	const json_t *node = json_object_get(json_object_get(all, "keys"), "images.node");
-	kii_autofree char *from = kii_xfmt("%s:2", file);
-
-	(void)state;
-	assert_string_equal(one, "a.example:5000/b:18");
-	assert_string_equal(two, "c@sha256:00");
-	assert_string_equal(three, "docker.io/library/node:18-bookworm-slim");
-	assert_string_equal(kii_json_str(node, "value"), "a.example:5000/b:{version}");
-	assert_string_equal(kii_json_str(node, "from"), from);
-	kii_conf_show(conf, &shown);
-	assert_non_null(strstr(shown.data, "images.nginx = \"c@sha256:00\""));
-	assert_non_null(strstr(shown.data, "images.go = \"docker.io/library/golang:{version}"));
-	kii_conf_free(conf);
-	refused("[images]\nnodd = 'x'", "2:1", "images.nodd: unknown key; images has bun, clojure");
-	refused("[images]\nnode = 1", "2:8", "images.node: must be the name of an image, not "
-		"an integer");
-	refused("[images]\nnode = 'a b'", "2:1", "images.node: must be the name of an image");
-	refused("[images]\nnode = \"a\\u0000b\"", "2:8", "images.node: must be the name");
-	refused("[images]\n\"node\\u0000\" = 'a'", "2:1", "images.node?: unknown key");
-	refused("images = 1", "1:1", "images: must be a table");
-}
-
-static void base_images_have_the_names_of_the_detectors(void **state)
-{
-	struct kii_conf *conf = load("[images]\nnode = 'a.example:5000/b:{version}'\n"
-		"nginx = 'c@sha256:00'\n");
-	kii_autobuf shown = KII_BUF_INIT(1 << 20);
-	kii_autofree char *one = kii_bases_reference(&conf->images, "node", "18");
-	kii_autofree char *two = kii_bases_reference(&conf->images, "nginx", "1");
-	kii_autofree char *three = kii_bases_reference(&conf->images, "node-run", "18");
-	kii_autojson *all = kii_conf_json(conf);
-	const json_t *node = json_object_get(json_object_get(all, "keys"), "images.node");
-	kii_autofree char *from = kii_xfmt("%s:2", file);
-
-	(void)state;
-	assert_string_equal(one, "a.example:5000/b:18");
-	assert_string_equal(two, "c@sha256:00");
-	assert_string_equal(three, "docker.io/library/node:18-bookworm-slim");
-	assert_string_equal(kii_json_str(node, "value"), "a.example:5000/b:{version}");
-	assert_string_equal(kii_json_str(node, "from"), from);
-	kii_conf_show(conf, &shown);
-	assert_non_null(strstr(shown.data, "images.nginx = \"c@sha256:00\""));
-	assert_non_null(strstr(shown.data, "images.go = \"docker.io/library/golang:{version}"));
-	kii_conf_free(conf);
-	refused("[images]\nnodd = 'x'", "2:1", "images.nodd: unknown key; images has bun, clojure");
-	refused("[images]\nnode = 1", "2:8", "images.node: must be the name of an image, not "
-		"an integer");
-	refused("[images]\nnode = 'a b'", "2:1", "images.node: must be the name of an image");
-	refused("[images]\nnode = \"a\\u0000b\"", "2:8", "images.node: must be the name");
-	refused("[images]\n\"node\\u0000\" = 'a'", "2:1", "images.node?: unknown key");
-	refused("images = 1", "1:1", "images: must be a table");
 }
 
 static void base_images_have_the_names_of_the_detectors(void **state)
@@ -847,8 +783,6 @@ int main(void)
 		TEST(show_says_where_values_came_from),
 		TEST(what_is_shown_loads_again),
 		TEST(json_has_every_key),
-		TEST(base_images_have_the_names_of_the_detectors),
-		TEST(base_images_have_the_names_of_the_detectors),
 		TEST(base_images_have_the_names_of_the_detectors),
 		TEST(json_leaves_out_names_that_are_no_text),
 		TEST(the_example_is_the_defaults),
