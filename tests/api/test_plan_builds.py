@@ -44,7 +44,9 @@ class Builder:
         self.engine = engine
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
-        self.base = base
+        told = self.call("GET", f"/v1.41/images/{base}/json")
+        assert told.status == 200, f"no {base}: tests/images/make plan; ./dev/test api makes it"
+        self.base_id = json.loads(told.body)["Id"].rpartition(":")[2]
         self.images = []
         self.containers = []
         self.conf = folder / "kiisrv.toml"
@@ -86,7 +88,8 @@ class Builder:
         lines = [json.loads(line) for line in reply.text.splitlines() if line]
         said = "".join(line.get("stream", "") for line in lines)
         # Each step's image, stages included: the engine would keep those that have no name.
-        self.images += re.findall(r"-+> ([0-9a-f]{11,64})", said)
+        self.images += [image for image in re.findall(r"-+> ([0-9a-f]{11,64})", said)
+                        if not self.base_id.startswith(image)]
         self.images.append(name)
         errors = [line for line in lines if "error" in line]
         assert reply.status == 200 and not errors, f"{errors}\n{said[-3000:]}\n{dockerfile}"
@@ -141,8 +144,6 @@ def frames(data):
 
 
 def builder_of(engine, base):
-    told = engine.ask("GET", f"/v1.41/images/{base}/json")
-    assert told.status == 200, f"no {base}: tests/images/make plan; ./dev/test api makes it"
     return Builder(engine, TMP / f"plan-{engine.name}", base)
 
 
