@@ -233,6 +233,7 @@ void kii_health_take(struct kii_health *h, const json_t *answer, int64_t now)
 	h->queued = kii_json_int(answer, "queued", -1);
 	h->running = kii_json_int(answer, "running", 0);
 	h->slots = kii_json_int(answer, "slots", 0);
+	h->operators = json_incref(json_object_get(answer, "operator"));
 	if (h->queued < 0)
 		add_reason(h, "worker: cannot read its queue");
 	take_engine(h, answer, now);
@@ -264,6 +265,7 @@ void kii_health_release(struct kii_health *h)
 {
 	kii_health_images_free(h->images, h->n_images);
 	json_decref(h->reasons);
+	json_decref(h->operators);
 	*h = (struct kii_health){ .reasons = NULL };
 }
 

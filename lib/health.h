@@ -43,6 +43,8 @@ struct kii_health {
 	int64_t queued;          /* -1: the worker cannot read its queue */
 	int64_t running, slots;
 
+	json_t *operators;       /* what the worker says of the operator's jobs; NULL: nothing */
+
 	bool engine_up;
 	bool podman;
 	bool live_restore;

@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "jobs.h"
+#include "json.h"
 #include "log.h"
 #include "stats.h"
 
@@ -188,6 +189,31 @@ static void write_worker(const struct kii_health *h, struct kii_buf *out)
 	gauge(out, "kiisrv_slots", "Jobs that may run at a time.", h->slots);
 }
 
+/* Of what they were about nothing is told. */
+static void write_operator(const struct kii_health *h, struct kii_buf *out)
+{
+	const json_t *ended = json_object_get(h->operators, "ended");
+	json_int_t queued = kii_json_int(h->operators, "queued", -1);
+	const char *kind, *outcome;
+	const json_t *counts, *n;
+
+	if (!h->operators)
+		return;
+	if (queued >= 0)
+		gauge(out, "kiisrv_operator_jobs_queued", "Operator's jobs that wait for a slot.",
+			queued);
+	gauge(out, "kiisrv_operator_jobs_running", "Operator's jobs that have a slot.",
+		kii_json_int(h->operators, "running", 0));
+	gauge(out, "kiisrv_operator_slots", "Operator's jobs that may run at a time, pulls too.",
+		kii_json_int(h->operators, "slots", 0));
+	kii_metrics_family(out, "kiisrv_operator_jobs_total", "counter",
+		"Operator's jobs that have ended.");
+	json_object_foreach((json_t *)ended, kind, counts)
+		json_object_foreach((json_t *)counts, outcome, n)
+			kii_metrics_sample(out, "kiisrv_operator_jobs_total", KII_LABELS("kind",
+				kind, "outcome", outcome), json_integer_value(n));
+}
+
 static void write_engine(const struct kii_health *h, struct kii_buf *out)
 {
 	gauge(out, "kiisrv_engine_up",
@@ -239,6 +265,7 @@ void kii_metrics_text(const struct kii_health *h, const char *state_dir, struct 
 	gauge(out, "kiisrv_disk_floor_bytes", "Below so much, no new work is taken.",
 		h->disk_floor);
 	write_worker(h, out);
+	write_operator(h, out);
 	write_engine(h, out);
 	write_images(h, out);
 	write_counters(state_dir, out);

@@ -40,20 +40,21 @@ static int start(struct image_work *x, const char *image, struct kii_error *err)
 
 int image_guard(struct image_work *x, struct kii_error *err)
 {
-	const struct kii_image *image;
-	char id[sizeof(image->id)] = "";
+	kii_autofree char *name = kii_xfmt("%sfetch:latest",
+		x->t->w->conf->firmware.image_prefix);
+	struct kii_image image = { .name = NULL };
+	int rc;
 
 	if (!x->about.podman)
 		return 0;
-	pthread_mutex_lock(&x->t->w->lock);
-	image = worker_image(x->t->w, "fetch");
-	if (image)
-		memcpy(id, image->id, sizeof(id));
-	pthread_mutex_unlock(&x->t->w->lock);
-	if (!id[0])
-		return task_fail(x->t, err, "no_helper", "the engine has no image %sfetch:latest: "
-			"kiisrvctl images build fetch", x->t->w->conf->firmware.image_prefix);
-	return start(x, id, err);
+	rc = kii_engine_image_inspect(x->t->engine, name, &image, err);
+	if (rc != 0 && err->code == KII_ENOTFOUND)
+		return task_fail(x->t, err, "no_helper", "the engine has no image %s: "
+			"kiisrvctl images build fetch", name);
+	if (rc == 0)
+		rc = start(x, image.id, err);
+	kii_image_release(&image);
+	return rc;
 }
 
 void image_unguard(struct image_work *x)

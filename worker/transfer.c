@@ -122,8 +122,10 @@ static int pull(struct task *t, struct kii_error *err)
 		return -1;
 	if (!task_say(t, "pull %s", r.image) || move(t, false, &r, err) != 0)
 		return -1;
+	if (note_image(t, r.image, err) != 0)
+		return -1;
 	t->outcome = "pulled";
-	return note_image(t, r.image, err);
+	return 0;
 }
 
 static int push(struct task *t, struct kii_error *err)

@@ -20,11 +20,19 @@ JOBS = "/operator/jobs"
 BUILD = "/images/build"
 BASE = "kiisrv-test-tiny:latest"     # has no shell
 SHELL = "kiisrv-fetch:latest"        # has one
+LONG = bool(os.environ.get("KIISRV_TEST_LONG"))
 
 
 @pytest.fixture(scope="module")
 def anna(stack):
     return stack.operator()
+
+
+@pytest.fixture
+def once(engine):
+    """Of what is the same for both engines, one says enough; Podman is the slower."""
+    if engine.name == "podman" and not LONG:
+        pytest.skip("on Docker; on both with KIISRV_TEST_LONG")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -141,10 +149,8 @@ def test_a_step_that_fails_is_told(stack, anna):
     assert "step 3/" in told["error"] and "exit code 3" in told["error"], told
     assert "to the end" in told["error"] and "RUN echo" in told["error"], told
     assert told["error"].splitlines()[0] in log(anna, told["job"])
-    for recipe, word in ((f"FROM {BASE}\nNOSUCH x\n", "NOSUCH"),
-                         (f"FROM {BASE}\nCOPY none /\n", "none")):
-        told = build(anna, dockerfile(anna, recipe))
-        assert told["outcome"] == "build_failed" and word.lower() in told["error"].lower(), told
+    told = build(anna, dockerfile(anna, f"FROM {BASE}\nCOPY none /\n"))
+    assert told["outcome"] == "build_failed" and "none" in told["error"], told
 
 
 def test_what_the_engine_cannot_is_said_before(anna):
@@ -168,7 +174,7 @@ def test_steps_are_progress_and_a_build_that_is_cancelled_ends(stack, anna):
 
 def test_limits_end_it(stack, anna):
     recipe = f"FROM {SHELL}\nUSER 0\nRUN exec sleep 86398\n"
-    told = build(anna, dockerfile(anna, recipe, no_cache=True, limits={"timeout": 3}))
+    told = build(anna, dockerfile(anna, recipe, no_cache=True, limits={"timeout": 2}))
     assert not told["success"] and told["state"] == "timed_out", told
     wait_until(lambda: not runs("sleep 86398"), 30)
     for limits, field in (({"memory": 1 << 50}, "limits.memory"), ({"cpus": 1000}, "limits.cpus"),
@@ -177,7 +183,7 @@ def test_limits_end_it(stack, anna):
         assert check_error(reply, 400, "bad_request")["field"] == field
 
 
-def test_one_that_prints_for_ever_keeps_head_and_tail(new_stack):
+def test_one_that_prints_for_ever_keeps_head_and_tail(once, new_stack):
     stack = new_stack(conf={"limits": {"log": 65536, "disk_floor": "64 MiB"}})
     anna = stack.operator()
     told = build(anna, dockerfile(
@@ -220,30 +226,23 @@ def test_a_plan_is_shown_and_built(stack, anna):
     assert check_error(reply, 400, "bad_request")["field"] == "buildpack_type"
 
 
-def test_sources_are_archives_of_many_kinds(stack, anna):
+def test_sources_are_archives_of_many_kinds(once, stack, anna):
     text = f"FROM {BASE}\nCOPY f /f\n"
     zipped = io.BytesIO()
     with zipfile.ZipFile(zipped, "w") as archive:
         archive.writestr("sub/Dockerfile", text)
         archive.writestr("sub/f", "x")
-    for data in (tar({"sub/Dockerfile": text, "sub/f": "x"}, "w"),
-                 tar({"sub/Dockerfile": text, "sub/f": "x"}, "w:xz"), zipped.getvalue()):
+    for data in (tar({"sub/Dockerfile": text, "sub/f": "x"}, "w:xz"), zipped.getvalue()):
         told = build(anna, {"source": upload(anna, data), "buildpack_type": "dockerfile",
                             "context_root": "sub", "image_tag": "kinds-a:3"})
         assert told["success"], (told, log(anna, told["job"]))
 
 
-def test_hostile_sources_are_refused(stack, anna):
+def test_hostile_sources_are_refused(once, stack, anna):
     good = {"Dockerfile": f"FROM {BASE}\n"}
-    for files in ({**good, "../x": "x"}, {**good, "/etc/x": "x"},
-                  {**good, "out": {"type": tarfile.SYMTYPE, "linkname": "/etc"}, "out/x": "x"},
-                  {**good, "dev": {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 3}},
-                  {**good, "hard": {"type": tarfile.LNKTYPE, "linkname": "Dockerfile"}}):
-        told = build(anna, {"source": source(anna, files), "buildpack_type": "dockerfile",
-                            "image_tag": "kinds-bad:1"})
-        assert told["outcome"] == "bad_source", (files, told)
-    bomb = tar({**good, "bomb": "\0" * (64 << 20)})
-    for data in (b"no archive at all" * 100, bomb):
+    # The rest: tests/unit/test_archive_check.c.
+    bomb = tar({**good, "bomb": "\0" * (16 << 20)})
+    for data in (b"no archive at all" * 100, bomb, tar({**good, "../x": "x"})):
         told = build(anna, {"source": upload(anna, data), "buildpack_type": "dockerfile",
                             "image_tag": "kinds-bad:1"})
         assert told["outcome"] == "bad_source", told
@@ -263,7 +262,7 @@ def test_hostile_sources_are_refused(stack, anna):
     assert image(stack, "kinds-bad:1") is None
 
 
-def test_uploads_have_limits_and_an_end(stack, anna):
+def test_uploads_have_limits_and_an_end(once, stack, anna):
     check_error(anna.post("/images/sources", b""), 400, "bad_request")
     reply = anna.post(BUILD, {"source": "0" * 32, "buildpack_type": "dockerfile",
                               "image_tag": "kinds-a:1"})
@@ -278,7 +277,7 @@ def test_uploads_have_limits_and_an_end(stack, anna):
     wait_until(lambda: not path.exists())
 
 
-def test_a_big_upload_crosses_no_memory(stack, anna):
+def test_a_big_upload_crosses_no_memory(once, stack, anna):
     """32 MiB, of which the executable holds a piece at a time."""
     data = os.urandom(1 << 20) * 32
     made = upload(anna, data)
@@ -286,7 +285,7 @@ def test_a_big_upload_crosses_no_memory(stack, anna):
     (stack.state / "engine/uploads" / made).unlink()
 
 
-def test_requests_are_checked(stack, anna):
+def test_requests_are_checked(once, stack, anna):
     good = dockerfile(anna, f"FROM {BASE}\n")
     for more, field in (({"image_tag": None}, "image_tag"), ({"image_tag": "A"}, "image_tag"),
                         ({"git_branch": "x"}, "git_branch"), ({"git_repo": "x"}, "git_repo"),
@@ -303,7 +302,7 @@ def test_requests_are_checked(stack, anna):
             check_error(stack.operator(scopes).post(f"/images/{path}", good), 403, "forbidden")
 
 
-def test_a_client_that_goes_ends_no_build(stack, anna):
+def test_a_client_that_goes_ends_no_build(once, stack, anna):
     request = dockerfile(anna, f"FROM {SHELL}\nUSER 0\nRUN sleep 3\n", no_cache=True, id="left")
 
     def leave():
@@ -348,7 +347,7 @@ def test_a_service_is_built_under_the_tag(stack, anna):
     assert image(stack, "kinds-job:7") is None
 
 
-def test_all_services_are_built_under_their_names(stack, anna):
+def test_all_services_are_built_under_their_names(once, stack, anna):
     told = build(anna, compose(anna))
     assert told["success"], (told, log(anna, told["job"]))
     assert "V=none" in image(stack, "kinds-shop-web")["Config"]["Env"]
@@ -357,15 +356,11 @@ def test_all_services_are_built_under_their_names(stack, anna):
     assert check_error(reply, 400, "bad_request")["field"] == "image_tag"
 
 
-def test_what_is_wrong_with_a_compose_file_is_said(anna):
-    for text, word in ((COMPOSE.replace("{context: ., ", "{secrets: [x], "), "build.secrets"),
-                       ("a: b: c", "docker-compose.yml"), ("services: {web: {build: ../x}}", "build"),
+def test_what_is_wrong_with_a_compose_file_is_said(once, anna):
+    for text, word in (("a: b: c", "docker-compose.yml"),
                        (COMPOSE.replace("web:\n", "wob:\n", 1), "no service web")):
         told = build(anna, compose(anna, text, image_tag="kinds-web:4",
                                    compose_config={"service": "web"}))
-        if word == "build.secrets":
-            assert told["success"], told   # of another service than the one that is built
-            told = build(anna, compose(anna, text))
         assert told["outcome"] == "bad_project" and word in told["error"], told
 
 
@@ -445,14 +440,15 @@ def of(repository, **more):
 
 def test_a_branch_a_tag_and_a_commit_are_built(git):
     stack, anna, repository = git
-    for ref, word in ((None, "FROM=main"), ("side", "FROM=side"), ("v1", "FROM=main"),
-                      (repository.side, "FROM=side")):
+    refs = ((None, "FROM=main"), (repository.side, "FROM=side"), ("side", "FROM=side"),
+            ("v1", "FROM=main"))
+    for ref, word in refs if LONG or stack.engine.name == "docker" else refs[:2]:
         told = build(anna, of(repository, git_branch=ref))
         assert told["success"], (told, log(anna, told["job"]))
         assert word in image(stack, "kinds-git:1")["Config"]["Env"], ref
 
 
-def test_submodules_come_on_request(git):
+def test_submodules_come_on_request(once, git):
     stack, anna, repository = git
     told = build(anna, of(repository, git_branch="with-lib", submodules=True))
     assert told["success"], (told, log(anna, told["job"]))
@@ -460,7 +456,7 @@ def test_submodules_come_on_request(git):
     assert told["outcome"] == "build_failed" and "in-lib" in told["error"], told
 
 
-def test_a_password_comes_from_a_secret(git):
+def test_a_password_comes_from_a_secret(once, git):
     stack, anna, repository = git
     url = repository.url.replace("/app/", "/secret/app/")
     told = build(anna, of(repository, git_repo=url, git_auth="deploy"))
@@ -473,7 +469,7 @@ def test_a_password_comes_from_a_secret(git):
     assert b"s3cret-word" not in everything
 
 
-def test_what_is_not_there_is_said(git):
+def test_what_is_not_there_is_said(once, git):
     stack, anna, repository = git
     for more in ({"git_repo": repository.url.replace("/app/", "/none/")}, {"git_branch": "none"},
                  {"git_repo": "http://127.0.0.1:9/x.git"}):

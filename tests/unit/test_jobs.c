@@ -260,6 +260,32 @@ static int try_transition(struct place *p, int n, enum kii_job_state from, enum 
 	return finish(p, n, to, NULL, NULL, 4, why);
 }
 
+static void the_newest_of_a_key_is_found_whatever_it_became(void **state)
+{
+	struct place *p = *state;
+	const struct kii_job_end end = { .state = KII_JOB_LOST, .exit_code = -1, .finished = 9 };
+	struct kii_error err = { 0 };
+	kii_autojob job = { 0 };
+
+	assert_int_equal(kii_jobs_newest(p->jobs, "firmware", "k", &job, &err), 0);
+	insert(p, 1, "k");
+	must(kii_jobs_start(p->jobs, id_of(1), 1, 5, &err));
+	must(kii_jobs_set_image(p->jobs, id_of(1), "sha256:made", &err));
+	must(kii_jobs_finish(p->jobs, id_of(1), &end, &err));
+	must_fail(kii_jobs_set_image(p->jobs, id_of(1), "sha256:late", &err), KII_ECONFLICT);
+	must_fail(kii_jobs_set_image(p->jobs, id_of(9), "x", &err), KII_ENOTFOUND);
+	assert_int_equal(kii_jobs_newest(p->jobs, "firmware", "k", &job, &err), 1);
+	assert_string_equal(job.id, id_of(1));
+	assert_string_equal(job.image, "sha256:made");
+	assert_non_null(job.request);
+	kii_job_release(&job);
+	insert(p, 2, "k");
+	assert_int_equal(kii_jobs_newest(p->jobs, "firmware", "k", &job, &err), 1);
+	assert_string_equal(job.id, id_of(2));
+	kii_job_release(&job);
+	assert_int_equal(kii_jobs_newest(p->jobs, "other", "k", &job, &err), 0);
+}
+
 static void only_legal_transitions_happen(void **state)
 {
 	static const char *const legal[KII_JOB__MAX] = {
@@ -912,6 +938,7 @@ int main(void)
 		with_place(a_new_job_is_queued_with_what_was_given),
 		with_place(an_unknown_job_is_not_found),
 		with_place(a_job_runs_is_queued_again_and_ends),
+		with_place(the_newest_of_a_key_is_found_whatever_it_became),
 		with_place(only_legal_transitions_happen),
 		with_place(a_refused_transition_names_the_state),
 		with_place(a_key_has_one_live_job),

@@ -220,6 +220,24 @@ static void a_family_is_whole_or_not_there(void **state)
 	assert_line(text, "kiisrv_worker_up 1");
 }
 
+static void the_operators_jobs_are_counted(void **state)
+{
+	struct house *h = *state;
+	kii_autofree char *without = scrape(h);
+	kii_autofree char *with = NULL;
+
+	assert_null(strstr(without, "kiisrv_operator"));
+	house_says(h, "operator", json_pack("{s:i, s:i, s:i, s:{s:{s:i, s:i}, s:{}}}", "queued", 3,
+		"running", 1, "slots", 4, "ended", "pull", "pulled", 7, "denied", 2, "push"));
+	with = scrape(h);
+	assert_line(with, "kiisrv_operator_jobs_queued 3");
+	assert_line(with, "kiisrv_operator_jobs_running 1");
+	assert_line(with, "kiisrv_operator_slots 4");
+	assert_line(with, "kiisrv_operator_jobs_total{kind=\"pull\",outcome=\"pulled\"} 7");
+	assert_line(with, "kiisrv_operator_jobs_total{kind=\"pull\",outcome=\"denied\"} 2");
+	assert_null(strstr(with, "kind=\"push\""));
+}
+
 /* A buffer that is too small for a part drops the part, not half of it. */
 static void a_part_that_does_not_fit_is_left_out(void **state)
 {
@@ -248,6 +266,7 @@ int main(void)
 		with_house(a_worker_without_its_queue_tells_no_number),
 		with_house(a_disk_that_is_not_there_has_no_size),
 		with_house(a_family_is_whole_or_not_there),
+		with_house(the_operators_jobs_are_counted),
 		with_house(a_part_that_does_not_fit_is_left_out),
 	};
 

@@ -413,6 +413,118 @@ static void an_ended_job_can_be_tried_again(void **state)
 	expect_no(ask_job(f, "retry", job), 409, "image_changed", "job");
 }
 
+/* --- the operator's kinds --- */
+
+#define UPLOAD "0123456789abcdef0123456789abcdef"
+
+static json_t *order(struct fixture *f, const char *kind, json_t *request_taken)
+{
+	char watch[KII_JOB_ID + 1];
+
+	return ask(f, json_pack("{s:s, s:s, s:s, s:o}", "op", "submit", "kind", kind, "client",
+		"anna", "request", request_taken), watch);
+}
+
+static json_t *build_request(const char *id, const char *tag)
+{
+	return json_pack("{s:s, s:s, s:s, s:s}", "id", id, "buildpack_type", "dockerfile",
+		"image_tag", tag, "source", UPLOAD);
+}
+
+static void put_upload(const struct fixture *f)
+{
+	kii_autofree char *folder = kii_xfmt("%s/engine/uploads", f->conf.paths.state_dir);
+	kii_autofree char *path = kii_xfmt("%s/" UPLOAD, folder);
+	struct kii_error err = { 0 };
+
+	must(kii_io_mkdirs(folder, 0700, &err));
+	must(kii_io_publish(path, "x", 1, 0600, &err));
+}
+
+static void operators_kinds_are_for_operators(void **state)
+{
+	static const char *const kinds[] = { "pull", "push", "image", "plan" };
+	struct fixture *f = *state;
+	char job[KII_JOB_ID + 1];
+
+	f->admin = false;
+	for (size_t i = 0; i < KII_COUNT(kinds); i++)
+		expect_no(order(f, kinds[i], json_object()), 400, "bad_request", "kind");
+	f->admin = true;
+	expect_yes(order(f, "pull", json_pack("{s:s}", "image", "nginx")), "queued", job);
+	expect_yes(ask_job(f, "attach", job), "queued", NULL);
+	f->admin = false;
+	expect_no(ask_job(f, "attach", job), 404, "not_found", "job");
+	expect_no(ask_job(f, "cancel", job), 403, "forbidden", "op");
+	f->admin = true;
+	expect_yes(ask_job(f, "cancel", job), "cancelled", NULL);
+	expect_no(ask_job(f, "cancel", job), 409, "conflict", "job");
+	expect_yes(ask_job(f, "retry", job), "queued", NULL);
+}
+
+static void the_same_pull_is_one_job(void **state)
+{
+	struct fixture *f = *state;
+	char one[KII_JOB_ID + 1], two[KII_JOB_ID + 1], three[KII_JOB_ID + 1];
+
+	expect_yes(order(f, "pull", json_pack("{s:s}", "image", "nginx")), "queued", one);
+	expect_yes(order(f, "pull", json_pack("{s:s}", "image", "docker.io/library/nginx:latest")),
+		"queued", two);
+	expect_yes(order(f, "push", json_pack("{s:s}", "image", "nginx")), "queued", three);
+	assert_string_equal(one, two);
+	assert_string_not_equal(one, three);
+	/* Two of this client wait: that is the limit, and the public's jobs are others. */
+	expect_no(order(f, "pull", json_pack("{s:s}", "image", "other")), 429, "too_many_jobs",
+		"");
+	expect_yes(submit(f, "latest", "anna", false, two), "queued", NULL);
+}
+
+static void a_pull_is_checked(void **state)
+{
+	struct fixture *f = *state;
+
+	f->conf.paths.secrets = f->dir;
+	expect_no(order(f, "pull", json_object()), 400, "bad_request", "image");
+	expect_no(order(f, "pull", json_pack("{s:s, s:s}", "image", "a", "registry_auth", "none")),
+		400, "bad_request", "registry_auth");
+	f->conf.paths.secrets = NULL;
+}
+
+static void an_id_stands_for_one_build(void **state)
+{
+	struct fixture *f = *state;
+	char one[KII_JOB_ID + 1], two[KII_JOB_ID + 1];
+
+	put_upload(f);
+	expect_yes(order(f, "image", build_request("b", "a:1")), "queued", one);
+	expect_yes(order(f, "image", build_request("b", "a:1")), "queued", two);
+	assert_string_equal(one, two);
+	expect_no(order(f, "image", build_request("b", "a:2")), 409, "conflict", "id");
+	expect_yes(ask_job(f, "cancel", one), "cancelled", NULL);
+	expect_yes(order(f, "image", build_request("b", "a:1")), "cancelled", two);
+	assert_string_equal(one, two);
+	expect_no(order(f, "image", build_request("b", "a:2")), 409, "conflict", "id");
+	expect_yes(ask_job(f, "retry", one), "queued", two);
+	assert_string_not_equal(one, two);
+	expect_yes(order(f, "image", build_request("b", "a:1")), "queued", one);
+	assert_string_equal(one, two);
+}
+
+static void a_build_is_checked(void **state)
+{
+	struct fixture *f = *state;
+	json_t *limits = json_pack("{s:I}", "memory", (json_int_t)1 << 40);
+	json_t *request = build_request("b", "a:1");
+
+	expect_no(order(f, "image", json_object()), 400, "bad_request", "buildpack_type");
+	expect_no(order(f, "image", build_request("b", "a:1")), 400, "bad_request", "source");
+	put_upload(f);
+	json_object_set_new(request, "limits", limits);
+	expect_no(order(f, "image", request), 400, "bad_request", "limits.memory");
+	expect_no(order(f, "plan", build_request("b", "a:1")), 400, "bad_request",
+		"buildpack_type");
+}
+
 static void the_public_zone_may_not_manage(void **state)
 {
 	static const char *const ops[] = { "cancel", "retry", "gc" };
@@ -539,6 +651,11 @@ int main(void)
 		submit_test(a_job_can_be_asked_for_by_its_id),
 		submit_test(a_queued_job_is_cancelled_at_once_and_a_running_one_told),
 		submit_test(an_ended_job_can_be_tried_again),
+		submit_test(operators_kinds_are_for_operators),
+		submit_test(the_same_pull_is_one_job),
+		submit_test(a_pull_is_checked),
+		submit_test(an_id_stands_for_one_build),
+		submit_test(a_build_is_checked),
 		submit_test(the_public_zone_may_not_manage),
 		submit_test(the_status_tells_what_is_known),
 		submit_test(a_broken_database_refuses_and_keeps_nothing),
