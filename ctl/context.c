@@ -104,11 +104,13 @@ static int list(const struct ctl *ctl, struct kii_context *c, struct kii_error *
 	return -1;
 }
 
-static int list_dir(const struct ctl *ctl, const struct options *o, struct kii_error *err)
+static int list_dir(const struct ctl *ctl, const struct kii_conf *conf, const struct options *o,
+	struct kii_error *err)
 {
 	kii_autoclose int dir = open(o->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	const struct kii_context_opts opts = { .dir = dir, .dockerfile = o->dockerfile,
-		.optional = true };
+		.optional = true, .max_entries = conf->build.context_files,
+		.max_bytes = conf->build.context };
 	struct kii_context *c = NULL;
 	int rc;
 
@@ -132,7 +134,7 @@ int ctl_context(struct ctl *ctl, int argc, char **argv)
 		return rc;
 	rc = kii_conf_load(ctl->config_file, &conf, &err);
 	if (rc == 0)
-		rc = list_dir(ctl, &o, &err);
+		rc = list_dir(ctl, conf, &o, &err);
 	kii_conf_free(conf);
 	return rc == 0 ? CTL_OK : ctl_fail_as_asked(ctl, &err);
 }
