@@ -57,6 +57,7 @@ class Machine:
                     "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined",
                     "--security-opt", "apparmor=unconfined", "--tmpfs", "/run",
                     "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "--cgroupns", "host",
+                    "--sysctl", "net.ipv6.conf.all.disable_ipv6=0",
                     "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw",
                     "--volume", f"{self.engine_dir}:/engine", "--volume", f"{debs}:/debs:ro",
                     "kiisrv-test-debian")
@@ -105,7 +106,7 @@ class Machine:
         return done.stdout + done.stderr
 
     def purge(self):
-        return self.sh("apt-get -q -y purge kiisrv 2>&1")
+        return self.sh("dpkg --purge kiisrv 2>&1")
 
     # --- what it looks like
 

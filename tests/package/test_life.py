@@ -172,7 +172,8 @@ def test_a_removal_keeps_the_state_and_a_purge_takes_it(life, machine, engine, d
     instance = machine.instance()
     # A build runs while it goes.
     job = json.loads(machine.build("v0.5.6", "//! tick 8", "cut short", "/api/v1/builds")[1])
-    wait_until(lambda: own_containers(engine, instance), 30, 0.05)
+    wait_until(lambda: any(job["job"] in c["Names"][0] for c in own_containers(engine, instance)),
+               30, 0.05)
     machine.sh("apt-get -q -y remove kiisrv")
     assert machine.units() == set()
     assert own_containers(engine, instance) == [] and own_volumes(engine, instance) == []
