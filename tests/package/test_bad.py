@@ -42,7 +42,9 @@ def machine(shared):
 
 def built(machine, name):
     status, body = machine.build("v0.5.6", GOOD, name)
-    return status == 200 and json.loads(body)["success"] is True
+    assert status == 200, body
+    assert json.loads(body)["success"] is True, body + machine.sh("journalctl -u kiisrv-worker | tail -n 5; sqlite3 /var/lib/kiisrv/queue/jobs.sqlite \"SELECT * FROM Jobs\" | cut -c1-300")
+    return True
 
 
 # --- the engine
