@@ -31,7 +31,7 @@ enum { EXIT_CONFIG = 78 };
 
 struct threads {
 	struct worker *w;
-	pthread_t slots[WORKER_SLOTS_MAX];
+	pthread_t slots[LANE__MAX * WORKER_SLOTS_MAX];
 	size_t n_slots;
 	pthread_t janitor, git, signals;
 };
@@ -99,9 +99,11 @@ static void *await_signal(void *arg)
 	atomic_store(&w->again, sig == SIGHUP);
 	pthread_mutex_lock(&w->lock);
 	atomic_store(&w->stop, true);
-	pthread_cond_broadcast(&w->work_to_do);
+	for (size_t i = 0; i < LANE__MAX; i++)
+		pthread_cond_broadcast(&w->lanes[i].work_to_do);
 	pthread_cond_broadcast(&w->janitor_wake);
 	pthread_cond_broadcast(&w->git_wake);
+	pthread_cond_broadcast(&w->job_ended);
 	pthread_mutex_unlock(&w->lock);
 	if (sig != SIGHUP)
 		end_server(w);
@@ -135,10 +137,17 @@ static void first_look(struct worker *w)
 	kii_engine_free(engine);
 }
 
+static void start_slots(struct threads *t, struct lane *lane)
+{
+	for (size_t i = 0; i < GROUP__MAX; i++)
+		for (int64_t n = 0; n < lane->slots[i]; n++)
+			start_thread(&t->slots[t->n_slots++], run_slot, lane);
+}
+
 /* *kept: the listening socket, for who comes after us. */
 static int work(struct worker *w, int *kept, struct kii_error *err)
 {
-	struct threads t = { .w = w, .n_slots = (size_t)w->conf->queue.slots };
+	struct threads t = { .w = w };
 	int listener, rc;
 
 	first_look(w);
@@ -146,8 +155,8 @@ static int work(struct worker *w, int *kept, struct kii_error *err)
 		return -1;
 	start_thread(&t.janitor, janitor_run, w);
 	start_thread(&t.git, git_run, w);
-	for (size_t i = 0; i < t.n_slots; i++)
-		start_thread(&t.slots[i], run_slot, w);
+	for (size_t i = 0; i < LANE__MAX; i++)
+		start_slots(&t, &w->lanes[i]);
 	start_thread(&t.signals, await_signal, &t);
 	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance,
 		t.n_slots);

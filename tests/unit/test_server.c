@@ -498,7 +498,7 @@ static void end_job(struct fix *f, int n)
 
 	fix_id(n, id);
 	pthread_mutex_lock(&f->w.lock);
-	must(kii_jobs_finish(f->w.jobs, id, &failed, &err));
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, id, &failed, &err));
 	worker_announce(&f->w, id);
 	pthread_mutex_unlock(&f->w.lock);
 }
@@ -582,7 +582,7 @@ static void a_submitted_job_is_watched(void **state)
 	assert_string_equal(kii_json_str(answer, "state"), "queued");
 	pthread_mutex_lock(&f->w.lock);
 	queue_leave(fix_claim(f, &job));
-	must(kii_jobs_finish(f->w.jobs, job.id, &end, &err));
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, job.id, &end, &err));
 	worker_announce(&f->w, job.id);
 	pthread_mutex_unlock(&f->w.lock);
 	told = next_line(&c);
