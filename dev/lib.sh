@@ -258,6 +258,21 @@ base_image() {
 	echo "$file"
 }
 
+# languages_image BASE [MORE]: likewise the file of what plans build on, made from the base.
+languages_image() {
+	local recipe file name=languages${2:+-more}
+	recipe=$({ echo "$1"; sed -n '/^in_root()/,/^}/p; /^languages()/,/^}/p' \
+		"$top/tests/images/make"; } | sha256sum | cut -c1-16)
+	file=$work/cache/$name-$recipe.tar
+	if [ ! -s "$file" ]; then
+		rm -f "$work/cache/$name"-[0-9a-f]*
+		"$top/tests/images/make" languages "$1" "$file.new" $2 \
+			>"$work/log/$name.log" 2>&1 </dev/null && mv "$file.new" "$file" ||
+			{ tail -n 20 "$work/log/$name.log" >&2; return 1; }
+	fi
+	echo "$file"
+}
+
 # debian_bases: likewise the folder with what images/server begins with.
 debian_bases() {
 	local recipe dir

@@ -8,7 +8,7 @@
  *                         nginx_config, is_spa, provider; "env NAME=VALUE" is a variable
  *   @want LINE            a line of the plan as `render` writes it; * stands for anything
  *   @not TEXT             stands nowhere in it
- *   @error CODE FIELD TEXT   it is refused: the stable word, the field (- for none), part of the text
+ *   @error CODE FIELD TEXT   it is refused: the stable word, the field (-: none), part of the text
  */
 #include <config.h>
 

@@ -59,7 +59,8 @@ static void put_link(const char *path, const char *target)
 
 static void paths_stay_inside(void **state)
 {
-	static const char *const good[] = { "a", "a/b", "./a", "a//b", "a..b", "..a", "a/...", "." };
+	static const char *const good[] = { "a", "a/b", "./a", "a//b", "a..b", "..a", "a/...",
+		"." };
 	static const char *const bad[] = { "", "/", "/a", "..", "../a", "a/..", "a/../b", "a\nb",
 		"a\x7f" };
 	kii_autofree char *long_one = kii_xmalloc(600);
@@ -197,7 +198,8 @@ static void documents_become_values(void **state)
 		must(kii_tree_data(tree, rows[i].path, &data, &err));
 		text = json_dumps(data, JSON_COMPACT | JSON_ENCODE_ANY);
 		if (!text || strcmp(text, rows[i].want) != 0)
-			fail_msg("%s: %s, not %s", rows[i].path, text ? text : "none", rows[i].want);
+			fail_msg("%s: %s, not %s", rows[i].path, text ? text : "none",
+				rows[i].want);
 	}
 }
 
@@ -248,8 +250,8 @@ static void yaml_has_a_cap_of_its_own(void **state)
 static void globs_find_in_one_order(void **state)
 {
 	static const char *const paths[] = { "b/x.go", "a/x.go", "x.go", "a/b/x.go", "a/.x.go",
-		"node_modules/x.go", "vendor/x.go", "a b/x.go", "-a/x.go", "a/$x.go", "1/2/3/4/5/x.go",
-		"1/2/3/4/5/6/x.go" };
+		"node_modules/x.go", "vendor/x.go", "a b/x.go", "-a/x.go", "a/$x.go",
+		"1/2/3/4/5/x.go", "1/2/3/4/5/6/x.go" };
 	kii_autotexts found = { 0 };
 	kii_autofree char *all = NULL;
 	kii_autofree char *first = NULL;

@@ -119,7 +119,8 @@ static void every_answer_can_stand_in_a_tag(void **state)
 			text[k] = letters[(size_t)rand_r(&seed) % (sizeof(letters) - 1)];
 		text[n] = '\0';
 		got = kii_version_pick(&python, text);
-		if (got && (!kii_version_is_plain(got) || strspn(got, "0123456789.") != strlen(got)))
+		if (got && (!kii_version_is_plain(got) ||
+		    strspn(got, "0123456789.") != strlen(got)))
 			fail_msg("\"%s\" is \"%s\"", text, got);
 	}
 }
