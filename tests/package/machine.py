@@ -60,7 +60,7 @@ class Machine:
                     "--sysctl", "net.ipv6.conf.all.disable_ipv6=0",
                     "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw",
                     "--volume", f"{self.engine_dir}:/engine", "--volume", f"{debs}:/debs:ro",
-                    "kiisrv-test-debian")
+                    "kiisrv-test-machine")
         self.pid = int(self.docker("inspect", "--format", "{{.State.Pid}}", self.name))
         wait_until(lambda: self.run("systemctl is-system-running").stdout.strip()
                    in ("running", "degraded"), 60, 0.2)
