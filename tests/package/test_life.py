@@ -86,6 +86,16 @@ def test_a_firmware_is_built_in_a_sibling(machine, engine):
     assert own_containers(engine, machine.instance()) == []
 
 
+def test_the_operators_zone_takes_a_token(machine):
+    secret = machine.sh("kiisrvctl token add --scope containers:read,images:read,jobs:read,"
+                        "runtime:read,audit:read package").split()[-1]
+    for path in ("containers", "images", "operator/jobs", "runtime/info", "audit"):
+        assert machine.get(f"/api/v1/{path}")[0] == 401
+        out = machine.sh(f"curl -s -w ' %{{http_code}}' -H 'Authorization: Bearer {secret}' "
+                         f"http://localhost:3001/api/v1/{path}")
+        assert out.endswith(" 200"), out
+
+
 def children(machine):
     """{unit: (process, child that serves)}"""
     found = {}
