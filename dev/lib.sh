@@ -163,13 +163,14 @@ not() {
 
 # --- engines
 
-# start_docker DIR: an engine of our own, everything of it below DIR, at unix://DIR/docker.sock.
-# It has no bridge: containers run without a network here, and the host's rules stay as they are.
+# start_docker DIR [FLAGS...]: an engine of our own, everything of it below DIR, at
+# unix://DIR/docker.sock. It has no bridge: containers run without a network here, and the host's
+# rules stay as they are.
 start_docker() {
 	mkdir -p "$1"
 	rm -rf "$1/exec" "$1/docker.pid" "$1/docker.sock"
 	spawn dockerd dockerd --data-root "$1/data" --exec-root "$1/exec" -H "unix://$1/docker.sock" \
-		-p "$1/docker.pid" --iptables=false --ip6tables=false --bridge=none --group docker
+		-p "$1/docker.pid" --iptables=false --ip6tables=false --bridge=none --group docker "${@:2}"
 	wait_for 60 curl -fs --unix-socket "$1/docker.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/dockerd.log" >&2; return 1; }
 }

@@ -45,8 +45,8 @@ class Machine:
     count = 0
 
     def __init__(self, url, debs, engine_dir):
-        """`engine_dir` is the folder of the engine's socket: one that the engine makes anew after
-        a restart is seen too. It becomes /engine, which /run/docker.sock leads to."""
+        """`engine_dir` is a folder for the engine's socket alone: one that is made anew after a
+        restart is seen too. It becomes /engine, which /run/docker.sock leads to."""
         Machine.count += 1
         self.env = {**os.environ, "DOCKER_HOST": url}
         self.name = f"kiisrv-test-machine-{os.getpid()}-{Machine.count}"
