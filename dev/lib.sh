@@ -5,7 +5,7 @@
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
 	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev
 	python3-yaml"
-packages_deb="debhelper dpkg-dev fakeroot"
+packages_deb="debhelper dpkg-dev fakeroot lintian"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
@@ -287,6 +287,22 @@ debian_bases() {
 			{ tail -n 20 "$work/log/debian.log" >&2; return 1; }
 	fi
 	echo "$dir"
+}
+
+# machine_image: likewise the file of a Debian that boots, made from the bare one.
+machine_image() {
+	local recipe file bare
+	bare=$(debian_bases)/bare.tar || return 1
+	recipe=$({ echo "$bare"; sed -n '/^packages=/,/"$/p; /^machine()/,/^}/p' \
+		"$top/tests/package/make"; } | sha256sum | cut -c1-16)
+	file=$work/cache/machine-$recipe.tar
+	if [ ! -s "$file" ]; then
+		rm -f "$work"/cache/machine-*
+		"$top/tests/package/make" machine "$bare" "$file.new" >"$work/log/machine.log" 2>&1 \
+			</dev/null && mv "$file.new" "$file" ||
+			{ tail -n 20 "$work/log/machine.log" >&2; return 1; }
+	fi
+	echo "$file"
 }
 
 # debian_mirror: the archive that this machine installs Debian's main packages from.
