@@ -5,7 +5,7 @@
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
 	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev
 	python3-yaml"
-packages_deb="debhelper dpkg-dev fakeroot"
+packages_deb="debhelper dpkg-dev fakeroot lintian"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
@@ -163,13 +163,14 @@ not() {
 
 # --- engines
 
-# start_docker DIR: an engine of our own, everything of it below DIR, at unix://DIR/docker.sock.
-# It has no bridge: containers run without a network here, and the host's rules stay as they are.
+# start_docker DIR [FLAGS...]: an engine of our own, everything of it below DIR, at
+# unix://DIR/docker.sock. It has no bridge: containers run without a network here, and the host's
+# rules stay as they are.
 start_docker() {
 	mkdir -p "$1"
 	rm -rf "$1/exec" "$1/docker.pid" "$1/docker.sock"
 	spawn dockerd dockerd --data-root "$1/data" --exec-root "$1/exec" -H "unix://$1/docker.sock" \
-		-p "$1/docker.pid" --iptables=false --ip6tables=false --bridge=none --group docker
+		-p "$1/docker.pid" --iptables=false --ip6tables=false --bridge=none --group docker "${@:2}"
 	wait_for 60 curl -fs --unix-socket "$1/docker.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/dockerd.log" >&2; return 1; }
 }
@@ -286,6 +287,22 @@ debian_bases() {
 			{ tail -n 20 "$work/log/debian.log" >&2; return 1; }
 	fi
 	echo "$dir"
+}
+
+# machine_image: likewise the file of a Debian that boots, made from the bare one.
+machine_image() {
+	local recipe file bare
+	bare=$(debian_bases)/bare.tar || return 1
+	recipe=$({ echo "$bare"; sed -n '/^packages=/,/"$/p; /^machine()/,/^}/p' \
+		"$top/tests/package/make"; } | sha256sum | cut -c1-16)
+	file=$work/cache/machine-$recipe.tar
+	if [ ! -s "$file" ]; then
+		rm -f "$work"/cache/machine-*
+		"$top/tests/package/make" machine "$bare" "$file.new" >"$work/log/machine.log" 2>&1 \
+			</dev/null && mv "$file.new" "$file" ||
+			{ tail -n 20 "$work/log/machine.log" >&2; return 1; }
+	fi
+	echo "$file"
 }
 
 # debian_mirror: the archive that this machine installs Debian's main packages from.

@@ -39,8 +39,8 @@ const struct kii_base *kii_bases_known(size_t i)
 	const struct kii_base *all[KNOWN_MAX];
 	size_t n = add(all, 0, common);
 
-	for (size_t k = 0; kii_detectors[k]; k++)
-		n = add(all, n, kii_detectors[k]->images);
+	for (size_t k = 0; kii_language_images[k]; k++)
+		n = add(all, n, kii_language_images[k]);
 	qsort(all, n, sizeof(*all), compare);
 	return i < n ? all[i] : NULL;
 }

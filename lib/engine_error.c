@@ -3,6 +3,7 @@
 
 #include "engine_handle.h"
 
+#include <errno.h>
 #include <string.h>
 
 #include "json.h"
@@ -84,6 +85,13 @@ static enum kii_code by_result(struct kii_engine *e, CURLcode rc)
 
 int kii_call_broken(struct kii_engine *e, CURLcode rc, struct kii_error *err)
 {
+	long os = 0;
+
+	/* "Couldn't connect" hides what an administrator has to mend most often */
+	if (rc == CURLE_COULDNT_CONNECT &&
+	    curl_easy_getinfo(e->easy, CURLINFO_OS_ERRNO, &os) == CURLE_OK && os == EACCES)
+		return kii_error_set(err, KII_EDOWN, (int)rc,
+			"no right to the engine's socket: %s", strerror(EACCES));
 	return kii_error_set(err, by_result(e, rc), (int)rc, "no reply of the engine: %s",
 		e->trouble[0] ? e->trouble : curl_easy_strerror(rc));
 }

@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_clojure[] = {
 	{ "clojure", "docker.io/library/clojure:temurin-{version}-tools-deps" },
 	{ "leiningen", "docker.io/library/clojure:temurin-{version}-lein" },
 	{ NULL },
@@ -80,7 +80,6 @@ const struct kii_detector kii_detect_clojure = {
 	.name = "clojure",
 	.rank = 20,
 	.looks_for = "project.clj, deps.edn",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_crystal[] = {
 	{ "crystal", "docker.io/crystallang/crystal:{version}" },
 	{ NULL },
 };
@@ -54,7 +54,6 @@ const struct kii_detector kii_detect_crystal = {
 	.name = "crystal",
 	.rank = 10,
 	.looks_for = "shard.yml",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

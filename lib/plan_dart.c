@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_dart[] = {
 	{ "dart", "docker.io/library/dart:{version}" },
 	{ NULL },
 };
@@ -72,7 +72,6 @@ const struct kii_detector kii_detect_dart = {
 	.name = "dart",
 	.rank = 14,
 	.looks_for = "pubspec.yaml",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_deno[] = {
 	{ "deno", "docker.io/denoland/deno:{version}" },
 	{ NULL },
 };
@@ -64,7 +64,6 @@ const struct kii_detector kii_detect_deno = {
 	.name = "deno",
 	.rank = 18,
 	.looks_for = "deno.json",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -8,7 +8,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_dotnet[] = {
 	{ "dotnet", "mcr.microsoft.com/dotnet/sdk:{version}" },
 	{ "dotnet-run", "mcr.microsoft.com/dotnet/aspnet:{version}" },
 	{ NULL },
@@ -130,7 +130,6 @@ const struct kii_detector kii_detect_dotnet = {
 	.name = "dotnet",
 	.rank = 12,
 	.looks_for = "*.csproj",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_elixir[] = {
 	{ "elixir", "docker.io/library/elixir:{version}" },
 	{ NULL },
 };
@@ -74,7 +74,6 @@ const struct kii_detector kii_detect_elixir = {
 	.name = "elixir",
 	.rank = 16,
 	.looks_for = "mix.exs",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -4,7 +4,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_gleam[] = {
 	{ "gleam", "ghcr.io/gleam-lang/gleam:v{version}-erlang-slim" },
 	{ NULL },
 };
@@ -47,7 +47,6 @@ const struct kii_detector kii_detect_gleam = {
 	.name = "gleam",
 	.rank = 30,
 	.looks_for = "gleam.toml",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_go[] = {
 	{ "go", "docker.io/library/golang:{version}-bookworm" },
 	{ NULL },
 };
@@ -186,7 +186,6 @@ const struct kii_detector kii_detect_go = {
 	.name = "go",
 	.rank = 45,
 	.looks_for = "go.mod",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

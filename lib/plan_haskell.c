@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_haskell[] = {
 	{ "haskell", "docker.io/library/haskell:{version}" },
 	{ NULL },
 };
@@ -78,7 +78,6 @@ const struct kii_detector kii_detect_haskell = {
 	.name = "haskell",
 	.rank = 24,
 	.looks_for = "stack.yaml, *.cabal",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -54,13 +54,14 @@ struct kii_detector {
 	const char *name;
 	int rank;                         /* the lowest that claims a tree has it */
 	const char *looks_for;            /* file names, for the message when nobody claims */
-	const struct kii_base *images;
 	bool (*claims)(struct kii_tree *t);
 	int (*plan)(struct kii_draft *d, struct kii_error *err);
 };
 
 /* The table, made by the build; ends with NULL. */
 extern const struct kii_detector *const kii_detectors[];
+/* Their images, each a list that ends with an entry without a name; ends with NULL. */
+extern const struct kii_base *const kii_language_images[];
 const struct kii_detector *kii_detector_find(const char *name);
 
 /* --- steps; texts are copied --- */

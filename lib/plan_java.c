@@ -8,7 +8,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_java[] = {
 	{ "maven", "docker.io/library/maven:3-eclipse-temurin-{version}" },
 	{ "gradle", "docker.io/library/gradle:8-jdk{version}" },
 	{ NULL },
@@ -180,7 +180,6 @@ const struct kii_detector kii_detect_java = {
 	.name = "java",
 	.rank = 40,
 	.looks_for = "pom.xml, build.gradle",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -9,7 +9,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_node[] = {
 	{ "node", "docker.io/library/node:{version}-bookworm" },
 	{ "node-run", "docker.io/library/node:{version}-bookworm-slim" },
 	{ "bun", "docker.io/oven/bun:{version}" },
@@ -315,7 +315,6 @@ const struct kii_detector kii_detect_node = {
 	.name = "node",
 	.rank = 70,
 	.looks_for = "package.json",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -10,7 +10,7 @@
 
 #define WWW_DATA 33        /* of Debian */
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_php[] = {
 	{ "php", "docker.io/library/php:{version}-apache-bookworm" },
 	{ "composer", "docker.io/library/composer:2" },
 	{ NULL },
@@ -175,7 +175,6 @@ const struct kii_detector kii_detect_php = {
 	.name = "php",
 	.rank = 55,
 	.looks_for = "composer.json, index.php",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -12,7 +12,7 @@
 
 #define PIP "/opt/venv/bin/pip"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_python[] = {
 	{ "python", "docker.io/library/python:{version}-bookworm" },
 	{ "python-run", "docker.io/library/python:{version}-slim-bookworm" },
 	{ NULL },
@@ -292,7 +292,6 @@ const struct kii_detector kii_detect_python = {
 	.name = "python",
 	.rank = 65,
 	.looks_for = "requirements.txt, pyproject.toml",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

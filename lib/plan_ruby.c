@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_ruby[] = {
 	{ "ruby", "docker.io/library/ruby:{version}-bookworm" },
 	{ "ruby-run", "docker.io/library/ruby:{version}-slim-bookworm" },
 	{ NULL },
@@ -169,7 +169,6 @@ const struct kii_detector kii_detect_ruby = {
 	.name = "ruby",
 	.rank = 60,
 	.looks_for = "Gemfile",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

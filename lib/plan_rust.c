@@ -8,7 +8,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_rust[] = {
 	{ "rust", "docker.io/library/rust:{version}-bookworm" },
 	{ NULL },
 };
@@ -211,7 +211,6 @@ const struct kii_detector kii_detect_rust = {
 	.name = "rust",
 	.rank = 50,
 	.looks_for = "Cargo.toml",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

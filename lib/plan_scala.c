@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_scala[] = {
 	{ "jdk", "docker.io/library/eclipse-temurin:{version}-jdk" },
 	{ NULL },
 };
@@ -87,7 +87,6 @@ const struct kii_detector kii_detect_scala = {
 	.name = "scala",
 	.rank = 22,
 	.looks_for = "build.sbt",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

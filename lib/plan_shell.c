@@ -32,6 +32,10 @@ static int plan(struct kii_draft *d, struct kii_error *err)
 	return 0;
 }
 
+const struct kii_base kii_images_shell[] = {
+	{ NULL },
+};
+
 const struct kii_detector kii_detect_shell = {
 	.name = "shell",
 	.rank = 95,

@@ -54,6 +54,10 @@ static int plan(struct kii_draft *d, struct kii_error *err)
 	return 0;
 }
 
+const struct kii_base kii_images_static[] = {
+	{ NULL },
+};
+
 const struct kii_detector kii_detect_static = {
 	.name = "static",
 	.rank = 90,

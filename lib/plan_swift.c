@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_swift[] = {
 	{ "swift", "docker.io/library/swift:{version}" },
 	{ "swift-run", "docker.io/library/swift:{version}-slim" },
 	{ NULL },
@@ -76,7 +76,6 @@ const struct kii_detector kii_detect_swift = {
 	.name = "swift",
 	.rank = 26,
 	.looks_for = "Package.swift",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

@@ -4,12 +4,21 @@
 
 #include "plan_in.h"
 
-#define LANGUAGE(name) extern const struct kii_detector kii_detect_##name;
+#define LANGUAGE(name) extern const struct kii_detector kii_detect_##name; \
+	extern const struct kii_base kii_images_##name[];
 #include "lib/plan_list.h"
 #undef LANGUAGE
 
 #define LANGUAGE(name) &kii_detect_##name,
 const struct kii_detector *const kii_detectors[] = {
+#include "lib/plan_list.h"
+	NULL,
+};
+#undef LANGUAGE
+
+/* Apart from the detectors: who only reads a configuration is not linked with their code. */
+#define LANGUAGE(name) kii_images_##name,
+const struct kii_base *const kii_language_images[] = {
 #include "lib/plan_list.h"
 	NULL,
 };

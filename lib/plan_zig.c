@@ -7,7 +7,7 @@
 
 #include "plan_in.h"
 
-static const struct kii_base images[] = {
+const struct kii_base kii_images_zig[] = {
 	{ "zig", "docker.io/library/python:3.12-bookworm" },
 	{ NULL },
 };
@@ -62,7 +62,6 @@ const struct kii_detector kii_detect_zig = {
 	.name = "zig",
 	.rank = 28,
 	.looks_for = "build.zig",
-	.images = images,
 	.claims = claims,
 	.plan = plan,
 };

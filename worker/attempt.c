@@ -232,6 +232,18 @@ static int make_anew(struct attempt *a, struct kii_error *err)
 	return create(a, err) != 0 ? -1 : look(a, err);
 }
 
+/*
+ * `gone`: how long it runs already. The engine's clock says so only where an earlier worker started
+ * it: its clock and ours may differ, and either may be set.
+ */
+static void set_deadlines(struct attempt *a, int64_t gone)
+{
+	if (a->deadline)
+		return;
+	a->last_output = kii_io_now();
+	a->deadline = a->last_output + a->w->conf->firmware.timeout_ms - (gone > 0 ? gone : 0);
+}
+
 /* Make sure that there is a container that runs or ran. */
 static int bring_up(struct attempt *a, struct kii_error *err)
 {
@@ -249,20 +261,11 @@ static int bring_up(struct attempt *a, struct kii_error *err)
 		return kii_error_wrap(err, "put files");
 	if (kii_engine_start(a->engine, a->name, err) != 0)
 		return kii_error_wrap(err, "start");
+	set_deadlines(a, 0);
 	return look(a, err);
 }
 
 /* --- while it runs --- */
-
-static void set_deadlines(struct attempt *a)
-{
-	int64_t gone = a->seen.started_ms ? kii_io_wall() - a->seen.started_ms : 0;
-
-	if (a->deadline)
-		return;
-	a->last_output = kii_io_now();
-	a->deadline = a->last_output + a->w->conf->firmware.timeout_ms - (gone > 0 ? gone : 0);
-}
 
 /* False when the container has to be ended, or the worker ends. */
 static bool may_go_on(void *arg)
@@ -343,7 +346,7 @@ static int follow(struct attempt *a, struct kii_error *err)
 {
 	int code;
 
-	set_deadlines(a);
+	set_deadlines(a, a->seen.started_ms ? kii_io_wall() - a->seen.started_ms : 0);
 	if (a->seen.state == KII_CONTAINER_RUNNING) {
 		kii_spool_rewind(&a->spool);
 		if (kii_engine_logs(a->engine, a->name, true, take_output, may_go_on, a,

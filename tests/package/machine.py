@@ -45,8 +45,8 @@ class Machine:
     count = 0
 
     def __init__(self, url, debs, engine_dir):
-        """`engine_dir` is the folder of the engine's socket: one that the engine makes anew after
-        a restart is seen too. It becomes /engine, which /run/docker.sock leads to."""
+        """`engine_dir` is a folder for the engine's socket alone: one that is made anew after a
+        restart is seen too. It becomes /engine, which /run/docker.sock leads to."""
         Machine.count += 1
         self.env = {**os.environ, "DOCKER_HOST": url}
         self.name = f"kiisrv-test-machine-{os.getpid()}-{Machine.count}"
@@ -57,9 +57,10 @@ class Machine:
                     "--cap-add", "NET_ADMIN", "--security-opt", "seccomp=unconfined",
                     "--security-opt", "apparmor=unconfined", "--tmpfs", "/run",
                     "--tmpfs", "/run/lock", "--tmpfs", "/tmp:exec", "--cgroupns", "host",
+                    "--sysctl", "net.ipv6.conf.all.disable_ipv6=0",
                     "--volume", "/sys/fs/cgroup:/sys/fs/cgroup:rw",
                     "--volume", f"{self.engine_dir}:/engine", "--volume", f"{debs}:/debs:ro",
-                    "kiisrv-test-debian")
+                    "kiisrv-test-machine")
         self.pid = int(self.docker("inspect", "--format", "{{.State.Pid}}", self.name))
         wait_until(lambda: self.run("systemctl is-system-running").stdout.strip()
                    in ("running", "degraded"), 60, 0.2)
@@ -105,7 +106,7 @@ class Machine:
         return done.stdout + done.stderr
 
     def purge(self):
-        return self.sh("apt-get -q -y purge kiisrv 2>&1")
+        return self.sh("dpkg --purge kiisrv 2>&1")
 
     # --- what it looks like
 

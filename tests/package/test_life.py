@@ -12,8 +12,11 @@ import pytest
 
 from machine import TMP, TOP, Load, own_containers, own_volumes, wait_until
 
-SERVICES = {f"kiisrv-{name}.service" for name in
-            ("worker", "build", "health", "jobs", "layouts", "stats", "versions")}
+PUBLIC = {"build", "health", "jobs", "layouts", "stats", "versions"}
+OPERATOR = {"audit", "containers", "images", "operator", "runtime"}
+KEEPERS = {f"kiisrv-{name}.service": name for name in PUBLIC} | {
+    f"kiisrv-operator-{name}.service": name for name in OPERATOR}
+SERVICES = {"kiisrv-worker.service"} | set(KEEPERS)
 
 
 class Life:
@@ -62,11 +65,13 @@ def test_an_installation_brings_everything_up(machine, debs):
 
 
 def test_every_process_has_its_user_and_no_more(machine):
-    owners = machine.sh("ps -eo user:20,args | grep -E '/usr/libexec/kiisr[v]'").splitlines()
-    assert len(owners) == 13       # the worker, a keeper and a child of each of the six
-    for line in owners:
+    lines = machine.sh("ps -eo user:20,args | grep -E '/usr/libexec/kiisr[v]'").splitlines()
+    # The worker, and of each other program a keeper and a child.
+    assert sorted(line.split()[1].rpartition("/")[2] for line in lines) == \
+        sorted(["kiisrv-worker", *KEEPERS.values(), *KEEPERS.values()])
+    for line in lines:
         user, program = line.split()[:2]
-        assert user == ("kiisrv-engine" if "worker" in program else "kiisrv"), line
+        assert user == ("kiisrv" if program.rpartition("/")[2] in PUBLIC else "kiisrv-engine"), line
     for unit in SERVICES:
         text = machine.run(f"systemd-analyze security --no-pager {unit}").stdout
         level = float(re.search(r"exposure level for \S+: ([0-9.]+)", text)[1])
@@ -81,10 +86,20 @@ def test_a_firmware_is_built_in_a_sibling(machine, engine):
     assert own_containers(engine, machine.instance()) == []
 
 
+def test_the_operators_zone_takes_a_token(machine):
+    secret = machine.sh("kiisrvctl token add --scope containers:read,images:read,jobs:read,"
+                        "runtime:read,audit:read package").split()[-1]
+    for path in ("containers", "images", "operator/jobs", "runtime/info", "audit"):
+        assert machine.get(f"/api/v1/{path}")[0] == 401
+        out = machine.sh(f"curl -s -w ' %{{http_code}}' -H 'Authorization: Bearer {secret}' "
+                         f"http://localhost:3001/api/v1/{path}")
+        assert out.endswith(" 200"), out
+
+
 def children(machine):
     """{unit: (process, child that serves)}"""
     found = {}
-    for unit in SERVICES - {"kiisrv-worker.service"}:
+    for unit in KEEPERS:
         pid = machine.show(unit, "MainPID")
         found[unit] = (pid, machine.sh(f"cat /proc/{pid}/task/{pid}/children").split()[-1])
     return found
@@ -156,8 +171,8 @@ def test_an_upgrade_under_load_loses_nothing(machine, debs):
     # New programs run: what lies on the disk is what is in memory.
     programs = [p for p in machine.programs() if "/libexec/kiisrv/" in p]
     assert [p for p in programs if "worker" in p] == ["/usr/libexec/kiisrv/kiisrv-worker"]
-    for unit in SERVICES - {"kiisrv-worker.service"}:
-        assert f"/usr/libexec/kiisrv/{unit[7:-8]}" in programs
+    for name in KEEPERS.values():
+        assert f"/usr/libexec/kiisrv/{name}" in programs
 
 
 def test_an_interrupted_upgrade_is_taken_up_again(machine, debs):
@@ -172,7 +187,8 @@ def test_a_removal_keeps_the_state_and_a_purge_takes_it(life, machine, engine, d
     instance = machine.instance()
     # A build runs while it goes.
     job = json.loads(machine.build("v0.5.6", "//! tick 8", "cut short", "/api/v1/builds")[1])
-    wait_until(lambda: own_containers(engine, instance), 30, 0.05)
+    wait_until(lambda: any(job["job"] in c["Names"][0] for c in own_containers(engine, instance)),
+               30, 0.05)
     machine.sh("apt-get -q -y remove kiisrv")
     assert machine.units() == set()
     assert own_containers(engine, instance) == [] and own_volumes(engine, instance) == []

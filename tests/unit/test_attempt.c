@@ -25,6 +25,15 @@
 #define KILL    "POST /containers/*/kill"
 #define GET     "GET /containers/*/archive"
 
+static _Atomic int64_t clock_ahead_ms;   /* of the worker before the engine */
+
+int64_t __real_kii_io_wall(void);
+int64_t __wrap_kii_io_wall(void);
+int64_t __wrap_kii_io_wall(void)
+{
+	return __real_kii_io_wall() + clock_ahead_ms;
+}
+
 /* A job and its attempt, run by a thread of its own so that the test can interfere. */
 struct go {
 	struct fix *f;
@@ -896,6 +905,22 @@ static void a_build_that_takes_too_long_is_ended(void **state)
 	drop(&g);
 }
 
+/* An engine on another machine, or a clock that is set: what began just now has all its time. */
+static void a_clock_that_is_ahead_ends_nothing(void **state)
+{
+	struct fix *f = *state;
+	const struct toy_plan p = { .log = "words\n", .run_ms = 300 };
+	struct go g;
+
+	clock_ahead_ms = INT64_C(40) * 86400 * 1000;
+	plan(f, &p);
+	prepare(&g, f);
+	run_to(&g, VERDICT_ENDED);
+	clock_ahead_ms = 0;
+	expect_built(&g, p.log);
+	drop(&g);
+}
+
 static void a_build_that_says_nothing_is_ended(void **state)
 {
 	struct fix *f = *state;
@@ -1023,6 +1048,7 @@ int main(void)
 		FIX_TEST(a_build_that_ended_before_the_signal_has_succeeded),
 		FIX_TEST(an_end_that_the_engine_hinders_is_tried_until_it_works),
 		FIX_TEST(a_build_that_takes_too_long_is_ended),
+		FIX_TEST(a_clock_that_is_ahead_ends_nothing),
 		FIX_TEST(a_build_that_says_nothing_is_ended),
 		FIX_TEST(a_build_that_talks_goes_on),
 		FIX_TEST(a_job_that_makes_no_kll_is_refused),

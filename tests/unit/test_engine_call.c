@@ -6,12 +6,16 @@
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
 
 #include "fakeengine.h"
 #include "io.h"
 #include "testlib.h"
+
+#define NOBODY 65534
 
 /* --- addresses --- */
 
@@ -61,6 +65,26 @@ static void an_engine_that_is_not_there_is_down(void **state)
 		&err));
 	must_fail(kii_engine_ping(e, &err), KII_EDOWN);
 	kii_engine_free(e);
+}
+
+/* What an administrator has to mend is not hidden behind curl's own words. */
+static void a_socket_without_a_right_to_it_is_said(void **state)
+{
+	struct fake_pair *p = *state;
+	const char *path = fake_address(p->fake) + strlen("unix://");
+	struct kii_error err = { 0 };
+	int rc;
+
+	if (geteuid() != 0)
+		skip();
+	assert_int_equal(chmod(path, 0600), 0);
+	/* the bare calls change this thread only */
+	syscall(SYS_setresuid, -1, NOBODY, -1);
+	rc = kii_engine_ping(p->engine, &err);
+	syscall(SYS_setresuid, -1, 0, -1);
+	assert_int_equal(rc, -1);
+	assert_int_equal(err.code, KII_EDOWN);
+	assert_string_equal(err.msg, "no right to the engine's socket: Permission denied");
 }
 
 /* --- classes of errors --- */
@@ -366,6 +390,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(an_address_is_unix_or_tcp),
 		cmocka_unit_test(an_engine_that_is_not_there_is_down),
+		FAKE_TEST(a_socket_without_a_right_to_it_is_said),
 		FAKE_TEST(each_status_has_its_class),
 		FAKE_TEST(nonsense_is_broken),
 		FAKE_TEST(a_reply_without_bounds_ends_at_its_cap),
