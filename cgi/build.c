@@ -14,11 +14,10 @@
 #include <string.h>
 
 #include "fcgi.h"
+#include "intake.h"
 #include "io.h"
-#include "kll.h"
 #include "log.h"
 #include "stats_queue.h"
-#include "versions.h"
 #include "worklink.h"
 
 #define RETRY_LOST   30   /* seconds */
@@ -27,13 +26,12 @@
 static kii_handler post_build, post_job;
 
 static const struct kii_route routes[] = {
-	{ KII_POST, "/", post_build, KII_BODY_JSON },
-	{ KII_POST, "/download.php", post_build, KII_BODY_JSON },
-	{ KII_POST, "/api/v1/builds", post_job, KII_BODY_JSON },
+	{ KII_POST, "/", post_build, KII_BODY_TEXT },
+	{ KII_POST, "/download.php", post_build, KII_BODY_TEXT },
+	{ KII_POST, "/api/v1/builds", post_job, KII_BODY_TEXT },
 };
 
-static const struct kii_conf *conf;
-static struct kii_layouts *layouts;
+static struct kii_intake *intake;
 static struct kii_worklink *worker;
 static struct kii_stats *stats;
 static struct kii_stats_queue *counts;
@@ -181,57 +179,41 @@ static void on_gone(uint64_t ticket, void *arg)
 
 /* --- requests --- */
 
-/* All that can be wrong with a request is said before anybody else hears of it. */
-static struct waiter *check(struct kii_req *req, struct kii_error *err)
+/* Who waits for an order, which loses its names to what is counted of it. */
+static struct waiter *new_waiter(const struct kii_req *req, bool held, struct kii_order *order)
 {
-	const char *env = kii_json_str(req->json, "env");
-	struct kii_version version = { 0 };
-	struct kii_kll *kll = NULL;
-	struct waiter *w;
-	enum kii_dialect dialect;
+	struct waiter *w = kii_xcalloc(1, sizeof(*w));
 
-	if (!json_is_object(req->json))
-		kii_error_field(err, "body", "must be an object");
-	else if (!env)
-		kii_error_field(err, "env", "must be a string");
-	if (err->code != KII_OK ||
-	    kii_versions_of_env(conf->paths.state_dir, env, &version, err) != 0)
-		return NULL;
-	dialect = kii_kll_dialect(env, version.git_tag, false);
-	if (kii_kll_make(req->json, dialect, layouts, &kll, err) != 0) {
-		kii_version_release(&version);
-		return NULL;
-	}
-	w = kii_xcalloc(1, sizeof(*w));
 	pthread_mutex_init(&w->lock, NULL);
 	w->shares = 3;
+	w->held = held;
 	w->client = kii_xstrdup(req->client);
 	w->agent = kii_xstrdup(req->user_agent);
-	w->board = kii_xstrdup(kll->board);
-	w->variant = kii_xstrdup(kll->layout);
-	w->container = kii_xstrdup(version.container);
+	w->board = kii_steal(&order->board);
+	w->variant = kii_steal(&order->variant);
+	w->container = kii_steal(&order->container);
 	w->stat = (struct kii_stats_request){ .ip_addr = w->client, .user_agent = w->agent,
-		.board = w->board, .variant = w->variant, .layers = (int)kll->n_files,
+		.board = w->board, .variant = w->variant, .layers = order->layers,
 		.container = w->container, .request_time_ms = kii_io_wall() };
-	kii_kll_free(kll);
-	kii_version_release(&version);
 	return w;
 }
 
 static int submit(struct kii_req *req, bool held, struct kii_error *err)
 {
 	kii_autofree char *fresh = held ? NULL : kii_query_get(req->query, "fresh");
-	struct waiter *w = check(req, err);
-	kii_autojson *request = json_incref(req->json);
+	kii_autoorder order = { NULL };
+	struct waiter *w;
 	uint64_t number;
 	bool gone;
 
-	if (!w)
+	if (kii_intake_check(intake, req->body, req->body_len, &order, err) != 0)
 		return -1;
-	w->held = held;
+	w = new_waiter(req, held, &order);
 	w->ticket = kii_park(req, on_gone, w);
-	number = kii_worklink_submit(worker, "firmware", w->client, fresh && !strcmp(fresh, "1"),
-		request, held, on_report, w);
+	number = kii_worklink_submit(worker, &(struct kii_link_order){ .kind = "firmware",
+		.client = w->client, .fresh = fresh && !strcmp(fresh, "1"), .text = req->body,
+		.len = req->body_len, .env = order.env, .content = order.content }, held,
+		on_report, w);
 	pthread_mutex_lock(&w->lock);
 	w->number = number;
 	gone = w->gone;
@@ -260,9 +242,7 @@ static int init(const struct kii_conf *c, struct kii_error *err)
 {
 	kii_autofree char *path = kii_xfmt("%s/public/stats.sqlite", c->paths.state_dir);
 
-	conf = c;
-	if (kii_layouts_load((const char *const *)c->paths.layouts, c->paths.n_layouts, &layouts,
-			err) != 0 ||
+	if (kii_intake_new(c, &intake, err) != 0 ||
 	    kii_stats_migrate(path, kii_store_schema_dir(), err) != 0 ||
 	    kii_stats_open(path, KII_STORE_WRITE, &stats, err) != 0 ||
 	    kii_stats_queue_new(stats, &counts, err) != 0)
@@ -275,7 +255,7 @@ static void quit(void)
 	kii_worklink_free(worker);
 	kii_stats_queue_free(counts);
 	kii_stats_close(stats);
-	kii_layouts_free(layouts);
+	kii_intake_free(intake);
 }
 
 int main(void)

@@ -15,6 +15,9 @@
 #include "fcgi.h"
 #include "io.h"
 #include "jobs.h"
+#include "worklink.h"
+
+#define PLACE_MS 1000   /* so long the worker is waited for, then a place by age has to do */
 
 static kii_handler get_job;
 
@@ -22,6 +25,7 @@ static const struct kii_route routes[] = {
 	{ KII_GET, "/api/v1/jobs/{}", get_job, 0 },
 };
 
+static const struct kii_conf *conf;
 static char *path;
 static int64_t slots;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -61,6 +65,33 @@ static int find(const char *id, struct facts *f, struct kii_error *err)
 	if (err->code != KII_ENOTFOUND)
 		close_database();
 	return -1;
+}
+
+static int find_now(const char *id, struct facts *f, struct kii_error *err)
+{
+	int rc;
+
+	pthread_mutex_lock(&lock);
+	rc = find(id, f, err);
+	pthread_mutex_unlock(&lock);
+	return rc;
+}
+
+/* Who is served next goes by turns, which the worker alone knows; the rows tell but their age. */
+static int find_and_place(const char *id, struct facts *f, struct kii_error *err)
+{
+	struct kii_error why = { 0 };
+
+	if (find_now(id, f, err) != 0)
+		return -1;
+	if (f->job.state != KII_JOB_QUEUED || kii_worklink_place(conf->paths.run_dir, id, PLACE_MS,
+			&f->place, &f->estimate_ms, &why) == 0)
+		return 0;
+	if (why.code != KII_ECONFLICT)
+		return 0;
+	/* It was its turn meanwhile. */
+	kii_job_release(&f->job);
+	return find_now(id, f, err);
 }
 
 static void set_stamp(json_t *o, const char *name, int64_t ms)
@@ -108,11 +139,8 @@ static int get_job(struct kii_req *req, struct kii_res *res, struct kii_error *e
 	struct facts f = { .place = 0 };
 	int rc = -1;
 
-	if (kii_job_id_valid(req->args[0])) {
-		pthread_mutex_lock(&lock);
-		rc = find(req->args[0], &f, err);
-		pthread_mutex_unlock(&lock);
-	}
+	if (kii_job_id_valid(req->args[0]))
+		rc = find_and_place(req->args[0], &f, err);
 	if (rc == 0 && strcmp(f.job.kind, "firmware") == 0) {
 		kii_res_json(res, 200, describe(&f));
 		kii_res_etag(res, req);
@@ -123,9 +151,10 @@ static int get_job(struct kii_req *req, struct kii_res *res, struct kii_error *e
 	return rc;
 }
 
-static int init(const struct kii_conf *conf, struct kii_error *err)
+static int init(const struct kii_conf *c, struct kii_error *err)
 {
 	(void)err;
+	conf = c;
 	path = kii_xfmt("%s/queue/jobs.sqlite", conf->paths.state_dir);
 	slots = conf->queue.slots > 0 ? conf->queue.slots : 1;
 	return 0;

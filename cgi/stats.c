@@ -13,6 +13,8 @@
 #include <stdlib.h>
 
 #include "fcgi.h"
+#include "io.h"
+#include "report.h"
 #include "stats.h"
 
 #define REPORT_MAX (4u << 20)
@@ -23,25 +25,20 @@ static const struct kii_route routes[] = {
 	{ KII_GET, "/stats", get_stats, 0 },
 };
 
-/* What was answered last, for as long as nobody writes to the database. */
-struct report {
-	struct kii_buf body;
-	int64_t changes;
-	bool made;
-};
 enum { TEXT, JSON, FORMS };
+static const char *const types[FORMS] = { "text/plain; charset=utf-8", "application/json" };
 
 static char *path;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 static struct kii_stats *db;            /* under the lock; NULL: not open yet, or given up */
-static struct report reports[FORMS];    /* under the lock */
+static struct kii_report reports[FORMS];  /* under the lock */
 
 static void close_database(void)
 {
 	kii_stats_close(db);
 	db = NULL;
 	for (int form = 0; form < FORMS; form++)
-		reports[form].made = false;
+		kii_report_forget(&reports[form]);
 }
 
 /* Whatever hinders: the client can but come again, and gets no name of a file. */
@@ -63,44 +60,37 @@ static int write_json(struct kii_buf *out, struct kii_error *err)
 	return kii_json_dump(all, 0, out, err);
 }
 
-static int make_report(int form, struct report *r, struct kii_error *err)
+static int make_report(int form, struct kii_report *r, struct kii_error *err)
 {
+	int64_t now = kii_io_now();
 	int64_t changes;
 
-	if (kii_stats_changes(db, &changes, err) != 0)
-		return -1;
-	if (r->made && r->changes == changes)
+	if (kii_report_fresh(r, now))
 		return 0;
-	r->made = false;
-	kii_buf_reset(&r->body);
+	if (open_database(err) != 0 || kii_stats_changes(db, &changes, err) != 0)
+		return -1;
+	if (kii_report_stands(r, changes, now))
+		return 0;
 	if ((form == JSON ? write_json(&r->body, err) : kii_stats_text(db, &r->body, err)) != 0)
 		return -1;
-	r->changes = changes;
-	r->made = true;
+	kii_report_made(r, changes, now);
 	return 0;
 }
 
 static int get_stats(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 {
 	int form = kii_http_wants_json(req->accept) ? JSON : TEXT;
-	struct report *r = &reports[form];
 	int rc;
 
-	pthread_mutex_lock(&lock);
-	rc = open_database(err);
-	if (rc == 0 && make_report(form, r, err) != 0) {
-		close_database();
-		rc = -1;
-	}
-	if (rc == 0)
-		kii_buf_add(&res->body, r->body.data, r->body.len);
-	pthread_mutex_unlock(&lock);
-	if (rc != 0)
-		return -1;
-	res->type = form == JSON ? "application/json" : "text/plain; charset=utf-8";
 	kii_res_header(res, "Vary", "Accept");
-	kii_res_etag(res, req);
-	return KII_DONE;
+	pthread_mutex_lock(&lock);
+	rc = make_report(form, &reports[form], err);
+	if (rc == 0)
+		kii_report_send(&reports[form], types[form], req, res);
+	else
+		close_database();
+	pthread_mutex_unlock(&lock);
+	return rc == 0 ? KII_DONE : -1;
 }
 
 static int init(const struct kii_conf *conf, struct kii_error *err)
@@ -108,7 +98,7 @@ static int init(const struct kii_conf *conf, struct kii_error *err)
 	(void)err;
 	path = kii_xfmt("%s/public/stats.sqlite", conf->paths.state_dir);
 	for (int form = 0; form < FORMS; form++)
-		kii_buf_init(&reports[form].body, REPORT_MAX);
+		kii_report_init(&reports[form], REPORT_MAX);
 	return 0;
 }
 
@@ -116,7 +106,7 @@ static void quit(void)
 {
 	close_database();
 	for (int form = 0; form < FORMS; form++)
-		kii_buf_release(&reports[form].body);
+		kii_report_release(&reports[form]);
 	free(path);
 }
 

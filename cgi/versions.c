@@ -11,7 +11,11 @@
 #include <stdlib.h>
 
 #include "fcgi.h"
+#include "io.h"
+#include "report.h"
 #include "versions.h"
+
+#define REPORT_MAX (1u << 20)
 
 static kii_handler get_versions;
 
@@ -21,12 +25,14 @@ static const struct kii_route routes[] = {
 
 static char *path;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static struct kii_versions *db;   /* under the lock; NULL: not open yet, or given up */
+static struct kii_versions *db;    /* under the lock; NULL: not open yet, or given up */
+static struct kii_report report;   /* under the lock */
 
 static void close_database(void)
 {
 	kii_versions_close(db);
 	db = NULL;
+	kii_report_forget(&report);
 }
 
 /* Whatever hinders: the client can but come again, and gets no name of a file. */
@@ -52,37 +58,52 @@ static bool add_version(void *arg, const char *name, const struct kii_release *r
 	return true;
 }
 
+static int make_report(struct kii_error *err)
+{
+	int64_t now = kii_io_now();
+	kii_autojson *all = NULL;
+	int64_t changes;
+
+	if (kii_report_fresh(&report, now))
+		return 0;
+	if (open_database(err) != 0 || kii_versions_changes(db, &changes, err) != 0)
+		return -1;
+	if (kii_report_stands(&report, changes, now))
+		return 0;
+	all = json_object();
+	if (kii_versions_offered(db, add_version, all, err) != 0 ||
+	    kii_json_dump(all, 0, &report.body, err) != 0)
+		return -1;
+	kii_report_made(&report, changes, now);
+	return 0;
+}
+
 static int get_versions(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 {
-	json_t *all = json_object();
 	int rc;
 
 	pthread_mutex_lock(&lock);
-	rc = open_database(err);
-	if (rc == 0 && kii_versions_offered(db, add_version, all, err) != 0) {
+	rc = make_report(err);
+	if (rc == 0)
+		kii_report_send(&report, "application/json", req, res);
+	else
 		close_database();
-		rc = -1;
-	}
 	pthread_mutex_unlock(&lock);
-	if (rc != 0) {
-		json_decref(all);
-		return -1;
-	}
-	kii_res_json(res, 200, all);
-	kii_res_etag(res, req);
-	return KII_DONE;
+	return rc == 0 ? KII_DONE : -1;
 }
 
 static int init(const struct kii_conf *conf, struct kii_error *err)
 {
 	(void)err;
 	path = kii_xfmt("%s/queue/config.sqlite", conf->paths.state_dir);
+	kii_report_init(&report, REPORT_MAX);
 	return 0;
 }
 
 static void quit(void)
 {
 	close_database();
+	kii_report_release(&report);
 	free(path);
 }
 

@@ -3,7 +3,8 @@
 # its own) and `top` (the checkout) first.
 
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
-	libjansson-dev libcurl4-openssl-dev libarchive-dev libgit2-dev libssl-dev"
+	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev"
+packages_deb="debhelper dpkg-dev fakeroot"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
@@ -269,4 +270,21 @@ debian_bases() {
 			{ tail -n 20 "$work/log/debian.log" >&2; return 1; }
 	fi
 	echo "$dir"
+}
+
+# debian_mirror: the archive that this machine installs Debian's main packages from.
+debian_mirror() {
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE)' 'Created-By: Packages' |
+		awk '$2 == "main" && $3 == "bookworm" { print $1; exit }'
+}
+
+# apt_as_here ROOT: apt of another Debian gets at archives as this machine's does.
+apt_as_here() {
+	local file
+	rm -rf "$1/etc/apt/sources.list" "$1/etc/apt/sources.list.d"
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d \
+		/etc/apt/trusted.gpg.d /etc/apt/auth.conf.d /usr/share/keyrings; do
+		[ ! -e "$file" ] || { mkdir -p "$1${file%/*}" && cp -a "$file" "$1${file%/*}/"; } || return 1
+	done
 }

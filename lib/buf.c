@@ -58,15 +58,19 @@ void kii_buf_char(struct kii_buf *b, char c)
 
 void kii_buf_vfmt(struct kii_buf *b, const char *fmt, va_list ap)
 {
+	char few[256];   /* where most of what is printed fits, so that it is printed once */
 	va_list again;
 	int n;
 
 	va_copy(again, ap);
-	n = vsnprintf(NULL, 0, fmt, again);
+	n = vsnprintf(few, sizeof(few), fmt, again);
 	va_end(again);
 	if (n <= 0 || !reserve(b, (size_t)n))
 		return;
-	vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
+	if ((size_t)n < sizeof(few))
+		memcpy(b->data + b->len, few, (size_t)n + 1);
+	else
+		vsnprintf(b->data + b->len, (size_t)n + 1, fmt, ap);
 	b->len += (size_t)n;
 }
 
@@ -85,6 +89,14 @@ void kii_buf_reset(struct kii_buf *b)
 	b->overflow = false;
 	if (b->cap)
 		b->data[0] = '\0';
+}
+
+void kii_buf_cut(struct kii_buf *b, size_t n)
+{
+	if (b->len <= n)
+		return;
+	b->len = n;
+	b->data[n] = '\0';
 }
 
 void kii_buf_drop(struct kii_buf *b, size_t n)

@@ -7,6 +7,8 @@
 #include <stdlib.h>
 #include <unistd.h>
 
+#define SLOTS_MAX 64
+
 /* A variable's value; set but empty is as good as not set. */
 static const char *variable(const char *name)
 {
@@ -78,7 +80,7 @@ int kii_conf_complete(struct kii_conf *conf, struct kii_error *err)
 	if (!conf->queue.slots) {
 		long cores = sysconf(_SC_NPROCESSORS_ONLN);
 
-		conf->queue.slots = cores > 0 ? cores : 1;
+		conf->queue.slots = cores < 1 ? 1 : cores > SLOTS_MAX ? SLOTS_MAX : cores;
 	}
 	return 0;
 }

@@ -129,7 +129,17 @@ int kii_engine_negotiate(struct kii_engine *e, struct kii_error *err)
 	return choose(e, minor_of(kii_json_str(version, "ApiVersion")), version, err);
 }
 
-static bool has_rootless(const json_t *info)
+bool kii_engine_is_podman(const struct kii_engine *e)
+{
+	return e->podman;
+}
+
+const char *kii_engine_api(const struct kii_engine *e)
+{
+	return e->api;
+}
+
+bool kii_engine_info_rootless(const json_t *info)
 {
 	const json_t *option;
 	size_t i;
@@ -159,7 +169,7 @@ int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct 
 	kii_engine_copy(about.version, sizeof(about.version), kii_json_str(version, "Version"));
 	kii_engine_copy(about.api, sizeof(about.api), e->api);
 	about.live_restore = json_is_true(json_object_get(info, "LiveRestoreEnabled"));
-	about.rootless = has_rootless(info);
+	about.rootless = kii_engine_info_rootless(info);
 	/* Podman makes up a new ID for every answer. */
 	if (!about.podman)
 		kii_engine_copy(about.id, sizeof(about.id), kii_json_str(info, "ID"));

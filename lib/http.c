@@ -13,6 +13,7 @@ static const struct { const char *word; enum kii_method method; } methods[] = {
 };
 
 static kii_guard *guard;
+static kii_guard_leave *guard_leave;
 
 /* A part of a path. */
 struct span { const char *at; size_t len; };
@@ -25,9 +26,16 @@ struct choice {
 	size_t n_args;
 };
 
-void kii_http_guard(kii_guard *enter)
+void kii_http_guard(kii_guard *enter, kii_guard_leave *leave)
 {
 	guard = enter;
+	guard_leave = leave;
+}
+
+void kii_http_leave(int64_t audit, int status)
+{
+	if (audit && guard_leave)
+		guard_leave(audit, status);
 }
 
 /* Has the path a segment "." or ".."? */
@@ -138,24 +146,24 @@ static int enter(const struct kii_route *route, struct kii_req *req, struct kii_
 
 static int run(const struct kii_route *route, struct kii_req *req, struct kii_res *res)
 {
+	unsigned wants = req->method & (KII_POST | KII_PUT) ? route->flags : 0;
 	struct kii_error err = { 0 };
 	kii_autojson *json = NULL;
 	int rc;
 
 	if (enter(route, req, res))
 		return KII_DONE;
-	if ((route->flags & KII_BODY_JSON) && (req->method & (KII_POST | KII_PUT))) {
-		if (!is_json(req->content_type)) {
-			kii_res_fail(res, 415, "unsupported_type", "body", 0,
-				"the content type must be application/json");
-			return KII_DONE;
-		}
-		if (kii_json_parse(req->body, req->body_len, "body", &json, &err)) {
-			kii_res_error(res, &err);
-			return KII_DONE;
-		}
-		req->json = json;
+	if ((wants & (KII_BODY_JSON | KII_BODY_TEXT)) && !is_json(req->content_type)) {
+		kii_res_fail(res, 415, "unsupported_type", "body", 0,
+			"the content type must be application/json");
+		return KII_DONE;
 	}
+	if ((wants & KII_BODY_JSON) &&
+	    kii_json_parse(req->body, req->body_len, "body", &json, &err)) {
+		kii_res_error(res, &err);
+		return KII_DONE;
+	}
+	req->json = json;
 	rc = route->handler(req, res, &err);
 	req->json = NULL;
 	if (rc >= 0)

@@ -8,6 +8,7 @@
 #define KII_HTTP_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "json.h"
 
@@ -39,6 +40,7 @@ struct kii_req {
 	size_t body_len;
 	json_t *json;            /* the body where the route asked for it; borrowed */
 	struct kii_conn *conn;   /* what kii_park needs */
+	int64_t *audit;          /* where a guard leaves what its `leave` gets; NULL: nowhere */
 };
 
 struct kii_res {
@@ -46,6 +48,7 @@ struct kii_res {
 	struct kii_buf head;     /* further header lines, "Name: value\r\n" */
 	struct kii_buf body;
 	const char *type;        /* content type, a constant; NULL without body */
+	bool stream;             /* the body goes on: no length is said */
 };
 
 enum { KII_DONE = 0, KII_PARKED = 1 };
@@ -55,6 +58,7 @@ typedef int kii_handler(struct kii_req *req, struct kii_res *res, struct kii_err
 
 enum kii_route_flags {
 	KII_BODY_JSON = 1u << 0,  /* parse the body: 415 for another type, 400 for no JSON */
+	KII_BODY_TEXT = 1u << 1,  /* 415 for another type than JSON; the handler parses it */
 };
 
 struct kii_route {
@@ -72,7 +76,15 @@ struct kii_route {
  * answers 503. A body is parsed only behind it.
  */
 typedef int kii_guard(struct kii_req *req, struct kii_res *res, const char *scope);
-void kii_http_guard(kii_guard *enter);
+/*
+ * The end of a request for which `enter` left a number other than 0 in *req->audit: from whichever
+ * thread has the reply, just before it is sent; 499 when the client of a parked one has gone.
+ */
+typedef void kii_guard_leave(int64_t audit, int status);
+void kii_http_guard(kii_guard *enter, kii_guard_leave *leave);
+
+/* For the frame: tell the guard, where there is something to tell. */
+void kii_http_leave(int64_t audit, int status);
 
 void kii_res_init(struct kii_res *res);
 void kii_res_release(struct kii_res *res);
@@ -96,17 +108,37 @@ void kii_res_fail(struct kii_res *res, int status, const char *code, const char 
  */
 void kii_res_error(struct kii_res *res, const struct kii_error *err);
 
+/* A strong ETag of these bytes, with its quotes. */
+#define KII_TAG_MAX 40
+void kii_http_tag(const char *body, size_t len, char out[KII_TAG_MAX]);
+
 /*
  * Set a strong ETag over the body so far and, where none was set, "Cache-Control: no-cache"; when
  * If-None-Match has the tag, the reply becomes 304.
  */
 void kii_res_etag(struct kii_res *res, const struct kii_req *req);
+/* The same with a tag that is known. */
+void kii_res_tag(struct kii_res *res, const struct kii_req *req, const char *tag);
 
 /*
  * The value of `name` in the query, decoded, or NULL; the first one counts. A bad escape (or one
  * of NUL) stays as it is. Caller frees.
  */
 char *kii_query_get(const char *query, const char *name);
+
+/*
+ * The number of `name` in the query, from `least` to `most`; `otherwise` where there is none.
+ * Fails: EINVAL, field `name`.
+ */
+int kii_query_number(const char *query, const char *name, int64_t least, int64_t most,
+	int64_t otherwise, int64_t *out, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * Is `name` set in the query? "", "1", "true": yes; "0", "false", or not there: no. Fails: EINVAL,
+ * field `name`, for another value.
+ */
+int kii_query_flag(const char *query, const char *name, bool *out, struct kii_error *err)
+	KII_MUST_CHECK;
 
 /*
  * Does an Accept header ask for JSON rather than for text? It must name application/json (no

@@ -3,6 +3,7 @@
 
 #include "http.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -86,4 +87,35 @@ char *kii_query_get(const char *query, const char *name)
 		query += len + (query[len] == '&');
 	}
 	return NULL;
+}
+
+int kii_query_number(const char *query, const char *name, int64_t least, int64_t most,
+	int64_t otherwise, int64_t *out, struct kii_error *err)
+{
+	kii_autofree char *text = kii_query_get(query, name);
+	char *end;
+	int64_t n;
+
+	if (!text) {
+		*out = otherwise;
+		return 0;
+	}
+	errno = 0;
+	n = strtoll(text, &end, 10);
+	if (errno || *text < '0' || *text > '9' || *end || n < least || n > most)
+		return kii_error_field(err, name, "must be a number from %lld to %lld",
+			(long long)least, (long long)most);
+	*out = n;
+	return 0;
+}
+
+int kii_query_flag(const char *query, const char *name, bool *out, struct kii_error *err)
+{
+	kii_autofree char *text = kii_query_get(query, name);
+	bool yes = text && (!*text || strcmp(text, "1") == 0 || strcmp(text, "true") == 0);
+
+	if (text && !yes && strcmp(text, "0") != 0 && strcmp(text, "false") != 0)
+		return kii_error_field(err, name, "must be true or false");
+	*out = yes;
+	return 0;
 }

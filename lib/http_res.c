@@ -163,16 +163,27 @@ static bool tag_listed(const char *list, const char *tag)
 	return false;
 }
 
-void kii_res_etag(struct kii_res *res, const struct kii_req *req)
+void kii_http_tag(const char *body, size_t len, char out[KII_TAG_MAX])
 {
 	struct kii_hash *hash = kii_hash_new();
 	char hex[KII_HASH_HEX];
-	char tag[40];
 
-	kii_hash_add(hash, res->body.data, res->body.len);
+	kii_hash_add(hash, body, len);
 	kii_hash_hex(hash, hex);
 	kii_hash_free(hash);
-	snprintf(tag, sizeof(tag), "\"%.32s\"", hex);
+	snprintf(out, KII_TAG_MAX, "\"%.32s\"", hex);
+}
+
+void kii_res_etag(struct kii_res *res, const struct kii_req *req)
+{
+	char tag[KII_TAG_MAX];
+
+	kii_http_tag(res->body.data, res->body.len, tag);
+	kii_res_tag(res, req, tag);
+}
+
+void kii_res_tag(struct kii_res *res, const struct kii_req *req, const char *tag)
+{
 	kii_res_header(res, "ETag", "%s", tag);
 	if (!has_header(res, "Cache-Control"))
 		kii_res_header(res, "Cache-Control", "no-cache");
@@ -202,7 +213,8 @@ void kii_http_head(struct kii_res *res, const char *id, struct kii_buf *out)
 	if (res->status != 204 && res->status != 304) {
 		if (res->type)
 			kii_buf_fmt(out, "Content-Type: %s\r\n", res->type);
-		kii_buf_fmt(out, "Content-Length: %zu\r\n", res->body.len);
+		if (!res->stream)
+			kii_buf_fmt(out, "Content-Length: %zu\r\n", res->body.len);
 	}
 	kii_buf_add(out, res->head.data, res->head.len);
 	if (!has_header(res, "Cache-Control"))

@@ -85,6 +85,7 @@ static const char *const statements[] = {
 		"OR (state = 'queued' AND ?2 IN ('cancelled', 'lost', 'failed')))",
 	[JOBS_CONTAINER] = "UPDATE Jobs SET container_id = ?2 WHERE id = ?1 "
 		"AND state = 'running'",
+	[JOBS_IMAGE] = "UPDATE Jobs SET image = ?2 WHERE id = ?1 AND state = 'running'",
 	[JOBS_PROGRESS] = "UPDATE Jobs SET progress = ?2 WHERE id = ?1 AND state = 'running'",
 	[JOBS_CANCEL] = "UPDATE Jobs SET cancel = coalesce(cancel, ?2) WHERE id = ?1 AND " IS_LIVE,
 	[JOBS_ANSWERED] = "UPDATE Jobs SET answered = ?2 WHERE id = ?1",
@@ -133,16 +134,28 @@ int kii_jobs_migrate(const char *path, const char *schema_dir, struct kii_error 
 	return kii_store_migrate(path, schema_dir, "jobs", KII_JOBS_VERSION, err);
 }
 
-int kii_jobs_open(const char *path, enum kii_store_mode mode, struct kii_jobs **out,
+static int open_at(const char *path, enum kii_store_mode mode, int newest, struct kii_jobs **out,
 	struct kii_error *err)
 {
 	struct kii_store *store;
 
-	if (kii_store_open(path, mode, KII_JOBS_VERSION, statements, JOBS__MAX, &store, err) != 0)
+	if (kii_store_open(path, mode, newest, statements, JOBS__MAX, &store, err) != 0)
 		return -1;
 	*out = kii_xcalloc(1, sizeof(**out));
 	(*out)->store = store;
 	return 0;
+}
+
+int kii_jobs_open(const char *path, enum kii_store_mode mode, struct kii_jobs **out,
+	struct kii_error *err)
+{
+	return open_at(path, mode, KII_JOBS_VERSION, out, err);
+}
+
+int kii_jobs_open_operator(const char *path, enum kii_store_mode mode, struct kii_jobs **out,
+	struct kii_error *err)
+{
+	return open_at(path, mode, KII_OPERATOR_VERSION, out, err);
 }
 
 void kii_jobs_close(struct kii_jobs *jobs)

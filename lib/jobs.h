@@ -1,17 +1,18 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * jobs: typed access to the jobs table (jobs.sqlite). One handle per thread or under the caller's
- * lock. Every call that takes an error fails with EDB, EBUSY; further codes are named at the call.
- * Times are milliseconds since 1970, 0 for "never". Callbacks run with no statement open, so they
- * may use the same handle.
+ * jobs: typed access to the jobs table (of jobs.sqlite, and of operator.sqlite). One handle per
+ * thread or under the caller's lock. Every call that takes an error fails with EDB, EBUSY; further
+ * codes are named at the call. Times are milliseconds since 1970, 0 for "never". Callbacks run with
+ * no statement open, so they may use the same handle.
  */
 #ifndef KII_JOBS_H
 #define KII_JOBS_H
 
 #include "store.h"
 
-#define KII_JOBS_VERSION 2    /* the newest schema that this program knows */
-#define KII_JOB_ID 32         /* hex digits of an id */
+#define KII_JOBS_VERSION 2      /* the newest schema that this program knows */
+#define KII_OPERATOR_VERSION 1  /* of operator.sqlite, which has the same tables among others */
+#define KII_JOB_ID 32           /* hex digits of an id */
 
 enum kii_job_state {
 	KII_JOB_QUEUED,
@@ -73,6 +74,12 @@ int kii_jobs_migrate(const char *path, const char *schema_dir, struct kii_error 
 	KII_MUST_CHECK;
 /* As kii_store_open: ENOTFOUND when missing, ECONFLICT when newer than the program. */
 int kii_jobs_open(const char *path, enum kii_store_mode mode, struct kii_jobs **out,
+	struct kii_error *err) KII_MUST_CHECK;
+/*
+ * The same tables in operator.sqlite, whose versions are its own: kii_operator_migrate
+ * (lib/operator.h) makes it.
+ */
+int kii_jobs_open_operator(const char *path, enum kii_store_mode mode, struct kii_jobs **out,
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_jobs_close(struct kii_jobs *jobs);
 /* As kii_store_moved. */
@@ -205,6 +212,9 @@ int kii_jobs_finish(struct kii_jobs *jobs, const char *id, const struct kii_job_
 
 /* Running jobs only, else ECONFLICT. */
 int kii_jobs_set_container(struct kii_jobs *jobs, const char *id, const char *container_id,
+	struct kii_error *err) KII_MUST_CHECK;
+/* What the job made or got: an image's ID. */
+int kii_jobs_set_image(struct kii_jobs *jobs, const char *id, const char *image,
 	struct kii_error *err) KII_MUST_CHECK;
 int kii_jobs_progress(struct kii_jobs *jobs, const char *id, const char *text,
 	struct kii_error *err) KII_MUST_CHECK;

@@ -6,6 +6,7 @@
 #include <jansson.h>
 
 #include "buf.h"
+#include "hash.h"
 
 #define KII_JSON_DEPTH   32      /* nested arrays and objects */
 #define KII_JSON_VALUES  50000   /* values in all: four parsers at once stay below 64 MiB */
@@ -25,6 +26,12 @@ int kii_json_parse(const char *text, size_t len, const char *field, json_t **out
 /* Append compact text. `flags` are jansson's (JSON_SORT_KEYS, ...). Fails: ETOOBIG. */
 int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out,
 	struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * Add what a parsed value means: the same for members in another order, and for nothing else. No
+ * text is made of it, which is what takes the time in a dump.
+ */
+void kii_json_hash(const json_t *j, struct kii_hash *hash);
 
 /* The member as borrowed text, or NULL when it is absent, null, no string or holds NUL. */
 const char *kii_json_str(const json_t *object, const char *name);

@@ -25,38 +25,30 @@ enum kii_dialect kii_kll_dialect(const char *env, const char *git_tag, bool refe
  * Two requests that mean the same hash the same: members sorted, but the animations in their
  * order, which is the order of the lines that they become.
  */
-static int hash_config(json_t *config, struct kii_hash *hash, struct kii_error *err)
+static void hash_config(json_t *config, struct kii_hash *hash)
 {
 	json_t *animations = json_object_get(config, "animations");
-	kii_autobuf text = KII_BUF_INIT(STORED_MAX);
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(animations, name, value) {
-		kii_buf_reset(&text);
-		if (kii_json_dump(value, JSON_SORT_KEYS, &text, err))
-			return -1;
+	json_object_foreach(animations, name, value)
 		kii_hash_part(hash, "animation", name, strlen(name));
-		kii_hash_part(hash, "is", text.data, text.len);
-	}
-	kii_buf_reset(&text);
-	if (kii_json_dump(config, JSON_SORT_KEYS, &text, err))
-		return -1;
-	kii_hash_part(hash, "config", text.data, text.len);
-	return 0;
+	kii_json_hash(config, hash);
 }
 
 /* `macros` is left out: the client has merged it into `custom`, and would do so again. */
-static int make_stored(const json_t *request, struct kii_kll *k, struct kii_error *err)
+static int make_stored(const json_t *request, unsigned parts, struct kii_kll *k,
+	struct kii_error *err)
 {
 	kii_autojson *config = json_copy(json_object_get(request, "config"));
 	kii_autobuf text = KII_BUF_INIT(STORED_MAX);
 	struct kii_hash *hash = kii_hash_new();
-	int rc;
+	int rc = 0;
 
 	json_object_del(config, "macros");
-	rc = hash_config(config, hash, err);
-	if (!rc)
+	if (parts & KII_KLL_HASH)
+		hash_config(config, hash);
+	if (parts & KII_KLL_STORED)
 		rc = kii_json_dump(config, 0, &text, err);
 	kii_hash_hex(hash, k->stored_hash);
 	kii_hash_free(hash);
@@ -67,6 +59,15 @@ static int make_stored(const json_t *request, struct kii_kll *k, struct kii_erro
 
 int kii_kll_make(const json_t *request, enum kii_dialect dialect, const struct kii_layouts *layouts,
 	struct kii_kll **out, struct kii_error *err)
+{
+	const unsigned all = KII_KLL_HASH | KII_KLL_STORED;
+
+	return kii_kll_make_parts(request, dialect, layouts, all, out, err);
+}
+
+int kii_kll_make_parts(const json_t *request, enum kii_dialect dialect,
+	const struct kii_layouts *layouts, unsigned parts, struct kii_kll **out,
+	struct kii_error *err)
 {
 	struct kii_kll_source source;
 	struct kii_kll *k;
@@ -81,8 +82,8 @@ int kii_kll_make(const json_t *request, enum kii_dialect dialect, const struct k
 	k->script = source.board->script;
 	k->split = source.board->split;
 	rc = kii_kll_files(&source, k, err);
-	if (!rc)
-		rc = make_stored(request, k, err);
+	if (!rc && parts)
+		rc = make_stored(request, parts, k, err);
 	if (!rc)
 		kii_kll_overrides(&source, k);
 	kii_kll_source_release(&source);

@@ -59,13 +59,25 @@ struct kii_kll {
  */
 int kii_kll_make(const json_t *request, enum kii_dialect dialect, const struct kii_layouts *layouts,
 	struct kii_kll **out, struct kii_error *err) KII_MUST_CHECK;
+/*
+ * The same, but of `stored` and `stored_hash` only those that are asked for: they are half of the
+ * work. Without KII_KLL_HASH there is no key.
+ */
+enum { KII_KLL_HASH = 1u << 0, KII_KLL_STORED = 1u << 1 };
+int kii_kll_make_parts(const json_t *request, enum kii_dialect dialect,
+	const struct kii_layouts *layouts, unsigned parts, struct kii_kll **out,
+	struct kii_error *err) KII_MUST_CHECK;
 void kii_kll_free(struct kii_kll *k);
 
 /*
- * The key of a build: 64 hex digits over KLL files, parameters, stored JSON (members sorted,
- * animations in their order), image ID and recipe version.
+ * What a build is made of but its image: 64 hex digits over KLL files, parameters, stored JSON
+ * (members sorted, animations in their order) and recipe version.
  */
-void kii_kll_key(const struct kii_kll *k, const char *image_id, char out[65]);
+void kii_kll_content(const struct kii_kll *k, char out[KII_HASH_HEX]);
+/* The key of a build: 64 hex digits over its content (as above) and the image's ID. */
+void kii_kll_key_of(const char *content, const char *image_id, char out[KII_HASH_HEX]);
+/* Both in one. */
+void kii_kll_key(const struct kii_kll *k, const char *image_id, char out[KII_HASH_HEX]);
 
 /*
  * The environment of the build as "NAME=value" strings: DefaultMapOverride,

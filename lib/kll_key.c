@@ -13,12 +13,11 @@ static void add(struct kii_hash *hash, const char *name, const char *text)
 	kii_hash_part(hash, name, text, strlen(text));
 }
 
-void kii_kll_key(const struct kii_kll *k, const char *image_id, char out[KII_HASH_HEX])
+void kii_kll_content(const struct kii_kll *k, char out[KII_HASH_HEX])
 {
 	struct kii_hash *hash = kii_hash_new();
 
 	add(hash, "recipe", RECIPE);
-	add(hash, "image", image_id);
 	add(hash, "board", k->board);
 	add(hash, "layout", k->layout);
 	add(hash, "variant", k->variant);
@@ -33,6 +32,24 @@ void kii_kll_key(const struct kii_kll *k, const char *image_id, char out[KII_HAS
 	}
 	kii_hash_hex(hash, out);
 	kii_hash_free(hash);
+}
+
+void kii_kll_key_of(const char *content, const char *image_id, char out[KII_HASH_HEX])
+{
+	struct kii_hash *hash = kii_hash_new();
+
+	add(hash, "content", content);
+	add(hash, "image", image_id);
+	kii_hash_hex(hash, out);
+	kii_hash_free(hash);
+}
+
+void kii_kll_key(const struct kii_kll *k, const char *image_id, char out[KII_HASH_HEX])
+{
+	char content[KII_HASH_HEX];
+
+	kii_kll_content(k, content);
+	kii_kll_key_of(content, image_id, out);
 }
 
 size_t kii_kll_env(const struct kii_kll *k, char *out[4])

@@ -11,7 +11,7 @@
 
 enum {
 	FIND, LIST, ADD, REMOVE, RELEASE_GET, RELEASE_SET, OFFERED, IMAGES, IMAGES_CLEAR, IMAGE_ADD,
-	STATEMENTS
+	CHANGES, STATEMENTS
 };
 static const char *const statements[] = {
 	[FIND] = "SELECT name, channel, container, git_tag FROM Versions WHERE name = ?1",
@@ -29,6 +29,7 @@ static const char *const statements[] = {
 	[IMAGES_CLEAR] = "DELETE FROM Images",
 	[IMAGE_ADD] = "INSERT OR REPLACE INTO Images (container, digest, size, created, seen) "
 		"VALUES (?1, ?2, ?3, ?4, ?5)",
+	[CHANGES] = "PRAGMA data_version",
 };
 static_assert(KII_COUNT(statements) == STATEMENTS, "a text for every statement");
 
@@ -65,6 +66,19 @@ void kii_versions_close(struct kii_versions *v)
 bool kii_versions_moved(struct kii_versions *v)
 {
 	return kii_store_moved(v->store);
+}
+
+int kii_versions_changes(struct kii_versions *v, int64_t *out, struct kii_error *err)
+{
+	int rc;
+
+	if (kii_store_query(v->store, CHANGES, err, "") != 0)
+		return -1;
+	rc = kii_store_next(v->store, CHANGES, err);
+	if (rc == 1)
+		*out = kii_store_int(v->store, CHANGES, 0);
+	kii_store_reset(v->store, CHANGES);
+	return rc == 1 ? 0 : -1;
 }
 
 static char *text(struct kii_store *s, int i, int column)

@@ -21,6 +21,9 @@ int kii_versions_open(const char *path, enum kii_store_mode mode, struct kii_ver
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_versions_close(struct kii_versions *v);
 bool kii_versions_moved(struct kii_versions *v);
+/* A number that is another one once another connection has written. */
+int kii_versions_changes(struct kii_versions *v, int64_t *out, struct kii_error *err)
+	KII_MUST_CHECK;
 
 /* --- names: "latest" -> controller-057, v0.5.7 --- */
 
@@ -41,12 +44,6 @@ int kii_versions_find(struct kii_versions *v, const char *name, struct kii_versi
 int kii_versions_list(struct kii_versions *v, struct kii_version **out, size_t *n,
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_version_list_free(struct kii_version *list, size_t n);
-/*
- * What a request's `env` means, by the database of a state folder. Fails further with EINVAL (field
- * "env"; the known names are listed) and EDOWN (no database yet).
- */
-int kii_versions_of_env(const char *state_dir, const char *env, struct kii_version *out,
-	struct kii_error *err) KII_MUST_CHECK;
 /* May these be a version's? No member is NULL. Fails: EINVAL naming the member. */
 int kii_version_check(const struct kii_version *version, struct kii_error *err) KII_MUST_CHECK;
 /* Fails further with ECONFLICT (the name is taken), EINVAL (a name or container that is none). */
@@ -55,6 +52,17 @@ int kii_versions_add(struct kii_versions *v, const struct kii_version *version,
 /* Fails further with ENOTFOUND. */
 int kii_versions_remove(struct kii_versions *v, const char *name, struct kii_error *err)
 	KII_MUST_CHECK;
+
+/*
+ * What the env of requests means, by the database of a state folder, which may come later and may
+ * be replaced. May be used by several threads.
+ */
+struct kii_envs;
+struct kii_envs *kii_envs_new(const char *state_dir);
+void kii_envs_free(struct kii_envs *e);
+/* Fails further with EINVAL (field "env"; the known names are listed) and EDOWN (no database). */
+int kii_envs_find(struct kii_envs *e, const char *env, struct kii_version *out,
+	struct kii_error *err) KII_MUST_CHECK;
 
 /* --- releases: what a tag of the controller's repository is --- */
 

@@ -29,6 +29,7 @@
 struct call {
 	struct call *next;
 	uint64_t number;
+	char *find;              /* the question that comes before it, until it is answered */
 	char *line;              /* the submit, until it is accepted */
 	char job[40];            /* then its job */
 	bool wait, sent;
@@ -89,6 +90,7 @@ static struct kii_link_report make_report(enum kii_link_event event, const json_
 
 static void free_call(struct call *c)
 {
+	free(c->find);
 	free(c->line);
 	free(c);
 }
@@ -148,7 +150,12 @@ static void take_answer(struct kii_worklink *l, struct call *c, const json_t *j)
 {
 	bool again = c->job[0] != '\0';
 
-	if (!json_is_true(json_object_get(j, "ok"))) {
+	if (!json_is_true(json_object_get(j, "ok")) && c->find) {
+		/* Whatever the reason: to the request itself it will be said as well. */
+		free(c->find);
+		c->find = NULL;
+		c->sent = false;
+	} else if (!json_is_true(json_object_get(j, "ok"))) {
 		/* Without its words it is no refusal that a client could be given. */
 		report(l, c, again || !*text_of(j, "code") || !*text_of(j, "error") ?
 			KII_LINK_LOST : KII_LINK_REFUSED, j, true);
@@ -157,8 +164,9 @@ static void take_answer(struct kii_worklink *l, struct call *c, const json_t *j)
 	} else {
 		snprintf(c->job, sizeof(c->job), "%s", text_of(j, "job"));
 		l->accepted += c->line ? strlen(c->line) : 0;
+		free(c->find);
 		free(c->line);
-		c->line = NULL;
+		c->find = c->line = NULL;
 		if (!again || !c->wait)
 			report(l, c, KII_LINK_ACCEPTED, j, !c->wait);
 	}
@@ -252,7 +260,7 @@ static char *next_line(struct kii_worklink *l)
 	if (c->job[0])
 		return kii_xfmt("{\"op\":\"attach\",\"tag\":%llu,\"job\":\"%s\"}\n",
 			(unsigned long long)c->number, c->job);
-	return kii_xstrdup(c->line);
+	return kii_xstrdup(c->find ? c->find : c->line);
 }
 
 static bool send_calls(struct kii_worklink *l)
@@ -428,28 +436,59 @@ void kii_worklink_free(struct kii_worklink *l)
 	free(l);
 }
 
-/* The submit's line without its newline's NUL; NULL when it is too long. */
-static char *submit_line(uint64_t number, const char *kind, const char *client, bool fresh,
-	const json_t *request)
+/* The line of a find; NULL where there is nothing to ask by. */
+static char *find_line(uint64_t number, const struct kii_link_order *o)
 {
-	kii_autojson *message = json_object();
-	kii_autobuf text = KII_BUF_INIT(KII_WORKLINK_LINE - 2);
+	kii_autojson *message = NULL;
+	kii_autobuf text = KII_BUF_INIT(KII_WORKLINK_LINE);
 	struct kii_error err = { 0 };
 
-	kii_json_set_str(message, "op", "submit");
+	if (o->fresh || !o->content)
+		return NULL;
+	message = json_object();
+	kii_json_set_str(message, "op", "find");
 	json_object_set_new(message, "tag", json_integer((json_int_t)number));
-	kii_json_set_str(message, "kind", kind);
-	kii_json_set_str(message, "client", client);
-	json_object_set_new(message, "fresh", json_boolean(fresh));
-	json_object_set_new(message, "request", json_incref((json_t *)request));
+	kii_json_set_str(message, "kind", o->kind);
+	kii_json_set_str(message, "env", o->env);
+	kii_json_set_str(message, "content", o->content);
 	if (kii_json_dump(message, 0, &text, &err) != 0)
 		return NULL;
 	kii_buf_char(&text, '\n');
 	return kii_buf_steal(&text);
 }
 
-uint64_t kii_worklink_submit(struct kii_worklink *l, const char *kind, const char *client,
-	bool fresh, const json_t *request, bool wait, kii_link_call *call, void *arg)
+/*
+ * The submit's line; NULL when it is too long. In JSON a newline is but a blank, where it may be at
+ * all: as one the request's fit into a line.
+ */
+static char *submit_line(uint64_t number, const struct kii_link_order *o)
+{
+	kii_autojson *message = json_object();
+	kii_autobuf text = KII_BUF_INIT(KII_WORKLINK_LINE - 1);
+	struct kii_error err = { 0 };
+	size_t head;
+
+	kii_json_set_str(message, "op", "submit");
+	json_object_set_new(message, "tag", json_integer((json_int_t)number));
+	kii_json_set_str(message, "kind", o->kind);
+	kii_json_set_str(message, "client", o->client);
+	json_object_set_new(message, "fresh", json_boolean(o->fresh));
+	if (kii_json_dump(message, 0, &text, &err) != 0)
+		return NULL;
+	text.len--;   /* the brace */
+	kii_buf_str(&text, ",\"request\":");
+	head = text.len;
+	kii_buf_add(&text, o->text, o->len);
+	kii_buf_str(&text, "}\n");
+	if (text.overflow)
+		return NULL;
+	for (char *at = text.data + head; (at = strchr(at, '\n')) && at[1];)
+		*at = ' ';
+	return kii_buf_steal(&text);
+}
+
+uint64_t kii_worklink_submit(struct kii_worklink *l, const struct kii_link_order *order, bool wait,
+	kii_link_call *call, void *arg)
 {
 	struct call *c = kii_xcalloc(1, sizeof(*c));
 	uint64_t number;
@@ -463,7 +502,8 @@ uint64_t kii_worklink_submit(struct kii_worklink *l, const char *kind, const cha
 	c->call = call;
 	c->arg = arg;
 	c->since = kii_io_now();
-	c->line = submit_line(number, kind, client, fresh, request);
+	c->line = submit_line(number, order);
+	c->find = find_line(number, order);
 	fits = c->line != NULL;
 	pthread_mutex_lock(&l->lock);
 	/* Once it is in the list it is the thread's: it may be answered and freed by the unlock. */
@@ -482,7 +522,7 @@ uint64_t kii_worklink_submit(struct kii_worklink *l, const char *kind, const cha
 		r.code = "too_big";
 		r.error = "the request is too big";
 		call(arg, &r);
-		free(c);
+		free_call(c);
 		return number;
 	}
 	wake(l);

@@ -6,9 +6,12 @@
  *
  * What goes over the wire, a JSON object a line, at most KII_WORKLINK_LINE bytes:
  *   {"op":"submit","tag":1,"kind":"firmware","client":"192.0.2.1","fresh":false,"request":{...}}
+ *   {"op":"find","tag":1,"kind":"firmware","env":"latest","content":"<64 hex>"}
+ *      the answer of a submit whose request has this content (kii_kll_content), if that is known
  *   {"op":"attach","tag":2,"job":"<32 hex>"}
  *   {"op":"status","tag":3}            and, for root and the worker's own user only:
  *   {"op":"cancel","tag":4,"job":"..."}   {"op":"retry",...}   {"op":"gc","dry_run":true,...}
+ * They alone may submit the kinds of the operator's zone ("pull", "push") and hear of such jobs.
  * Answers:
  *   {"tag":1,"ok":true,"job":"...","key":"<64 hex>","state":"queued","place":1,"estimate_ms":4000}
  *   {"tag":1,"ok":true,...,"state":"succeeded","artifact":"MD1-Standard-<hash>.zip","cached":true}
@@ -62,23 +65,51 @@ int kii_worklink_new(const char *run_dir, struct kii_worklink **out, struct kii_
 /* Every pending call gets KII_LINK_LOST first. */
 void kii_worklink_free(struct kii_worklink *link);
 
+/* What is submitted. All of it is borrowed for the call. */
+struct kii_link_order {
+	const char *kind;       /* "firmware" */
+	const char *client;     /* its address */
+	bool fresh;             /* build it, whatever is known */
+	/* The request: JSON that was parsed before. The worker reads it again. */
+	const char *text;
+	size_t len;
+	/* Where it is known: what a result or a live job may be found by. NULL: ask nothing. */
+	const char *env, *content;
+};
+
 /*
- * Submit a request (borrowed). With `wait`, `call` gets ACCEPTED and later ENDED, or ENDED,
- * REFUSED or LOST at once; without, exactly one of them. Returns a number for kii_worklink_forget,
- * never 0.
+ * Submit a request; the worker is first asked for what it has of the content, so that a request
+ * that came before crosses no socket and is not read again. With `wait`, `call` gets ACCEPTED and
+ * later ENDED, or ENDED, REFUSED or LOST at once; without, exactly one of them. Returns a number
+ * for kii_worklink_forget, never 0.
  */
-uint64_t kii_worklink_submit(struct kii_worklink *link, const char *kind, const char *client,
-	bool fresh, const json_t *request, bool wait, kii_link_call *call, void *arg);
+uint64_t kii_worklink_submit(struct kii_worklink *link, const struct kii_link_order *order,
+	bool wait, kii_link_call *call, void *arg);
 
 /* No more calls for this number afterwards. False: its last call was made or is being made. */
 bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
 
 /*
- * One question, one answer, on a connection of its own (kiisrvctl, /healthz). Caller owns *answer,
+ * One question, one answer, on a connection of its own. Caller owns *answer, whose "ok" may be
+ * false: then it has status, code, error, field and retry_after. Fails: EDOWN, ETIMEOUT, EBROKEN.
+ */
+int kii_worklink_question(const char *run_dir, const json_t *question, int64_t limit_ms,
+	json_t **answer, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * The same for who takes a refusal for an error (kiisrvctl, /healthz). Caller owns *answer,
  * which has "ok": true. Fails: EDOWN, ETIMEOUT, EBROKEN; a refusal is EREFUSED, EINVAL, ENOTFOUND
  * or ECONFLICT by its status.
  */
 int kii_worklink_ask(const char *run_dir, const json_t *question, int64_t limit_ms,
 	json_t **answer, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * Where a queued job stands: the worker alone knows whose turn is next. *place counts from 1,
+ * *estimate_ms is until the job's end (-1: unknown). Fails as kii_worklink_ask, EBROKEN, and with
+ * ECONFLICT when the job does not wait any more: its row says what became of it.
+ */
+int kii_worklink_place(const char *run_dir, const char *job, int64_t limit_ms, int64_t *place,
+	int64_t *estimate_ms, struct kii_error *err) KII_MUST_CHECK;
 
 #endif

@@ -34,11 +34,13 @@ static void set_conf(struct fix *f)
 	c->firmware.git_url = kii_xstrdup("https://example.org/c.git");
 	c->firmware.git_refresh_ms = 3600000;
 	c->queue.slots = 2;
+	c->queue.operator_slots = c->docker.max_concurrent_pulls = 2;
+	c->paths.secrets = kii_xfmt("%s/secrets", f->dir);
 	c->queue.max_waiting = c->queue.per_client = 64;
 	c->limits.log = 1 << 20;
 	c->limits.artifact = 50000;
 	c->retention.artifacts = 1 << 30;
-	c->retention.artifact_days = c->retention.log_days = 30;
+	c->retention.artifact_days = c->retention.log_days = c->retention.audit_days = 30;
 }
 
 /* {"env", "git_tag", "config"}: what submit.c keeps of a request. */
@@ -81,6 +83,7 @@ int fix_close(void **state)
 	free(f->conf.docker.socket_path);
 	free(f->conf.paths.state_dir);
 	free(f->conf.paths.run_dir);
+	free(f->conf.paths.secrets);
 	free(f->conf.paths.layouts[0]);
 	free(f->conf.firmware.image_prefix);
 	free(f->conf.firmware.git_url);
@@ -103,8 +106,8 @@ void fix_queue(struct fix *f)
 	fix_id(++f->made, job.id);
 	snprintf(job.key, sizeof(job.key), "%032d%032d", f->made, f->made);
 	pthread_mutex_lock(&f->w.lock);
-	must(kii_jobs_insert(f->w.jobs, &job, &err));
-	pthread_cond_signal(&f->w.work_to_do);
+	must(kii_jobs_insert(f->w.lanes[LANE_PUBLIC].jobs, &job, &err));
+	pthread_cond_signal(&f->w.lanes[LANE_PUBLIC].work_to_do);
 	pthread_mutex_unlock(&f->w.lock);
 }
 
@@ -113,7 +116,7 @@ struct running *fix_claim(struct fix *f, struct kii_job *job)
 	struct kii_error err = { 0 };
 	struct running *slot = NULL;
 
-	assert_int_equal(queue_claim(&f->w, job, &slot, &err), 1);
+	assert_int_equal(queue_claim(&f->w.lanes[LANE_PUBLIC], job, &slot, &err), 1);
 	return slot;
 }
 
@@ -124,7 +127,7 @@ void fix_job(struct fix *f, int n, struct kii_job *job)
 
 	fix_id(n, id);
 	pthread_mutex_lock(&f->w.lock);
-	must(kii_jobs_get(f->w.jobs, id, job, &err));
+	must(kii_jobs_get(f->w.lanes[LANE_PUBLIC].jobs, id, job, &err));
 	pthread_mutex_unlock(&f->w.lock);
 }
 
@@ -151,7 +154,7 @@ void fix_container(struct fix *f, int n, int attempt, enum kii_container_state s
 	fix_id(n, id);
 	snprintf(number, sizeof(number), "%d", attempt);
 	toy_container(f->toy, name, labels, state);
-	must(kii_jobs_set_container(f->w.jobs, id, "0123456789abcdef", &err));
+	must(kii_jobs_set_container(f->w.lanes[LANE_PUBLIC].jobs, id, "0123456789abcdef", &err));
 }
 
 char *fix_log(const struct fix *f, int n, int attempt)
@@ -162,7 +165,7 @@ char *fix_log(const struct fix *f, int n, int attempt)
 	kii_autobuf text = KII_BUF_INIT(16u << 20);
 
 	fix_id(n, id);
-	path = worker_log_path(&f->w, id, attempt);
+	path = worker_log_path(&f->w.lanes[LANE_PUBLIC], id, attempt);
 	must(kii_io_read(path, &text, &err));
 	return kii_buf_steal(&text);
 }

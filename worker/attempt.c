@@ -46,13 +46,15 @@ static int make_kll(struct attempt *a, struct kii_error *err)
 	return rc;
 }
 
-int attempt_init(struct attempt *a, struct worker *w, struct kii_job *job, struct running *slot,
+int attempt_init(struct attempt *a, struct lane *lane, struct kii_job *job, struct running *slot,
 	struct kii_error *err)
 {
-	kii_autofree char *log = worker_log_path(w, job->id, 0);
+	kii_autofree char *log = worker_log_path(lane, job->id, 0);
+	struct worker *w = lane->w;
 
 	memset(a, 0, sizeof(*a));
 	a->w = w;
+	a->lane = lane;
 	a->job = job;
 	a->slot = slot;
 	a->spool.fd = -1;
@@ -130,7 +132,7 @@ static int create(struct attempt *a, struct kii_error *err)
 	if (!a->made)
 		return 0;
 	pthread_mutex_lock(&a->w->lock);
-	rc = kii_jobs_set_container(a->w->jobs, a->job->id, id, err);
+	rc = kii_jobs_set_container(a->lane->jobs, a->job->id, id, err);
 	pthread_mutex_unlock(&a->w->lock);
 	return rc;
 }

@@ -27,6 +27,7 @@ enum verdict {
 
 struct attempt {
 	struct worker *w;
+	struct lane *lane;
 	struct kii_job *job;
 	struct running *slot;
 	struct kii_engine *engine;
@@ -50,7 +51,7 @@ struct attempt {
 };
 
 /* Prepare for the job that the slot has. Fails: EINVAL (the request no longer makes KLL), EIO. */
-int attempt_init(struct attempt *a, struct worker *w, struct kii_job *job, struct running *slot,
+int attempt_init(struct attempt *a, struct lane *lane, struct kii_job *job, struct running *slot,
 	struct kii_error *err) KII_MUST_CHECK;
 void attempt_release(struct attempt *a);
 

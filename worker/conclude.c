@@ -157,7 +157,7 @@ static int fetch(struct attempt *a, const char *name, struct kii_error *err)
 static int make_error_zip(struct attempt *a, struct kii_error *err)
 {
 	struct kii_zip_file files[KII_KLL_LAYERS + 1];
-	kii_autofree char *log_path = worker_log_path(a->w, a->job->id, 0);
+	kii_autofree char *log_path = worker_log_path(a->lane, a->job->id, 0);
 	kii_autobuf log = KII_BUF_INIT((size_t)a->w->conf->limits.log + (1u << 20));
 	kii_autofree char *part = NULL;
 	kii_autoclose int fd = -1;

@@ -20,6 +20,7 @@
 
 struct gc {
 	struct worker *w;
+	struct lane *lane;       /* whose rows and files it is about */
 	bool dry_run;
 	int64_t now;
 	json_t *items;
@@ -110,16 +111,16 @@ static int forget_artifact(struct gc *gc, const struct pick *p, struct kii_error
 	int rc;
 
 	pthread_mutex_lock(&w->lock);
-	rc = kii_jobs_get(w->jobs, p->id, &job, err);
+	rc = kii_jobs_get(gc->lane->jobs, p->id, &job, err);
 	/* Somebody was given it since the walk. */
 	if (rc == 0 && last_given(&job) > gc->now) {
 		pthread_mutex_unlock(&w->lock);
 		return 0;
 	}
 	if (rc == 0)
-		rc = kii_jobs_forget_artifact(w->jobs, p->id, err);
+		rc = kii_jobs_forget_artifact(gc->lane->jobs, p->id, err);
 	if (rc == 0)
-		rc = kii_jobs_artifact_users(w->jobs, p->artifact, &users, err);
+		rc = kii_jobs_artifact_users(gc->lane->jobs, p->artifact, &users, err);
 	pthread_mutex_unlock(&w->lock);
 	return rc != 0 ? -1 : users == 0;
 }
@@ -134,7 +135,7 @@ static int would_forget(struct gc *gc, const struct pick *p, struct kii_error *e
 	json_object_set_new(gc->forgotten, p->id, json_true());
 	json_object_set_new(gc->forgetters, p->artifact, json_integer(n));
 	pthread_mutex_lock(&gc->w->lock);
-	rc = kii_jobs_artifact_users(gc->w->jobs, p->artifact, &users, err);
+	rc = kii_jobs_artifact_users(gc->lane->jobs, p->artifact, &users, err);
 	pthread_mutex_unlock(&gc->w->lock);
 	return rc != 0 ? -1 : users == n;
 }
@@ -145,9 +146,9 @@ static int collect_artifacts(struct gc *gc, struct kii_error *err)
 	int rc;
 
 	pthread_mutex_lock(&w->lock);
-	rc = kii_jobs_artifact_bytes(w->jobs, &gc->left, err);
+	rc = kii_jobs_artifact_bytes(gc->lane->jobs, &gc->left, err);
 	if (rc == 0)
-		rc = kii_jobs_oldest_artifacts(w->jobs, pick_artifact, gc, err);
+		rc = kii_jobs_oldest_artifacts(gc->lane->jobs, pick_artifact, gc, err);
 	pthread_mutex_unlock(&w->lock);
 	for (size_t i = 0; rc == 0 && i < gc->n; i++) {
 		const struct pick *p = &gc->picks[i];
@@ -177,7 +178,7 @@ static bool pick_old(void *arg, const struct kii_job *job)
 
 static int64_t remove_log(struct gc *gc, const char *id, int attempt)
 {
-	kii_autofree char *path = worker_log_path(gc->w, id, attempt);
+	kii_autofree char *path = worker_log_path(gc->lane, id, attempt);
 	struct stat st;
 
 	if (stat(path, &st) != 0)
@@ -209,7 +210,7 @@ static int collect_old(struct gc *gc, struct kii_error *err)
 	int rc;
 
 	pthread_mutex_lock(&w->lock);
-	rc = kii_jobs_ended_before(w->jobs, before, pick_old, gc, err);
+	rc = kii_jobs_ended_before(gc->lane->jobs, before, pick_old, gc, err);
 	pthread_mutex_unlock(&w->lock);
 	for (size_t i = 0; rc == 0 && i < gc->n; i++) {
 		const struct pick *p = &gc->picks[i];
@@ -222,7 +223,7 @@ static int collect_old(struct gc *gc, struct kii_error *err)
 		if (gc->dry_run)
 			continue;
 		pthread_mutex_lock(&w->lock);
-		rc = kii_jobs_delete(w->jobs, p->id, err);
+		rc = kii_jobs_delete(gc->lane->jobs, p->id, err);
 		pthread_mutex_unlock(&w->lock);
 	}
 	drop_picks(gc);
@@ -237,7 +238,7 @@ static int known_artifact(struct gc *gc, const char *name, struct kii_error *err
 {
 	int64_t users = 0;
 
-	if (kii_jobs_artifact_users(gc->w->jobs, name, &users, err) != 0)
+	if (kii_jobs_artifact_users(gc->lane->jobs, name, &users, err) != 0)
 		return -1;
 	return users > 0;
 }
@@ -247,7 +248,7 @@ static int known_log(struct gc *gc, const char *name, struct kii_error *err)
 	kii_autofree char *id = kii_xstrndup(name, KII_JOB_ID);
 	kii_autojob job = { 0 };
 
-	if (!kii_job_id_valid(id) || kii_jobs_get(gc->w->jobs, id, &job, err) == 0)
+	if (!kii_job_id_valid(id) || kii_jobs_get(gc->lane->jobs, id, &job, err) == 0)
 		return 1;
 	if (err->code != KII_ENOTFOUND)
 		return -1;
@@ -292,6 +293,29 @@ static int collect_orphans(struct gc *gc, const char *folder, const char *kind, 
 	return rc;
 }
 
+static int collect_lane(struct gc *gc, struct lane *lane, struct kii_error *err)
+{
+	gc->lane = lane;
+	if (collect_old(gc, err) != 0)
+		return -1;
+	return collect_orphans(gc, lane->logs, "log", known_log, err);
+}
+
+/* Artifacts are the public's. */
+static int collect_all(struct gc *gc, struct kii_error *err)
+{
+	struct worker *w = gc->w;
+
+	gc->lane = &w->lanes[LANE_PUBLIC];
+	if (collect_artifacts(gc, err) != 0 ||
+	    collect_orphans(gc, w->artifacts, "artifact", known_artifact, err) != 0)
+		return -1;
+	for (size_t i = 0; i < LANE__MAX; i++)
+		if (collect_lane(gc, &w->lanes[i], err) != 0)
+			return -1;
+	return 0;
+}
+
 int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 {
 	struct gc gc = { .w = w, .dry_run = dry_run, .now = kii_io_wall(),
@@ -299,13 +323,7 @@ int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 	int rc;
 
 	pthread_mutex_lock(&one_at_a_time);
-	rc = collect_artifacts(&gc, err);
-	if (rc == 0)
-		rc = collect_old(&gc, err);
-	if (rc == 0)
-		rc = collect_orphans(&gc, w->artifacts, "artifact", known_artifact, err);
-	if (rc == 0)
-		rc = collect_orphans(&gc, w->logs, "log", known_log, err);
+	rc = collect_all(&gc, err);
 	pthread_mutex_unlock(&one_at_a_time);
 	json_decref(gc.forgotten);
 	json_decref(gc.forgetters);

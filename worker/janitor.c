@@ -15,11 +15,13 @@
 #include "io.h"
 #include "json.h"
 #include "log.h"
-#include "queue.h"
+#include "operator.h"
 
 #define LOOK_MS      10000
 #define RECONCILE_MS 60000
 #define GC_MS        600000
+#define DAY_MS       INT64_C(86400000)
+#define AUDIT_ROWS   100000
 
 /* --- engine and images --- */
 
@@ -92,11 +94,11 @@ static bool is_wanted(struct worker *w, const char *id, int attempt)
 
 	pthread_mutex_lock(&w->lock);
 	/* A database that cannot be read says nothing: leave the container alone. */
-	if (kii_jobs_get(w->jobs, id, &job, &err) != 0)
+	if (worker_job(w, id, &job, NULL, &err) != 0)
 		wanted = err.code != KII_ENOTFOUND;
 	else
 		wanted = (job.state == KII_JOB_RUNNING && job.attempts == attempt) ||
-			queue_find(w, id);
+			worker_running(w, id);
 	pthread_mutex_unlock(&w->lock);
 	return wanted;
 }
@@ -242,6 +244,23 @@ static void collect(struct worker *w)
 	json_decref(report);
 }
 
+/* The executables write the audit, each a row at a time; what has to go, goes here. */
+void janitor_trim_audit(struct worker *w)
+{
+	kii_autofree char *path = kii_xfmt("%s/engine/operator.sqlite", w->conf->paths.state_dir);
+	int64_t before = kii_io_wall() - w->conf->retention.audit_days * DAY_MS;
+	struct kii_operator *op = NULL;
+	struct kii_error err = { 0 };
+	int64_t n = 0;
+
+	if (kii_operator_open(path, KII_STORE_WRITE, &op, &err) != 0 ||
+	    kii_audit_trim(op, before, AUDIT_ROWS, &n, &err) != 0)
+		kii_log_warn("audit", "error=%s", kii_q(err.msg));
+	else if (n)
+		kii_log_info("audit_trimmed", "n=%lld", (long long)n);
+	kii_operator_close(op);
+}
+
 /* --- the thread --- */
 
 static void wait_until(struct worker *w, int64_t until)
@@ -291,6 +310,7 @@ void *janitor_run(void *arg)
 		}
 		if (kii_io_now() >= gc_at) {
 			collect(w);
+			janitor_trim_audit(w);
 			gc_at = kii_io_now() + GC_MS;
 		}
 		wait_until(w, kii_io_now() + LOOK_MS);

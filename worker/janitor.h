@@ -21,6 +21,9 @@ void janitor_look(struct worker *w, struct kii_engine *engine);
 int janitor_reconcile(struct worker *w, struct kii_engine *engine, struct kii_error *err)
 	KII_MUST_CHECK;
 
+/* Forget rows of the audit that are too old or too many. What hinders is logged. */
+void janitor_trim_audit(struct worker *w);
+
 /* Before anything runs: remove half-written artifacts. */
 void janitor_sweep(struct worker *w);
 

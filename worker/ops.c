@@ -12,6 +12,7 @@
 #include "git.h"
 #include "io.h"
 #include "json.h"
+#include "kind.h"
 #include "log.h"
 #include "queue.h"
 #include "submit.h"
@@ -28,16 +29,41 @@ int ops_peer(int fd, struct peer *peer, struct kii_error *err)
 	return 0;
 }
 
-static json_t *op_submit(struct worker *w, const json_t *message, char watch[])
+/* The kind that a message is about; NULL, and why, where it is none of this peer's. */
+static const struct kind *kind_of(const struct peer *peer, const json_t *message, json_t **no)
 {
-	const char *kind = kii_json_str(message, "kind");
+	const char *name = kii_json_str(message, "kind");
+	const struct kind *kind = name ? kind_find(name) : NULL;
 
-	if (!kind || strcmp(kind, "firmware") != 0)
-		return submit_refusal(400, "bad_request", "kind", 0, "kind: must be firmware");
+	/* What the public zone may ask for is all that it hears of. */
+	if (!peer->admin && (!kind || kind->lane != LANE_PUBLIC))
+		*no = submit_refusal(400, "bad_request", "kind", 0, "kind: must be firmware");
+	else if (!kind)
+		*no = submit_refusal(400, "bad_request", "kind", 0, "kind: unknown");
+	return *no ? NULL : kind;
+}
+
+static json_t *op_find(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
+{
+	json_t *no = NULL;
+	const struct kind *kind = kind_of(peer, message, &no);
+
+	return kind ? submit_find(w, kind, message, watch) : no;
+}
+
+static json_t *op_submit(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
+{
+	json_t *no = NULL;
+	const struct kind *kind = kind_of(peer, message, &no);
+
+	if (!kind)
+		return no;
 	if (!json_is_object(json_object_get(message, "request")))
 		return submit_refusal(400, "bad_request", "request", 0,
 			"request: must be an object");
-	return submit_firmware(w, message, watch);
+	return submit_new(w, kind, message, watch);
 }
 
 static const char *job_of(const json_t *message)
@@ -47,34 +73,39 @@ static const char *job_of(const json_t *message)
 	return id ? id : "";
 }
 
-static json_t *op_attach(struct worker *w, const json_t *message, char watch[])
+static json_t *op_attach(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
 {
-	return submit_attach(w, job_of(message), watch);
+	return submit_attach(w, peer->admin, job_of(message), watch);
 }
 
-static json_t *op_retry(struct worker *w, const json_t *message, char watch[])
+static json_t *op_retry(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
 {
+	(void)peer;
 	(void)watch;
-	return submit_retry(w, job_of(message));
+	return submit_retry(w, job_of(message), kii_json_str(message, "client"));
 }
 
 /* Under the lock: a queued job ends at once, a running one is told. */
-static json_t *cancel(struct worker *w, const struct kii_job *job, struct kii_error *err)
+static json_t *cancel(struct lane *lane, const struct kii_job *job, struct kii_error *err)
 {
+	struct worker *w = lane->w;
 	struct kii_job_end end = { .state = KII_JOB_CANCELLED, .exit_code = -1,
-		.outcome = "cancelled", .error = "the build was cancelled",
+		.outcome = "cancelled", .error = lane == &w->lanes[LANE_PUBLIC] ?
+			"the build was cancelled" : "the job was cancelled",
 		.finished = kii_io_wall() };
-	struct running *slot = queue_find(w, job->id);
+	struct running *slot = queue_find(lane, job->id);
 
 	if (kii_job_state_final(job->state))
 		return submit_refusal(409, "conflict", "job", 0, "the job has ended: %s",
 			kii_job_state_name(job->state));
-	if (kii_jobs_cancel_wish(w->jobs, job->id, kii_io_wall(), err) != 0)
+	if (kii_jobs_cancel_wish(lane->jobs, job->id, kii_io_wall(), err) != 0)
 		return submit_error(err);
 	if (slot) {
 		atomic_store(&slot->cancel, true);
 	} else if (job->state == KII_JOB_QUEUED) {
-		if (kii_jobs_finish(w->jobs, job->id, &end, err) != 0)
+		if (kii_jobs_finish(lane->jobs, job->id, &end, err) != 0)
 			return submit_error(err);
 		worker_announce(w, job->id);
 	}
@@ -82,20 +113,22 @@ static json_t *cancel(struct worker *w, const struct kii_job *job, struct kii_er
 	return NULL;
 }
 
-static json_t *op_cancel(struct worker *w, const json_t *message, char watch[])
+static json_t *op_cancel(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
 {
 	struct kii_error err = { 0 };
 	kii_autojob job = { 0 };
 	const char *id = job_of(message);
+	struct lane *lane = NULL;
 	json_t *no;
 
 	pthread_mutex_lock(&w->lock);
-	if (!kii_job_id_valid(id) || kii_jobs_get(w->jobs, id, &job, &err) != 0)
+	if (worker_job(w, id, &job, &lane, &err) != 0)
 		no = submit_refusal(404, "not_found", "job", 0, "there is no such job");
 	else
-		no = cancel(w, &job, &err);
+		no = cancel(lane, &job, &err);
 	pthread_mutex_unlock(&w->lock);
-	return no ? no : submit_attach(w, id, watch);
+	return no ? no : submit_attach(w, peer->admin, id, watch);
 }
 
 static json_t *image_list(const struct worker *w)
@@ -112,25 +145,69 @@ static json_t *image_list(const struct worker *w)
 	return list;
 }
 
-static json_t *op_status(struct worker *w, const json_t *message, char watch[])
+/* Under the lock. */
+static void count_lane(struct lane *lane, json_t *out)
 {
 	struct kii_error err = { 0 };
-	json_t *answer = json_object();
-	int64_t queued = -1;
+	int64_t queued = -1, slots = 0;
 	int running = 0;
 
+	if (kii_jobs_queued_count(lane->jobs, &queued, &err) != 0)
+		kii_log_warn("status", "error=%s", kii_q(err.msg));
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
+		running += lane->running[i].used;
+	for (size_t i = 0; i < GROUP__MAX; i++)
+		slots += lane->slots[i];
+	json_object_set_new(out, "queued", json_integer(queued));
+	json_object_set_new(out, "running", json_integer(running));
+	json_object_set_new(out, "slots", json_integer(slots));
+}
+
+/* What the jobs were about is nobody's business but the operator's. */
+static void add_ends(void *arg, const struct kii_jobs_ends *ends)
+{
+	json_t *counts = arg;
+
+	json_object_set_new(counts, ends->outcome, json_integer((json_int_t)ends->n +
+		kii_json_int(counts, ends->outcome, 0)));
+}
+
+/* Under the lock: {"pull": {"pulled": 4, "denied": 1}, ...}. */
+static json_t *count_ends(struct lane *lane)
+{
+	json_t *all = json_object();
+	const struct kind *kind;
+
+	for (size_t i = 0; (kind = kind_at(i)); i++) {
+		struct kii_error err = { 0 };
+		json_t *counts;
+
+		if (&lane->w->lanes[kind->lane] != lane)
+			continue;
+		counts = json_object();
+		if (kii_jobs_each_ends(lane->jobs, kind->name, add_ends, counts, &err) != 0)
+			kii_log_warn("status", "error=%s", kii_q(err.msg));
+		json_object_set_new(all, kind->name, counts);
+	}
+	return all;
+}
+
+static json_t *op_status(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
+{
+	json_t *answer = json_object();
+	json_t *operator = json_object();
+
+	(void)peer;
 	(void)message;
 	(void)watch;
 	pthread_mutex_lock(&w->lock);
-	if (kii_jobs_queued_count(w->jobs, &queued, &err) != 0)
-		kii_log_warn("status", "error=%s", kii_q(err.msg));
-	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
-		running += w->running[i].used;
 	json_object_set_new(answer, "ok", json_true());
 	json_object_set_new(answer, "pid", json_integer(getpid()));
-	json_object_set_new(answer, "queued", json_integer(queued));
-	json_object_set_new(answer, "running", json_integer(running));
-	json_object_set_new(answer, "slots", json_integer(w->conf->queue.slots));
+	count_lane(&w->lanes[LANE_PUBLIC], answer);
+	count_lane(&w->lanes[LANE_OPERATOR], operator);
+	json_object_set_new(operator, "ended", count_ends(&w->lanes[LANE_OPERATOR]));
+	json_object_set_new(answer, "operator", operator);
 	json_object_set_new(answer, "engine_up", json_boolean(w->engine_up));
 	json_object_set_new(answer, "engine_seen", json_integer(w->engine_seen));
 	json_object_set_new(answer, "podman", json_boolean(w->about.podman));
@@ -144,12 +221,14 @@ static json_t *op_status(struct worker *w, const json_t *message, char watch[])
 	return answer;
 }
 
-static json_t *op_gc(struct worker *w, const json_t *message, char watch[])
+static json_t *op_gc(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
 {
 	struct kii_error err = { 0 };
 	bool dry_run = json_is_true(json_object_get(message, "dry_run"));
 	json_t *answer = NULL;
 
+	(void)peer;
 	(void)watch;
 	if (gc_run(w, dry_run, &answer, &err) != 0)
 		return submit_error(&err);
@@ -158,8 +237,10 @@ static json_t *op_gc(struct worker *w, const json_t *message, char watch[])
 	return answer;
 }
 
-static json_t *op_refresh(struct worker *w, const json_t *message, char watch[])
+static json_t *op_refresh(struct worker *w, const struct peer *peer, const json_t *message,
+	char watch[])
 {
+	(void)peer;
 	(void)message;
 	(void)watch;
 	return git_ask(w);
@@ -168,9 +249,11 @@ static json_t *op_refresh(struct worker *w, const json_t *message, char watch[])
 static const struct op {
 	const char *name;
 	bool admin;
-	json_t *(*answer)(struct worker *w, const json_t *message, char watch[]);
+	json_t *(*answer)(struct worker *w, const struct peer *peer, const json_t *message,
+		char watch[]);
 } ops[] = {
 	{ "submit", false, op_submit },
+	{ "find", false, op_find },
 	{ "attach", false, op_attach },
 	{ "status", false, op_status },
 	{ "cancel", true, op_cancel },
@@ -190,7 +273,7 @@ static json_t *answer_message(struct worker *w, const struct peer *peer, const j
 		if (ops[i].admin && !peer->admin)
 			return submit_refusal(403, "forbidden", "op", 0,
 				"op: only root and the worker's user may %s", name);
-		return ops[i].answer(w, message, watch);
+		return ops[i].answer(w, peer, message, watch);
 	}
 	return submit_refusal(400, "bad_request", "op", 0, "op: unknown");
 }
@@ -221,7 +304,7 @@ json_t *ops_end(struct worker *w, const char *id)
 	int rc;
 
 	pthread_mutex_lock(&w->lock);
-	rc = kii_jobs_get(w->jobs, id, &job, &err);
+	rc = worker_job(w, id, &job, NULL, &err);
 	pthread_mutex_unlock(&w->lock);
 	if (rc != 0 || !kii_job_state_final(job.state))
 		return NULL;

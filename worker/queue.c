@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "io.h"
+#include "kind.h"
 
 /* The last turns of so many clients are remembered; who is forgotten counts as never served. */
 #define TURNS_MAX 512
@@ -79,9 +80,13 @@ struct entry {
 	bool taken;
 };
 
-/* Who waits, each with the last turn: looked up once, not for every comparison. */
+/*
+ * Who waits, each with the last turn: looked up once, not for every comparison. Those of a group
+ * that is not wanted are left out.
+ */
 struct line {
-	struct worker *w;
+	struct lane *lane;
+	bool wanted[GROUP__MAX];
 	struct entry *list;
 	size_t n, cap;
 	struct turn *clients;
@@ -111,7 +116,7 @@ static size_t client_of(struct line *line, const struct kii_job *job)
 	}
 	c = &line->clients[line->n_clients];
 	snprintf(c->client, sizeof(c->client), "%s", name);
-	c->when = last_turn(line->w->turns, name);
+	c->when = last_turn(line->lane->turns, name);
 	return line->n_clients++;
 }
 
@@ -121,12 +126,14 @@ static bool collect(void *arg, const struct kii_job *job)
 	struct entry *e;
 
 	if (job->state == KII_JOB_RUNNING) {
-		if (!line->found && !queue_find(line->w, job->id)) {
+		if (!line->found && !queue_find(line->lane, job->id)) {
 			memcpy(line->left_running->id, job->id, sizeof(job->id));
 			line->found = true;
 		}
 		return true;
 	}
+	if (!line->wanted[kind_group(job->kind)])
+		return true;
 	if (line->n == line->cap) {
 		line->cap = line->cap * 2 + 16;
 		line->list = kii_xrealloc(line->list, line->cap * sizeof(*line->list));
@@ -153,22 +160,24 @@ static struct entry *next_entry(const struct line *line)
 	return best;
 }
 
-struct running *queue_find(struct worker *w, const char *id)
+struct running *queue_find(struct lane *lane, const char *id)
 {
 	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
-		if (w->running[i].used && !strcmp(w->running[i].id, id))
-			return &w->running[i];
+		if (lane->running[i].used && !strcmp(lane->running[i].id, id))
+			return &lane->running[i];
 	return NULL;
 }
 
-static struct running *enter(struct worker *w, const struct kii_job *job)
+static struct running *enter(struct lane *lane, const struct kii_job *job, bool spent)
 {
 	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++) {
-		struct running *slot = &w->running[i];
+		struct running *slot = &lane->running[i];
 
 		if (slot->used)
 			continue;
 		slot->used = true;
+		slot->spent = spent;
+		slot->group = kind_group(job->kind);
 		memcpy(slot->id, job->id, sizeof(slot->id));
 		slot->attempt = job->attempts;
 		atomic_store(&slot->cancel, job->cancel != 0);
@@ -182,49 +191,100 @@ void queue_leave(struct running *slot)
 	slot->used = false;
 }
 
-int queue_claim(struct worker *w, struct kii_job *job, struct running **slot,
-	struct kii_error *err)
+/* Which groups have a slot free. Of a lane with one group only, whoever asks is a free slot. */
+static void want_groups(struct line *line)
+{
+	const int64_t *slots = line->lane->slots;
+	bool one = !slots[GROUP_PULL];
+	int64_t busy[GROUP__MAX] = { 0 };
+
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
+		if (line->lane->running[i].used)
+			busy[line->lane->running[i].group]++;
+	for (size_t i = 0; i < GROUP__MAX; i++)
+		line->wanted[i] = one || busy[i] < slots[i];
+}
+
+/* The id of the job that is next, or "". */
+static int choose(struct lane *lane, char id[KII_JOB_ID + 1], struct kii_error *err)
 {
 	struct kii_job left = { 0 };
-	struct line line = { .w = w, .left_running = &left };
+	struct line line = { .lane = lane, .left_running = &left };
 	struct entry *next;
-	char id[KII_JOB_ID + 1] = "";
-	int rc = kii_jobs_each_live(w->jobs, collect, &line, err);
+	int rc;
 
+	id[0] = '\0';
+	want_groups(&line);
+	rc = kii_jobs_each_live(lane->jobs, collect, &line, err);
 	if (rc == 0 && line.found) {
-		memcpy(id, left.id, sizeof(id));
+		memcpy(id, left.id, sizeof(left.id));
 	} else if (rc == 0 && (next = next_entry(&line))) {
-		memcpy(id, next->id, sizeof(id));
-		take_turn(w->turns, line.clients[next->client].client);
+		memcpy(id, next->id, sizeof(next->id));
+		take_turn(lane->turns, line.clients[next->client].client);
 	}
 	line_release(&line);
-	if (rc != 0 || !id[0])
-		return rc;
-	if (kii_jobs_get(w->jobs, id, job, err) != 0)
-		return -1;
-	if (job->state == KII_JOB_QUEUED) {
-		job->attempts++;
-		job->started = kii_io_wall();
-		if (kii_jobs_start(w->jobs, id, job->attempts, job->started, err) != 0) {
-			kii_job_release(job);
-			return -1;
-		}
-		job->state = KII_JOB_RUNNING;
+	return rc;
+}
+
+/* The job that is next becomes running where it is not. *spent: it has no attempt left. */
+static int begin(struct lane *lane, struct kii_job *job, bool *spent, struct kii_error *err)
+{
+	const struct kind *kind = kind_find(job->kind);
+	bool left = job->state == KII_JOB_RUNNING;
+
+	*spent = false;
+	if (left && (!kind || kind->resumes))
+		return 0;
+	if (left && job->attempts >= WORKER_ATTEMPTS) {
+		*spent = true;
+		return 0;
 	}
-	*slot = enter(w, job);
+	if (left && kii_jobs_requeue(lane->jobs, job->id, err) != 0)
+		return -1;
+	job->attempts++;
+	job->started = kii_io_wall();
+	job->state = KII_JOB_RUNNING;
+	return kii_jobs_start(lane->jobs, job->id, job->attempts, job->started, err);
+}
+
+int queue_claim(struct lane *lane, struct kii_job *job, struct running **slot,
+	struct kii_error *err)
+{
+	char id[KII_JOB_ID + 1];
+	bool spent;
+
+	if (choose(lane, id, err) != 0)
+		return -1;
+	if (!id[0])
+		return 0;
+	if (kii_jobs_get(lane->jobs, id, job, err) != 0)
+		return -1;
+	if (begin(lane, job, &spent, err) != 0) {
+		kii_job_release(job);
+		return -1;
+	}
+	*slot = enter(lane, job, spent);
 	return 1;
 }
 
-int queue_place(struct worker *w, const char *id, int64_t *place, struct kii_error *err)
+int queue_place(struct lane *lane, const char *id, int64_t *place, struct kii_error *err)
 {
 	struct kii_job left = { 0 };
-	struct line line = { .w = w, .left_running = &left };
-	uint64_t clock = w->turns->clock;
+	struct line line = { .lane = lane, .left_running = &left };
+	kii_autojob job = { 0 };
+	uint64_t clock = lane->turns->clock;
 	struct entry *e;
 	int64_t n = 0;
-	int rc = kii_jobs_each_live(w->jobs, collect, &line, err);
+	int rc = kii_jobs_get(lane->jobs, id, &job, err);
 
 	*place = 0;
+	if (rc != 0 && err->code == KII_ENOTFOUND) {
+		kii_error_clear(err);
+		return 0;
+	}
+	line.wanted[kind_group(job.kind)] = true;
+	if (rc == 0)
+		rc = kii_jobs_each_live(lane->jobs, collect, &line, err);
 	while (rc == 0 && !*place && (e = next_entry(&line))) {
 		e->taken = true;
 		line.clients[e->client].when = ++clock;

@@ -9,9 +9,8 @@
 #include <time.h>
 #include <unistd.h>
 
-#include "attempt.h"
-#include "conclude.h"
 #include "io.h"
+#include "kind.h"
 #include "log.h"
 #include "queue.h"
 
@@ -19,75 +18,12 @@
 #define PAUSE_MS 1000   /* between attempts, and between tries of a database that is in trouble */
 #endif
 
-/* Sleep, but not past the worker's end. */
-static void pause_for(struct worker *w, int64_t ms)
+void run_pause(struct worker *w, int n)
 {
-	for (int64_t until = kii_io_now() + ms; !atomic_load(&w->stop) && kii_io_now() < until;)
+	int64_t until = kii_io_now() + (int64_t)PAUSE_MS * n;
+
+	while (!atomic_load(&w->stop) && kii_io_now() < until)
 		usleep(20000);
-}
-
-/* The end goes into the row, whatever it takes: a full disk or a lock is waited for. */
-static bool record_end(struct worker *w, const struct kii_job *job, const struct kii_job_end *end,
-	struct running *slot)
-{
-	for (;;) {
-		struct kii_error err = { 0 };
-		int rc;
-
-		pthread_mutex_lock(&w->lock);
-		rc = kii_jobs_finish(w->jobs, job->id, end, &err);
-		if (rc == 0 || err.code == KII_ECONFLICT || err.code == KII_ENOTFOUND) {
-			worker_announce(w, job->id);
-			queue_leave(slot);
-			pthread_mutex_unlock(&w->lock);
-			return rc == 0;
-		}
-		pthread_mutex_unlock(&w->lock);
-		kii_log_error("job_end", "job=%s error=%s", job->id, kii_q(err.msg));
-		if (atomic_load(&w->stop))
-			return false;
-		pause_for(w, PAUSE_MS);
-	}
-}
-
-/* The attempt's log gets its number. One that stayed would count as the beginning of the next's. */
-static void keep_log(const struct worker *w, const struct kii_job *job)
-{
-	kii_autofree char *from = worker_log_path(w, job->id, 0);
-	kii_autofree char *to = worker_log_path(w, job->id, job->attempts);
-	struct stat st;
-
-	/* An earlier worker kept it, and died before the row said so. */
-	if (stat(from, &st) == 0 && st.st_size == 0 && access(to, F_OK) == 0) {
-		unlink(from);
-	} else if (rename(from, to) != 0 && errno != ENOENT) {
-		kii_log_warn("log_rename", "job=%s errno=%d", job->id, errno);
-		unlink(from);
-	}
-}
-
-/* Into the queue again, as patiently as an end is recorded. */
-static void requeue(struct worker *w, const struct kii_job *job, struct running *slot)
-{
-	bool done = false;
-
-	keep_log(w, job);
-	while (!done) {
-		struct kii_error err = { 0 };
-
-		pthread_mutex_lock(&w->lock);
-		done = kii_jobs_requeue(w->jobs, job->id, &err) == 0 || err.code == KII_ECONFLICT ||
-			err.code == KII_ENOTFOUND || atomic_load(&w->stop);
-		if (done) {
-			queue_leave(slot);
-			pthread_cond_signal(&w->work_to_do);
-		}
-		pthread_mutex_unlock(&w->lock);
-		if (err.code != KII_OK)
-			kii_log_error("requeue", "job=%s error=%s", job->id, kii_q(err.msg));
-		if (!done)
-			pause_for(w, PAUSE_MS);
-	}
 }
 
 static void log_end(const struct kii_job *job, const struct kii_job_end *end)
@@ -98,81 +34,120 @@ static void log_end(const struct kii_job *job, const struct kii_job_end *end)
 		(long long)end->log_bytes, kii_q(end->artifact));
 }
 
-/* The engine failed this attempt. True when the job goes back into the queue. */
-static bool try_again(struct attempt *a, const struct kii_error *why)
+/* A full disk or a lock is waited for. */
+bool run_end(struct lane *lane, const struct kii_job *job, const struct kii_job_end *end,
+	struct running *slot)
 {
-	kii_log_warn("attempt_failed", "job=%s attempt=%d code=%s error=%s", a->job->id,
-		a->job->attempts, kii_code_word(why->code), kii_q(why->msg));
-	if (atomic_load(&a->slot->cancel)) {
-		conclude_without(a, KII_JOB_CANCELLED, "cancelled", "the build was cancelled");
-		return false;
+	struct worker *w = lane->w;
+
+	for (;;) {
+		struct kii_error err = { 0 };
+		int rc;
+
+		pthread_mutex_lock(&w->lock);
+		rc = kii_jobs_finish(lane->jobs, job->id, end, &err);
+		if (rc == 0 || err.code == KII_ECONFLICT || err.code == KII_ENOTFOUND) {
+			worker_announce(w, job->id);
+			queue_leave(slot);
+			pthread_mutex_unlock(&w->lock);
+			if (rc == 0)
+				log_end(job, end);
+			return rc == 0;
+		}
+		pthread_mutex_unlock(&w->lock);
+		kii_log_error("job_end", "job=%s error=%s", job->id, kii_q(err.msg));
+		if (atomic_load(&w->stop))
+			return false;
+		run_pause(w, 1);
 	}
-	if (a->job->attempts < WORKER_ATTEMPTS)
-		return true;
-	conclude_without(a, KII_JOB_LOST, "engine",
-		"the container engine failed the build %d times", a->job->attempts);
-	return false;
 }
 
-static void run_job(struct worker *w, struct kii_job *job, struct running *slot)
+/* One that stayed would count as the beginning of the next's. */
+void run_keep_log(const struct lane *lane, const char *id, int attempt)
 {
-	struct kii_error err = { 0 };
-	struct attempt a;
-	enum verdict verdict;
+	kii_autofree char *from = worker_log_path(lane, id, 0);
+	kii_autofree char *to = worker_log_path(lane, id, attempt);
+	struct stat st;
 
-	kii_log_info("job_started", "job=%s attempt=%d board=%s image=%s", job->id, job->attempts,
-		kii_q(job->subject), kii_q(job->release));
-	if (attempt_init(&a, w, job, slot, &err) != 0) {
-		kii_log_error("job_unfit", "job=%s error=%s", job->id, kii_q(err.msg));
-		conclude_without(&a, KII_JOB_LOST, "unfit", "the server cannot run the build");
-		record_end(w, job, &a.end, slot);
-		attempt_release(&a);
-		return;
+	/* An earlier worker kept it, and died before the row said so. */
+	if (stat(from, &st) == 0 && st.st_size == 0 && access(to, F_OK) == 0) {
+		unlink(from);
+	} else if (rename(from, to) != 0 && errno != ENOENT) {
+		kii_log_warn("log_rename", "job=%s errno=%d", id, errno);
+		unlink(from);
 	}
-	if (job->attempts > 1)
-		pause_for(w, PAUSE_MS * (job->attempts - 1));
-	verdict = attempt_run(&a, &err);
-	if (verdict == VERDICT_DETACHED) {
+}
+
+void run_again(struct lane *lane, const struct kii_job *job, struct running *slot)
+{
+	struct worker *w = lane->w;
+	bool done = false;
+
+	run_keep_log(lane, job->id, job->attempts);
+	while (!done) {
+		struct kii_error err = { 0 };
+
 		pthread_mutex_lock(&w->lock);
-		queue_leave(slot);
+		done = kii_jobs_requeue(lane->jobs, job->id, &err) == 0 ||
+			err.code == KII_ECONFLICT || err.code == KII_ENOTFOUND ||
+			atomic_load(&w->stop);
+		if (done) {
+			queue_leave(slot);
+			pthread_cond_signal(&lane->work_to_do);
+		}
 		pthread_mutex_unlock(&w->lock);
-		attempt_release(&a);
-		return;
+		if (err.code != KII_OK)
+			kii_log_error("requeue", "job=%s error=%s", job->id, kii_q(err.msg));
+		if (!done)
+			run_pause(w, 1);
 	}
-	if (verdict == VERDICT_AGAIN && try_again(&a, &err)) {
-		attempt_clean(&a);
-		requeue(w, job, slot);
-		attempt_release(&a);
-		return;
-	}
-	if (record_end(w, job, &a.end, slot))
-		log_end(job, &a.end);
-	attempt_clean(&a);
-	attempt_release(&a);
+}
+
+void run_leave(struct lane *lane, struct running *slot)
+{
+	pthread_mutex_lock(&lane->w->lock);
+	queue_leave(slot);
+	pthread_mutex_unlock(&lane->w->lock);
+}
+
+/* Of a kind that this program does not know: a newer one's, before it was taken back. */
+static void give_up(struct lane *lane, const struct kii_job *job, struct running *slot)
+{
+	const struct kii_job_end end = { .state = KII_JOB_LOST, .exit_code = -1,
+		.outcome = "unfit", .error = "the server does not know this kind of job",
+		.finished = kii_io_wall() };
+
+	run_end(lane, job, &end, slot);
 }
 
 void *run_slot(void *arg)
 {
-	struct worker *w = arg;
+	struct lane *lane = arg;
+	struct worker *w = lane->w;
 
 	for (;;) {
 		struct kii_error err = { 0 };
 		struct kii_job job = { 0 };
 		struct running *slot = NULL;
+		const struct kind *kind;
 		int rc = 0;
 
 		pthread_mutex_lock(&w->lock);
-		while (!atomic_load(&w->stop) && (rc = queue_claim(w, &job, &slot, &err)) == 0)
-			pthread_cond_wait(&w->work_to_do, &w->lock);
+		while (!atomic_load(&w->stop) && (rc = queue_claim(lane, &job, &slot, &err)) == 0)
+			pthread_cond_wait(&lane->work_to_do, &w->lock);
 		pthread_mutex_unlock(&w->lock);
 		if (atomic_load(&w->stop) && !slot)
 			return NULL;
 		if (rc < 0) {
 			kii_log_error("claim", "error=%s", kii_q(err.msg));
-			pause_for(w, PAUSE_MS);
+			run_pause(w, 1);
 			continue;
 		}
-		run_job(w, &job, slot);
+		kind = kind_find(job.kind);
+		if (kind)
+			kind->run(lane, &job, slot);
+		else
+			give_up(lane, &job, slot);
 		kii_job_release(&job);
 	}
 }

@@ -16,6 +16,7 @@
 #include "backup.h"
 #include "io.h"
 #include "log.h"
+#include "operator.h"
 #include "queue.h"
 
 #define FOLDER_MODE 02750
@@ -46,13 +47,17 @@ static int make_folders(struct worker *w, struct kii_error *err)
 	kii_autofree char *run = kii_xfmt("%s/worker", w->conf->paths.run_dir);
 
 	w->artifacts = kii_xfmt("%s/artifacts", state);
-	w->logs = kii_xfmt("%s/logs", state);
+	w->lanes[LANE_PUBLIC].logs = kii_xfmt("%s/logs", state);
+	w->lanes[LANE_OPERATOR].logs = kii_xfmt("%s/operator-logs", state);
 	w->work = kii_xfmt("%s/engine/work", state);
 	if (folder(queue, FOLDER_MODE, err) != 0 || folder(engine, 0700, err) != 0 ||
 	    folder(w->work, 0700, err) != 0 || folder(run, FOLDER_MODE, err) != 0 ||
 	    folder(w->artifacts, FOLDER_MODE, err) != 0)
 		return -1;
-	return folder(w->logs, FOLDER_MODE, err);
+	for (size_t i = 0; i < LANE__MAX; i++)
+		if (folder(w->lanes[i].logs, FOLDER_MODE, err) != 0)
+			return -1;
+	return 0;
 }
 
 static int take_lock(const char *state, int *out, struct kii_error *err)
@@ -104,11 +109,15 @@ static int open_databases(struct worker *w, const char *schema_dir, struct kii_e
 {
 	kii_autofree char *jobs = kii_xfmt("%s/queue/jobs.sqlite", w->conf->paths.state_dir);
 	kii_autofree char *config = kii_xfmt("%s/queue/config.sqlite", w->conf->paths.state_dir);
+	kii_autofree char *oper = kii_xfmt("%s/engine/operator.sqlite", w->conf->paths.state_dir);
 
-	if (kii_store_migrate(jobs, schema_dir, "jobs", KII_JOBS_VERSION, err) != 0 ||
-	    kii_versions_migrate(config, schema_dir, err) != 0)
+	if (kii_jobs_migrate(jobs, schema_dir, err) != 0 ||
+	    kii_versions_migrate(config, schema_dir, err) != 0 ||
+	    kii_operator_migrate(oper, schema_dir, err) != 0)
 		return -1;
-	if (kii_jobs_open(jobs, KII_STORE_WRITE, &w->jobs, err) != 0)
+	if (kii_jobs_open(jobs, KII_STORE_WRITE, &w->lanes[LANE_PUBLIC].jobs, err) != 0 ||
+	    kii_jobs_open_operator(oper, KII_STORE_WRITE, &w->lanes[LANE_OPERATOR].jobs,
+			err) != 0)
 		return -1;
 	return kii_versions_open(config, KII_STORE_WRITE, &w->versions, err);
 }
@@ -120,12 +129,21 @@ static void init_locks(struct worker *w)
 	pthread_condattr_init(&attr);
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&w->lock, NULL);
-	pthread_cond_init(&w->work_to_do, &attr);
 	pthread_cond_init(&w->janitor_wake, &attr);
 	pthread_cond_init(&w->git_wake, &attr);
+	pthread_cond_init(&w->job_ended, &attr);
+	for (size_t i = 0; i < LANE__MAX; i++) {
+		struct lane *lane = &w->lanes[i];
+
+		lane->w = w;
+		lane->turns = turns_new();
+		pthread_cond_init(&lane->work_to_do, &attr);
+	}
+	w->lanes[LANE_PUBLIC].slots[GROUP_WORK] = w->conf->queue.slots;
+	w->lanes[LANE_OPERATOR].slots[GROUP_WORK] = w->conf->queue.operator_slots;
+	w->lanes[LANE_OPERATOR].slots[GROUP_PULL] = w->conf->docker.max_concurrent_pulls;
 	pthread_condattr_destroy(&attr);
 	w->ended_tail = &w->ended;
-	w->turns = turns_new();
 }
 
 int start_worker(struct worker *w, const struct kii_conf *conf, const char *schema_dir,
@@ -160,13 +178,15 @@ void start_release(struct worker *w)
 		w->ended = next;
 	}
 	kii_versions_close(w->versions);
-	kii_jobs_close(w->jobs);
+	for (size_t i = 0; i < LANE__MAX; i++) {
+		kii_jobs_close(w->lanes[i].jobs);
+		turns_free(w->lanes[i].turns);
+		free(w->lanes[i].logs);
+	}
 	kii_layouts_free(w->layouts);
 	kii_images_free(w->images, w->n_images);
-	turns_free(w->turns);
 	if (w->wake_server >= 0)
 		close(w->wake_server);
 	free(w->artifacts);
-	free(w->logs);
 	free(w->work);
 }

@@ -11,14 +11,13 @@
 
 #include "io.h"
 #include "json.h"
-#include "kll.h"
+#include "kind.h"
 #include "log.h"
 #include "queue.h"
 
-#define RETRY_IMAGE 30    /* seconds: the janitor has looked again by then */
-#define RETRY_DISK  300
+#define RETRY_DISK  300   /* seconds */
 #define RETRY_MAX   600
-#define REQUEST_MAX (4u << 20)   /* bytes of a request as the row keeps it */
+#define ANSWERED_MS 60000   /* so exactly retention has to know when a result was last wanted */
 
 json_t *submit_refusal(int status, const char *code, const char *field, int retry_after,
 	const char *fmt, ...)
@@ -79,19 +78,19 @@ void submit_client(const char *address, char out[64])
 /* --- what is known of a job --- */
 
 /* Until its end, from the history of its kind and board; -1: no history. Under the lock. */
-static int64_t estimate(struct worker *w, const struct kii_job *job, int64_t place)
+static int64_t estimate(struct lane *lane, const struct kii_job *job, int64_t place)
 {
 	struct kii_error err = { 0 };
 	int64_t ms = -1;
 
-	if (kii_jobs_forecast(w->jobs, job, place, w->conf->queue.slots, kii_io_wall(), &ms,
-			&err) != 0)
+	if (kii_jobs_forecast(lane->jobs, job, place, lane->slots[kind_group(job->kind)],
+			kii_io_wall(), &ms, &err) != 0)
 		kii_log_warn("forecast", "error=%s", kii_q(err.msg));
 	return ms;
 }
 
 /* Under the lock: {"ok":true, ...} of a job. */
-static json_t *describe(struct worker *w, const struct kii_job *job, bool cached)
+static json_t *describe(struct lane *lane, const struct kii_job *job, bool cached)
 {
 	struct kii_error err = { 0 };
 	json_t *answer = json_object();
@@ -110,19 +109,19 @@ static json_t *describe(struct worker *w, const struct kii_job *job, bool cached
 			json_integer(job->finished - job->started));
 		return answer;
 	}
-	if (job->state == KII_JOB_QUEUED && queue_place(w, job->id, &place, &err) != 0)
+	if (job->state == KII_JOB_QUEUED && queue_place(lane, job->id, &place, &err) != 0)
 		kii_log_warn("queue_place", "job=%s error=%s", job->id, kii_q(err.msg));
 	json_object_set_new(answer, "place", json_integer(place));
-	json_object_set_new(answer, "estimate_ms", json_integer(estimate(w, job, place)));
+	json_object_set_new(answer, "estimate_ms", json_integer(estimate(lane, job, place)));
 	return answer;
 }
 
 /* --- admission --- */
 
 /* Where there is room again, by the history: what Retry-After says. Under the lock. */
-static int retry_after(struct worker *w, const struct kii_job *job, int64_t waiting)
+static int retry_after(struct lane *lane, const struct kii_job *job, int64_t waiting)
 {
-	int64_t ms = estimate(w, job, waiting ? waiting : 1);
+	int64_t ms = estimate(lane, job, waiting ? waiting : 1);
 
 	if (ms < 0)
 		return 10;
@@ -131,22 +130,24 @@ static int retry_after(struct worker *w, const struct kii_job *job, int64_t wait
 }
 
 /* Under the lock: NULL to go ahead, or why not. */
-static json_t *admit(struct worker *w, const struct kii_job *job, struct kii_error *err)
+static json_t *admit(struct lane *lane, const struct kii_job *job, struct kii_error *err)
 {
+	const struct worker *w = lane->w;
+	const char *what = lane == &w->lanes[LANE_PUBLIC] ? "builds" : "jobs";
 	int64_t queued = 0, own = 0;
 	uint64_t room = 0;
 
-	if (kii_jobs_queued_count(w->jobs, &queued, err) != 0 ||
-	    kii_jobs_waiting_of(w->jobs, job->client, &own, err) != 0 ||
+	if (kii_jobs_queued_count(lane->jobs, &queued, err) != 0 ||
+	    kii_jobs_waiting_of(lane->jobs, job->client, &own, err) != 0 ||
 	    kii_io_free(w->conf->paths.state_dir, &room, err) != 0)
 		return submit_error(err);
 	if (own >= w->conf->queue.per_client)
-		return submit_refusal(429, "too_many_jobs", NULL, retry_after(w, job, 1),
-			"%lld builds of this client are waiting or running: that is the limit",
-			(long long)own);
+		return submit_refusal(429, "too_many_jobs", NULL, retry_after(lane, job, 1),
+			"%lld %s of this client are waiting or running: that is the limit",
+			(long long)own, what);
 	if (queued >= w->conf->queue.max_waiting)
-		return submit_refusal(429, "queue_full", NULL, retry_after(w, job, queued),
-			"the queue is full: %lld builds are waiting", (long long)queued);
+		return submit_refusal(429, "queue_full", NULL, retry_after(lane, job, queued),
+			"the queue is full: %lld %s are waiting", (long long)queued, what);
 	if (room < (uint64_t)w->conf->limits.disk_floor) {
 		kii_log_error("disk_floor", "free=%llu", (unsigned long long)room);
 		return submit_refusal(503, "disk_full", NULL, RETRY_DISK,
@@ -155,198 +156,175 @@ static json_t *admit(struct worker *w, const struct kii_job *job, struct kii_err
 	return NULL;
 }
 
-/* Under the lock, in a transaction: what answers the key already, or NULL. */
-static json_t *find_known(struct worker *w, const struct kii_job *wanted, char watch[],
+/* Under the lock: what answers the key already, or NULL. */
+static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char watch[],
 	struct kii_error *err)
 {
 	kii_autojob job = { 0 };
 	kii_autofree char *path = NULL;
-	int rc = kii_jobs_live(w->jobs, wanted->kind, wanted->key, &job, err);
+	int64_t now = kii_io_wall();
+	int rc = kii_jobs_live(lane->jobs, wanted->kind, wanted->key, &job, err);
 
 	if (rc < 0)
 		return submit_error(err);
 	if (rc > 0) {
 		memcpy(watch, job.id, sizeof(job.id));
-		return describe(w, &job, false);
+		return describe(lane, &job, false);
 	}
 	if (wanted->fresh)
 		return NULL;
-	rc = kii_jobs_remembered(w->jobs, wanted->kind, wanted->key, &job, err);
+	rc = kii_jobs_remembered(lane->jobs, wanted->kind, wanted->key, &job, err);
 	if (rc < 0)
 		return submit_error(err);
 	if (rc == 0)
 		return NULL;
-	path = kii_xfmt("%s/%s", w->artifacts, job.artifact);
+	path = kii_xfmt("%s/%s", lane->w->artifacts, job.artifact);
 	if (access(path, R_OK) != 0)
 		return NULL;
-	if (kii_jobs_answered(w->jobs, job.id, kii_io_wall(), err) != 0)
+	if (now - job.answered >= ANSWERED_MS &&
+	    kii_jobs_answered(lane->jobs, job.id, now, err) != 0)
 		return submit_error(err);
-	return describe(w, &job, true);
+	return describe(lane, &job, true);
 }
 
-/* One transaction: known, or refused, or queued. */
-static json_t *take_on(struct worker *w, struct kii_job *job, char watch[])
+/* Under the lock, one transaction: refused, or queued. */
+static json_t *queue_new(struct lane *lane, struct kii_job *job, struct kii_error *err)
 {
+	json_t *answer;
+
+	if (kii_jobs_begin(lane->jobs, true, err) != 0)
+		return submit_error(err);
+	answer = admit(lane, job, err);
+	if (!answer) {
+		kii_io_random_hex(job->id, KII_JOB_ID / 2);
+		job->created = kii_io_wall();
+		if (kii_jobs_insert(lane->jobs, job, err) != 0)
+			answer = submit_error(err);
+	}
+	if (err->code == KII_OK && kii_jobs_commit(lane->jobs, err) == 0)
+		return answer;
+	kii_jobs_rollback(lane->jobs);
+	return answer ? answer : submit_error(err);
+}
+
+/* Known, or refused, or queued: the lock makes one of it, since there is no other writer. */
+static json_t *take_on(struct lane *lane, struct kii_job *job, char watch[])
+{
+	struct worker *w = lane->w;
 	struct kii_error err = { 0 };
 	json_t *answer;
 
 	pthread_mutex_lock(&w->lock);
-	if (kii_jobs_begin(w->jobs, true, &err) != 0) {
-		pthread_mutex_unlock(&w->lock);
-		return submit_error(&err);
-	}
-	answer = find_known(w, job, watch, &err);
+	answer = find_known(lane, job, watch, &err);
 	if (!answer)
-		answer = admit(w, job, &err);
+		answer = queue_new(lane, job, &err);
 	if (!answer) {
-		kii_io_random_hex(job->id, KII_JOB_ID / 2);
-		job->created = kii_io_wall();
-		if (kii_jobs_insert(w->jobs, job, &err) != 0)
-			answer = submit_error(&err);
-	}
-	if (err.code != KII_OK || kii_jobs_commit(w->jobs, &err) != 0) {
-		kii_jobs_rollback(w->jobs);
-		watch[0] = '\0';
-		if (!answer || json_is_true(json_object_get(answer, "ok"))) {
-			json_decref(answer);
-			answer = submit_error(&err);
-		}
-	} else if (!answer) {
 		memcpy(watch, job->id, sizeof(job->id));
-		answer = describe(w, job, false);
-		pthread_cond_signal(&w->work_to_do);
-		kii_log_info("job_queued", "job=%s board=%s image=%s client=%s", job->id,
-			kii_q(job->subject), kii_q(job->release), kii_q(job->client));
+		answer = describe(lane, job, false);
+		pthread_cond_signal(&lane->work_to_do);
+		kii_log_info("job_queued", "job=%s kind=%s board=%s image=%s client=%s", job->id,
+			job->kind, kii_q(job->subject), kii_q(job->release), kii_q(job->client));
 	}
 	pthread_mutex_unlock(&w->lock);
 	return answer;
 }
 
-/* --- firmware --- */
+/* --- the operations --- */
 
-/* Under the lock: the release that an env means, or the refusal. */
-static json_t *find_release(struct worker *w, const char *env, struct kii_job *job, char **git_tag)
+static void set_client(struct kii_job *job, const char *client)
 {
-	struct kii_error err = { 0 };
-	struct kii_version version = { 0 };
-	const struct kii_image *image;
-	json_t *no = NULL;
-
-	if (kii_versions_find(w->versions, env, &version, &err) != 0) {
-		if (err.code == KII_ENOTFOUND)
-			return submit_refusal(400, "bad_request", "env", 0,
-				"env: there is no such version");
-		return submit_error(&err);
-	}
-	image = worker_image(w, version.container);
-	if (!image) {
-		w->look_now = true;
-		pthread_cond_signal(&w->janitor_wake);
-		no = submit_refusal(503, "image_missing", "env", RETRY_IMAGE,
-			"the image of this version is not there");
-	} else {
-		job->image = kii_xstrdup(image->id);
-		job->release = kii_xstrdup(version.container);
-		*git_tag = kii_xstrdup(version.git_tag);
-	}
-	kii_version_release(&version);
-	return no;
-}
-
-/* What the row keeps of a request: enough to make everything again. */
-static char *keep_request(const char *env, const char *git_tag, json_t *config)
-{
-	kii_autojson *kept = json_object();
-	kii_autobuf text = KII_BUF_INIT(REQUEST_MAX);
-	struct kii_error err = { 0 };
-
-	kii_json_set_str(kept, "env", env);
-	kii_json_set_str(kept, "git_tag", git_tag);
-	json_object_set(kept, "config", config);
-	if (kii_json_dump(kept, 0, &text, &err) != 0)
-		return NULL;
-	return kii_buf_steal(&text);
-}
-
-json_t *submit_firmware(struct worker *w, const json_t *message, char watch[KII_JOB_ID + 1])
-{
-	struct kii_error err = { 0 };
-	kii_autojob job = { .kind = "firmware", .exit_code = -1 };
-	const json_t *request = json_object_get(message, "request");
-	const char *env = kii_json_str(request, "env");
-	const char *client = kii_json_str(message, "client");
-	kii_autofree char *git_tag = NULL;
-	struct kii_kll *kll = NULL;
 	char counted[64];
+
+	submit_client(client, counted);
+	job->client = kii_xstrdup(counted);
+}
+
+json_t *submit_new(struct worker *w, const struct kind *kind, const json_t *message,
+	char watch[KII_JOB_ID + 1])
+{
+	kii_autojob job = { .exit_code = -1 };
+	const json_t *request = json_object_get(message, "request");
+	const char *client = kii_json_str(message, "client");
 	json_t *no;
 
 	watch[0] = '\0';
-	if (!env)
-		return submit_refusal(400, "bad_request", "env", 0, "env: must be a string");
-	pthread_mutex_lock(&w->lock);
-	no = find_release(w, env, &job, &git_tag);
-	pthread_mutex_unlock(&w->lock);
+	snprintf(job.kind, sizeof(job.kind), "%s", kind->name);
+	no = kind->prepare(w, request, &job);
 	if (no)
 		return no;
-	if (kii_kll_make(request, kii_kll_dialect(env, git_tag, false), w->layouts, &kll,
-			&err) != 0)
-		return submit_error(&err);
-	kii_kll_key(kll, job.image, job.key);
-	job.subject = kii_xstrdup(kll->board);
-	kii_kll_free(kll);
-	submit_client(client ? client : "", counted);
-	job.client = kii_xstrdup(counted);
+	set_client(&job, client ? client : "");
 	job.fresh = json_is_true(json_object_get(message, "fresh"));
-	job.request = keep_request(env, git_tag, json_object_get(request, "config"));
-	if (!job.request)
-		return submit_refusal(413, "too_big", "config", 0, "config: too big");
-	return take_on(w, &job, watch);
+	return take_on(&w->lanes[kind->lane], &job, watch);
 }
 
-json_t *submit_attach(struct worker *w, const char *id, char watch[KII_JOB_ID + 1])
+json_t *submit_find(struct worker *w, const struct kind *kind, const json_t *message,
+	char watch[KII_JOB_ID + 1])
+{
+	struct kii_error err = { 0 };
+	kii_autojob job = { .exit_code = -1 };
+	json_t *answer;
+
+	watch[0] = '\0';
+	snprintf(job.kind, sizeof(job.kind), "%s", kind->name);
+	pthread_mutex_lock(&w->lock);
+	answer = kind->find ? kind->find(w, message, &job) : NULL;
+	if (!answer)
+		answer = find_known(&w->lanes[kind->lane], &job, watch, &err);
+	pthread_mutex_unlock(&w->lock);
+	return answer ? answer : submit_refusal(404, "not_found", "content", 0,
+		"nothing is known of this content");
+}
+
+json_t *submit_attach(struct worker *w, bool admin, const char *id, char watch[KII_JOB_ID + 1])
 {
 	struct kii_error err = { 0 };
 	kii_autojob job = { 0 };
+	struct lane *lane = NULL;
 	json_t *answer;
 
 	watch[0] = '\0';
 	pthread_mutex_lock(&w->lock);
-	if (!kii_job_id_valid(id) || kii_jobs_get(w->jobs, id, &job, &err) != 0) {
+	if (worker_job(w, id, &job, &lane, &err) != 0 ||
+	    (!admin && lane != &w->lanes[LANE_PUBLIC])) {
 		answer = submit_refusal(404, "not_found", "job", 0, "there is no such job");
 	} else {
 		if (!kii_job_state_final(job.state))
 			memcpy(watch, job.id, sizeof(job.id));
-		answer = describe(w, &job, false);
+		answer = describe(lane, &job, false);
 	}
 	pthread_mutex_unlock(&w->lock);
 	return answer;
 }
 
-json_t *submit_retry(struct worker *w, const char *id)
+json_t *submit_retry(struct worker *w, const char *id, const char *client)
 {
 	struct kii_error err = { 0 };
 	kii_autojob old = { 0 };
-	kii_autojob job = { .kind = "firmware", .exit_code = -1, .fresh = true };
-	const struct kii_image *image;
+	kii_autojob job = { .exit_code = -1, .fresh = true };
+	const struct kind *kind = NULL;
 	char watch[KII_JOB_ID + 1];
+	struct lane *lane = NULL;
+	json_t *no = NULL;
 
 	pthread_mutex_lock(&w->lock);
-	if (!kii_job_id_valid(id) || kii_jobs_get(w->jobs, id, &old, &err) != 0) {
-		pthread_mutex_unlock(&w->lock);
-		return submit_refusal(404, "not_found", "job", 0, "there is no such job");
-	}
-	image = worker_image(w, old.release ? old.release : "");
+	if (worker_job(w, id, &old, &lane, &err) != 0)
+		no = submit_refusal(404, "not_found", "job", 0, "there is no such job");
+	else if (!kii_job_state_final(old.state))
+		no = submit_refusal(409, "conflict", "job", 0, "the job has not ended");
+	else if (!(kind = kind_find(old.kind)))
+		no = submit_refusal(409, "conflict", "job", 0,
+			"the server does not know this kind of job");
+	else if (kind->again)
+		no = kind->again(w, &old);
 	pthread_mutex_unlock(&w->lock);
-	if (!kii_job_state_final(old.state))
-		return submit_refusal(409, "conflict", "job", 0, "the job has not ended");
-	if (!image || strcmp(image->id, old.image) != 0)
-		return submit_refusal(409, "image_changed", "job", 0,
-			"the job's image is no longer the release's: post the request again");
+	if (no)
+		return no;
+	memcpy(job.kind, old.kind, sizeof(job.kind));
 	memcpy(job.key, old.key, sizeof(job.key));
-	job.client = kii_xstrdup("retry");
+	set_client(&job, client ? client : "retry");
 	job.subject = kii_xstrdup(old.subject);
 	job.release = kii_xstrdup(old.release);
-	job.image = kii_xstrdup(old.image);
+	job.image = kii_xstrdup(kind->keeps_image ? old.image : NULL);
 	job.request = kii_xstrdup(old.request);
-	return take_on(w, &job, watch);
+	return take_on(lane, &job, watch);
 }

@@ -6,6 +6,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "queue.h"
+
 int worker_engine(const struct worker *w, int64_t timeout_ms, struct kii_engine **out,
 	struct kii_error *err)
 {
@@ -41,13 +43,42 @@ void worker_announce(struct worker *w, const char *id)
 	w->ended_tail = &e->next;
 	n = write(w->wake_server, &one, sizeof(one));
 	(void)n;
+	pthread_cond_broadcast(&w->job_ended);
 }
 
-char *worker_log_path(const struct worker *w, const char *id, int attempt)
+int worker_job(struct worker *w, const char *id, struct kii_job *out, struct lane **lane,
+	struct kii_error *err)
+{
+	for (size_t i = 0; kii_job_id_valid(id) && i < LANE__MAX; i++) {
+		struct kii_error why = { 0 };
+
+		if (kii_jobs_get(w->lanes[i].jobs, id, out, &why) == 0) {
+			if (lane)
+				*lane = &w->lanes[i];
+			return 0;
+		}
+		if (why.code != KII_ENOTFOUND)
+			return kii_error_set(err, why.code, why.detail, "%s", why.msg);
+	}
+	return kii_error_set(err, KII_ENOTFOUND, 0, "there is no such job");
+}
+
+struct running *worker_running(struct worker *w, const char *id)
+{
+	for (size_t i = 0; i < LANE__MAX; i++) {
+		struct running *slot = queue_find(&w->lanes[i], id);
+
+		if (slot)
+			return slot;
+	}
+	return NULL;
+}
+
+char *worker_log_path(const struct lane *lane, const char *id, int attempt)
 {
 	if (attempt)
-		return kii_xfmt("%s/%s.%d.log", w->logs, id, attempt);
-	return kii_xfmt("%s/%s.log", w->logs, id);
+		return kii_xfmt("%s/%s.%d.log", lane->logs, id, attempt);
+	return kii_xfmt("%s/%s.log", lane->logs, id);
 }
 
 char *worker_container_name(const struct worker *w, const char *id, int attempt)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * worker: what the parts of kiisrv-worker share. One thread serves worker.sock (server.c), `slots`
- * threads run jobs (run.c), one keeps house (janitor.c), one looks at a repository (git.c). The
- * databases and everything below "lock" are used under `lock` only.
+ * worker: what the parts of kiisrv-worker share. One thread serves worker.sock (server.c), the
+ * lanes' threads run jobs (run.c), one keeps house (janitor.c), one looks at a repository (git.c).
+ * The databases and everything below "lock" are used under `lock` only.
  */
 #ifndef KII_WORKER_H
 #define KII_WORKER_H
@@ -18,15 +18,46 @@
 #include "layouts.h"
 #include "versions.h"
 
-#define WORKER_SLOTS_MAX 64
+#define WORKER_SLOTS_MAX 128
 #define WORKER_ATTEMPTS  3
+
+/*
+ * A lane: a database of jobs, the folder of their logs, and the slots that run them. What the
+ * public may ask for and what operators may do not share one, so that neither sees or starves the
+ * other.
+ */
+enum lane_name {
+	LANE_PUBLIC,
+	LANE_OPERATOR,
+	LANE__MAX
+};
+
+/* Jobs of one group share a number of slots: pulls do not wait behind what waits for pulls. */
+enum slot_group {
+	GROUP_WORK,
+	GROUP_PULL,
+	GROUP__MAX
+};
 
 /* A job that a slot is busy with. */
 struct running {
 	bool used;
+	bool spent;        /* an earlier worker left it in its last attempt; nothing goes on */
+	enum slot_group group;
 	char id[KII_JOB_ID + 1];
 	int attempt;
 	atomic_bool cancel;
+};
+
+struct lane {
+	struct worker *w;
+	char *logs;                      /* folder */
+	int64_t slots[GROUP__MAX];       /* how many jobs of a group run at a time */
+	/* Under the worker's lock. */
+	struct kii_jobs *jobs;
+	struct running running[WORKER_SLOTS_MAX];
+	struct turns *turns;             /* who was served when (queue.c) */
+	pthread_cond_t work_to_do;       /* slots wait here */
 };
 
 /* The look at the controller's repository (git.c), under the lock. */
@@ -47,21 +78,22 @@ struct ended {
 
 struct worker {
 	const struct kii_conf *conf;
-	char *artifacts, *logs, *work;   /* folders */
+	const char *conf_file;           /* as it was named; NULL: it was not */
+	char *artifacts, *work;          /* folders */
 	char instance[17];
 	struct kii_layouts *layouts;
 	atomic_bool stop;
-	int wake_server;                 /* eventfd: there are ended jobs, or stop */
+	atomic_bool again;               /* ... and start anew: HUP */
+	atomic_bool closed;              /* the server has to end */
+	int wake_server;                 /* eventfd: there are ended jobs, or closed */
 
 	pthread_mutex_t lock;
-	pthread_cond_t work_to_do;       /* slots wait here */
 	pthread_cond_t janitor_wake;
 	pthread_cond_t git_wake;
-	struct kii_jobs *jobs;
+	pthread_cond_t job_ended;        /* for jobs that wait for others */
+	struct lane lanes[LANE__MAX];
 	struct kii_versions *versions;
-	struct running running[WORKER_SLOTS_MAX];
 	struct ended *ended, **ended_tail;
-	struct turns *turns;             /* who was served when (queue.c) */
 	bool look_now;                   /* the janitor shall not wait */
 	bool untidy;                     /* a container is left: reconcile before it is time */
 
@@ -87,8 +119,17 @@ const struct kii_image *worker_image(const struct worker *w, const char *contain
 /* Under the lock: tell who waits that the job has ended. */
 void worker_announce(struct worker *w, const char *id);
 
+/*
+ * Under the lock: the job, in whichever lane it is; *lane may be NULL. Fails as kii_jobs_get, with
+ * ENOTFOUND too for what is no id.
+ */
+int worker_job(struct worker *w, const char *id, struct kii_job *out, struct lane **lane,
+	struct kii_error *err) KII_MUST_CHECK;
+/* Under the lock: the slot that runs the job, or NULL. */
+struct running *worker_running(struct worker *w, const char *id);
+
 /* "<logs>/<id>.log", or "<logs>/<id>.<n>.log" of an earlier attempt. Caller frees. */
-char *worker_log_path(const struct worker *w, const char *id, int attempt);
+char *worker_log_path(const struct lane *lane, const char *id, int attempt);
 
 /* The name of a job's container. Caller frees. */
 char *worker_container_name(const struct worker *w, const char *id, int attempt);

@@ -74,3 +74,31 @@ def raw(port, data, timeout=20):
             if not part:
                 return b"".join(parts)
             parts.append(part)
+
+
+class Operator:
+    """Requests to a stack's operator zone under one token; bodies are JSON."""
+
+    def __init__(self, stack, name, secret):
+        self.stack = stack
+        self.name = name
+        self.secret = secret
+        self.headers = {"Authorization": f"Bearer {secret}"}
+
+    def request(self, method, path, document=None, headers=None, timeout=120):
+        """`document`: JSON, or bytes as they are; `path` is behind /api/v1 or begins with it."""
+        path = path if path.startswith("/api/") else "/api/v1" + path
+        body = document if document is None or isinstance(document, bytes) else \
+            json.dumps(document).encode()
+        more = {} if body is None else {"Content-Type": "application/json"}
+        return self.stack.request(method, path, body, {**self.headers, **more, **(headers or {})},
+                                  timeout)
+
+    def get(self, path, **more):
+        return self.request("GET", path, **more)
+
+    def post(self, path, document=None, **more):
+        return self.request("POST", path, document, **more)
+
+    def delete(self, path, **more):
+        return self.request("DELETE", path, **more)

@@ -2,6 +2,7 @@
 """A whole kiisrv for tests: state and run folders of its own, worker, executables and nginx, as the
 users of production, on one engine. Stopping it asserts that nothing of it is left."""
 
+import grp
 import json
 import os
 import pathlib
@@ -15,12 +16,14 @@ import subprocess
 import time
 import urllib.parse
 
-from client import FILENAME, UnixConnection, Reply, ask
+from client import FILENAME, Operator, UnixConnection, Reply, ask
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = pathlib.Path(os.environ.get("KIISRV_TEST_PREFIX", "/var/lib/kiisrv-test/prefix"))
 TMP = pathlib.Path(os.environ.get("KIISRV_TEST_TMP", "/var/lib/kiisrv-test/api"))
 PUBLIC = ("versions", "stats", "layouts", "jobs", "build", "health")
+# Started where they are installed.
+OPERATOR = ("containers", "images", "runtime", "audit", "operator")
 LAYOUTS = PREFIX / "share/kiisrv/layouts"
 # For tests of an executable that must be asked each time.
 NO_CACHE = {"fastcgi_cache kiisrv;": "fastcgi_cache off;"}
@@ -115,6 +118,7 @@ class Process:
 
 class Stack:
     count = 0
+    tokens = 0
 
     def __init__(self, engine, conf=None, layouts=None, disk=None, nginx=None):
         """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
@@ -197,6 +201,9 @@ class Stack:
         self.start_worker()
         for name in PUBLIC:
             self.start_public(name)
+        for name in OPERATOR:
+            if (PREFIX / "libexec/kiisrv" / name).exists():
+                self.start_operator(name)
         self.spawn("nginx", ["nginx", "-e", "stderr", "-c", str(self.nginx_dir / "nginx.conf")])
         wait_until(self.answers, 30)
         return self
@@ -237,6 +244,15 @@ class Stack:
              str(PREFIX / "libexec/kiisrv" / name)],
             {"KIISRV_CONFIG": str(self.conf), **(env or {})})
 
+    def start_operator(self, name, env=None):
+        group = os.stat(self.engine.socket).st_gid
+        return self.spawn(
+            name, as_user("kiisrv-engine", [group, grp.getgrnam("www-data").gr_gid]) +
+            ["spawn-fcgi", "-n", "-s", str(self.run / f"operator/{name}.sock"), "-M", "0660",
+             "-b", "4096", "-U", "kiisrv-engine", "-G", "www-data", "--",
+             str(PREFIX / "libexec/kiisrv" / name)],
+            {"KIISRV_CONFIG": str(self.conf), **(env or {})})
+
     @property
     def worker(self):
         return self.processes["worker"]
@@ -263,7 +279,7 @@ class Stack:
                 wait_until(lambda: not self.engine.volumes() - self.volumes - {self.mirror()}, 20)
         finally:
             ends = {}
-            for name in ("nginx", *reversed(PUBLIC), "worker"):
+            for name in ("nginx", *reversed(OPERATOR), *reversed(PUBLIC), "worker"):
                 if name in self.processes:
                     ends[name] = self.processes[name].stop()
             left = self.containers()
@@ -357,6 +373,20 @@ class Stack:
 
     def containers(self):
         return self.engine.containers(self.instance())
+
+    def ctl(self, *args, code=0):
+        """What kiisrvctl, run by root, prints."""
+        done = subprocess.run([PREFIX / "sbin/kiisrvctl", "-c", self.conf, *args],
+                              capture_output=True, text=True, timeout=120, check=False)
+        assert done.returncode == code, (args, done)
+        return done.stdout
+
+    def operator(self, scopes="all"):
+        """The operator's zone, entered with a new token of these scopes."""
+        Stack.tokens += 1
+        name = f"t{Stack.tokens}"
+        secret = self.ctl("token", "add", "--scope", scopes, name).strip()
+        return Operator(self, name, secret)
 
     def sql(self, statement):
         """Rows of config.sqlite, likewise."""

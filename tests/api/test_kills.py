@@ -197,6 +197,8 @@ def table(*short, name="state", all_=tuple(STATES)):
 
 
 def strike(torture, pool, victim, state, attempts=1):
+    if torture.engine.name == "podman" and STATES[state][0].endswith("/wait"):
+        pytest.skip("a Podman is asked whether the container has ended, not to wait for it")
     torture.restore()
     request = torture.request(*ORDERS)
     hold = torture.gate.hold(*STATES[state])

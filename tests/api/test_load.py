@@ -201,8 +201,12 @@ def test_a_full_queue_and_turns(load):
     # Who joins a job that waits takes no place.
     joined = load.post(fourth, load.document(f"turns {modest} 0"))
     assert joined.status == 202 and joined.json["job"] == jobs[modest][0]
-    hold.go()
+    # Where a job stands is told alike by all: by turns, with who is served already at the end.
     turns = [jobs[modest][0], jobs[third][0], jobs[greedy][0], jobs[modest][1]]
+    assert [load.stack.job(job)["place"] for job in turns] == [1, 2, 3, 4]
+    assert [t["place"] for t in load.tell_worker(
+        {"op": "attach", "tag": 0, "job": job} for job in turns)] == [1, 2, 3, 4]
+    hold.go()
     for job in turns:
         assert load.stack.wait_job(job)["state"] == "succeeded"
     times = [load.started(job) for job in turns]

@@ -15,6 +15,8 @@ import struct
 import subprocess
 import sys
 import tempfile
+import threading
+import time
 import traceback
 
 SRC = pathlib.Path(os.environ.get("KII_SRCDIR", "."))
@@ -103,7 +105,8 @@ class Server:
         assert code == 0, code
 
     def ask(self, path):
-        """Status and body."""
+        """Status and body. Databases are looked at a hundred times a second at most."""
+        time.sleep(0.011)
         params = b""
         for name, value in (("REQUEST_METHOD", "GET"), ("REQUEST_URI", path),
                             ("SERVER_PROTOCOL", "HTTP/1.1"), ("REMOTE_ADDR", "192.0.2.1")):
@@ -225,6 +228,50 @@ def a_waiting_job_tells_its_place(place):
         "id": ID, "kind": "firmware", "state": "queued", "created": "2023-11-14T22:13:20Z",
         "started": None, "finished": None, "attempts": 0, "place": 2, "estimate": None,
         "outcome": None, "error": None, "artifact": None, "log": f"/logs/{ID}.log"}
+
+
+@contextlib.contextmanager
+def worker(place, answer):
+    """A worker that takes one question; what it was asked comes in the list."""
+    folder = place.root / "run/worker"
+    folder.mkdir(parents=True)
+    asked = []
+
+    def serve():
+        with listener.accept()[0] as s, s.makefile("r") as lines:
+            asked.append(json.loads(lines.readline()))
+            s.sendall(json.dumps(answer()).encode() + b"\n")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(folder / "worker.sock"))
+        listener.listen(1)
+        listener.settimeout(60)
+        thread = threading.Thread(target=serve)
+        thread.start()
+        yield asked
+        thread.join()
+
+
+def the_worker_says_whose_turn_it_is(place):
+    with place.db("jobs") as db:
+        insert(db)
+    with worker(place, lambda: {"ok": True, "state": "queued", "place": 7,
+                                "estimate_ms": 2500}) as asked:
+        told = place.get("jobs", f"/api/v1/jobs/{ID}")
+    assert told["place"] == 7 and told["estimate"] == 2.5, told
+    assert asked == [{"op": "attach", "job": ID}]
+
+
+def a_job_whose_turn_came_meanwhile_is_told_as_it_is(place):
+    with place.db("jobs") as db:
+        insert(db)
+
+    def begin():
+        with place.db("jobs") as own:
+            own.execute("UPDATE Jobs SET state = 'running', started = 1000, attempts = 1")
+        return {"ok": True, "state": "running", "place": 0, "estimate_ms": -1}
+    with worker(place, begin):
+        told = place.get("jobs", f"/api/v1/jobs/{ID}")
+    assert told["state"] == "running" and told["place"] == 0, told
 
 
 def a_job_has_an_estimate_from_history(place):

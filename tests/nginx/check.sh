@@ -71,7 +71,7 @@ mv "$dir/cache.conf" "$dir/nginx/cache.conf"
 # without ports that are root's and addresses that a machine may lack.
 openssl req -x509 -newkey rsa:2048 -nodes -subj /CN=x -days 1 -keyout "$dir/key" -out "$dir/pem" \
 	2>/dev/null
-for f in http kiisrv; do
+for f in http kiisrv operator-access; do
 	sed -e 's/^\([[:space:]]*\)# \([a-z0-9_.]* [^ ].*;\)$/\1\2/' -e 's/^#\(server {\|	.*\|}\)$/\1/' \
 		-e "s,^\([[:space:]]*ssl_certificate\) .*,\1 $dir/pem;," \
 		-e "s,^\([[:space:]]*ssl_certificate_key\) .*,\1 $dir/key;," \
@@ -80,6 +80,7 @@ for f in http kiisrv; do
 done
 say "what is commented out is taken too" "$(nginx_takes
 	grep -q '^	set_real_ip_from 192' "$dir/nginx/kiisrv.conf" || echo "set_real_ip_from is not in"
+	grep -q '^allow 192' "$dir/nginx/operator-access.conf" || echo "a network is not in"
 	grep -q '^	listen 8443 ssl' "$dir/nginx/kiisrv.conf" || echo "TLS is not in"
 	grep -q '^	on "max-age' "$dir/nginx/http.conf" || echo "HSTS is not in"
 	grep -q '^	access_log' "$dir/nginx/kiisrv.conf" || echo "access_log is not in")"

@@ -47,7 +47,7 @@ static void prepare(struct go *g, struct fix *f)
 	fix_queue(f);
 	g->slot = fix_claim(f, &g->job);
 	g->name = fix_name(f, f->made, 1);
-	must(attempt_init(&g->a, &f->w, &g->job, g->slot, &err));
+	must(attempt_init(&g->a, &f->w.lanes[LANE_PUBLIC], &g->job, g->slot, &err));
 }
 
 /* As `prepare`, but a container of an earlier worker is there and its row says so. */
@@ -64,7 +64,7 @@ static void prepare_found(struct go *g, struct fix *f, enum kii_container_state 
 	fix_container(f, f->made, 1, state);
 	kii_job_release(&g->job);
 	fix_job(f, f->made, &g->job);
-	must(attempt_init(&g->a, &f->w, &g->job, g->slot, &err));
+	must(attempt_init(&g->a, &f->w.lanes[LANE_PUBLIC], &g->job, g->slot, &err));
 }
 
 static void *run_it(void *arg)
@@ -284,7 +284,7 @@ static void a_log_goes_on_where_the_earlier_worker_stopped(void **state)
 
 	plan(f, &p);
 	fix_id(1, id);
-	path = worker_log_path(&f->w, id, 0);
+	path = worker_log_path(&f->w.lanes[LANE_PUBLIC], id, 0);
 	must(kii_io_publish(path, log, 1234, 0640, &err));
 	prepare_found(&g, f, KII_CONTAINER_RUNNING);
 	run_to(&g, VERDICT_ENDED);
@@ -680,7 +680,7 @@ static void a_row_that_is_no_longer_running_ends_the_attempt(void **state)
 	struct go g;
 
 	prepare(&g, f);
-	must(kii_jobs_finish(f->w.jobs, g.job.id, &lost, &err));
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, g.job.id, &lost, &err));
 	run_to(&g, VERDICT_AGAIN);
 	assert_int_equal(g.err.code, KII_ECONFLICT);
 	assert_int_equal(toy_asked(f->toy, START), 0);
@@ -941,7 +941,8 @@ static void a_job_that_makes_no_kll_is_refused(void **state)
 		struct kii_job job = g.job;
 
 		job.request = (char *)requests[i];
-		must_fail(attempt_init(&a, &f->w, &job, g.slot, &err), KII_EINVAL);
+		must_fail(attempt_init(&a, &f->w.lanes[LANE_PUBLIC], &job, g.slot, &err),
+			KII_EINVAL);
 		attempt_release(&a);
 	}
 	drop(&g);
@@ -955,12 +956,12 @@ static void a_log_that_cannot_be_opened_is_an_error(void **state)
 	struct go g;
 
 	prepare(&g, f);
-	must(kii_io_remove_tree(f->w.logs, &err));
-	must_fail(attempt_init(&a, &f->w, &g.job, g.slot, &err), KII_EIO);
+	must(kii_io_remove_tree(f->w.lanes[LANE_PUBLIC].logs, &err));
+	must_fail(attempt_init(&a, &f->w.lanes[LANE_PUBLIC], &g.job, g.slot, &err), KII_EIO);
 	attempt_release(&a);
 	free(f->conf.docker.socket_path);
 	f->conf.docker.socket_path = kii_xstrdup("nonsense://");
-	must_fail(attempt_init(&a, &f->w, &g.job, g.slot, &err), KII_EINVAL);
+	must_fail(attempt_init(&a, &f->w.lanes[LANE_PUBLIC], &g.job, g.slot, &err), KII_EINVAL);
 	attempt_release(&a);
 	drop(&g);
 }

@@ -39,7 +39,7 @@ static void set_up(struct over *o, struct fix *f, enum toy_result result)
 	o->slot = fix_claim(f, &o->job);
 	o->name = fix_name(f, f->made, 1);
 	fix_container(f, f->made, 1, KII_CONTAINER_EXITED);
-	must(attempt_init(&o->a, &f->w, &o->job, o->slot, &err));
+	must(attempt_init(&o->a, &f->w.lanes[LANE_PUBLIC], &o->job, o->slot, &err));
 	must(kii_spool_feed(&o->a.spool, "words\n", 6, &err));
 	o->a.seen.state = KII_CONTAINER_EXITED;
 	o->a.seen.started_ms = kii_io_wall() - 5000;

@@ -18,26 +18,42 @@
 
 static struct kii_conf conf;
 
+/* Whose rows and logs a test is about. */
+static enum lane_name which;
+
+static struct lane *lane(struct worker *w)
+{
+	return &w->lanes[which];
+}
+
+static void open_lane(struct worker *w, enum lane_name name)
+{
+	kii_autofree char *path = kii_xfmt("%s/jobs%d.sqlite", w->work, (int)name);
+	kii_autofree char *schema = test_source("schema");
+	struct lane *l = &w->lanes[name];
+	struct kii_error err = { 0 };
+
+	l->logs = kii_xfmt("%s/logs%d", w->work, (int)name);
+	mkdir(l->logs, 0700);
+	must(kii_store_migrate(path, schema, "jobs", KII_JOBS_VERSION, &err));
+	must(kii_jobs_open(path, KII_STORE_WRITE, &l->jobs, &err));
+}
+
 static int setup(void **state)
 {
 	struct worker *w = kii_xcalloc(1, sizeof(*w));
-	struct kii_error err = { 0 };
-	kii_autofree char *schema = test_source("schema");
-	kii_autofree char *path = NULL;
 
+	which = LANE_PUBLIC;
 	conf.retention.artifacts = 1000;
 	conf.retention.artifact_days = 30;
 	conf.retention.log_days = 90;
 	w->conf = &conf;
 	w->work = test_dir_new();
 	w->artifacts = kii_xfmt("%s/artifacts", w->work);
-	w->logs = kii_xfmt("%s/logs", w->work);
 	mkdir(w->artifacts, 0700);
-	mkdir(w->logs, 0700);
-	path = kii_xfmt("%s/jobs.sqlite", w->work);
 	pthread_mutex_init(&w->lock, NULL);
-	must(kii_store_migrate(path, schema, "jobs", KII_JOBS_VERSION, &err));
-	must(kii_jobs_open(path, KII_STORE_WRITE, &w->jobs, &err));
+	open_lane(w, LANE_PUBLIC);
+	open_lane(w, LANE_OPERATOR);
 	*state = w;
 	return 0;
 }
@@ -46,11 +62,13 @@ static int teardown(void **state)
 {
 	struct worker *w = *state;
 
-	kii_jobs_close(w->jobs);
+	for (size_t i = 0; i < LANE__MAX; i++) {
+		kii_jobs_close(w->lanes[i].jobs);
+		free(w->lanes[i].logs);
+	}
 	test_dir_remove(w->work);
 	free(w->work);
 	free(w->artifacts);
-	free(w->logs);
 	free(w);
 	return 0;
 }
@@ -89,12 +107,12 @@ static void add_named(struct worker *w, int n, int64_t age_ms, const char *artif
 
 	snprintf(job.id, sizeof(job.id), "%032d", n);
 	snprintf(job.key, sizeof(job.key), "%064d", n);
-	must(kii_jobs_insert(w->jobs, &job, &err));
-	must(kii_jobs_start(w->jobs, job.id, 1, job.created, &err));
-	must(kii_jobs_finish(w->jobs, job.id, &end, &err));
+	must(kii_jobs_insert(lane(w)->jobs, &job, &err));
+	must(kii_jobs_start(lane(w)->jobs, job.id, 1, job.created, &err));
+	must(kii_jobs_finish(lane(w)->jobs, job.id, &end, &err));
 	if (bytes)
 		make_file(w->artifacts, artifact, (size_t)bytes, age_ms);
-	make_file(w->logs, log, 10, age_ms);
+	make_file(lane(w)->logs, log, 10, age_ms);
 }
 
 static void add(struct worker *w, int n, int64_t age_ms, int64_t bytes)
@@ -110,7 +128,7 @@ static void answered(struct worker *w, int n, int64_t age_ms)
 	char id[KII_JOB_ID + 1];
 
 	snprintf(id, sizeof(id), "%032d", n);
-	must(kii_jobs_answered(w->jobs, id, kii_io_wall() - age_ms, &err));
+	must(kii_jobs_answered(lane(w)->jobs, id, kii_io_wall() - age_ms, &err));
 }
 
 /* "kind name why;" of each item in order. */
@@ -156,7 +174,7 @@ static void the_budget_takes_the_least_recently_answered_first(void **state)
 	expect(w, false, "artifact 2.zip budget;");
 	assert_false(is_there(w->artifacts, "2.zip"));
 	assert_true(is_there(w->artifacts, "1.zip"));
-	must(kii_jobs_get(w->jobs, "00000000000000000000000000000002", &job, &err));
+	must(kii_jobs_get(lane(w)->jobs, "00000000000000000000000000000002", &job, &err));
 	assert_null(job.artifact);
 	expect(w, false, "");
 }
@@ -181,15 +199,15 @@ static void old_artifacts_go_and_old_rows_with_their_logs(void **state)
 	add(w, 2, DAY * 91, 0);
 	add(w, 3, DAY * 91, 10);
 	answered(w, 3, DAY);
-	make_file(w->logs, "00000000000000000000000000000002.1.log", 5, DAY * 91);
+	make_file(lane(w)->logs, "00000000000000000000000000000002.1.log", 5, DAY * 91);
 	expect(w, true, "artifact 1.zip age;log 2 age;job 2 age;log 3 age;");
 	expect(w, false, "artifact 1.zip age;log 2 age;job 2 age;log 3 age;");
-	assert_false(is_there(w->logs, "00000000000000000000000000000002.log"));
-	assert_false(is_there(w->logs, "00000000000000000000000000000002.1.log"));
-	assert_true(is_there(w->logs, "00000000000000000000000000000001.log"));
+	assert_false(is_there(lane(w)->logs, "00000000000000000000000000000002.log"));
+	assert_false(is_there(lane(w)->logs, "00000000000000000000000000000002.1.log"));
+	assert_true(is_there(lane(w)->logs, "00000000000000000000000000000001.log"));
 	/* A result that somebody asked for lately still answers its key. */
 	assert_true(is_there(w->artifacts, "3.zip"));
-	must_fail(kii_jobs_get(w->jobs, "00000000000000000000000000000002", &job, &err),
+	must_fail(kii_jobs_get(lane(w)->jobs, "00000000000000000000000000000002", &job, &err),
 		KII_ENOTFOUND);
 	expect(w, false, "");
 }
@@ -230,14 +248,32 @@ static void files_that_no_row_knows_go_when_they_are_old(void **state)
 	make_file(w->artifacts, "lost.zip", 7, HOUR * 2);
 	make_file(w->artifacts, "new.zip", 7, 0);
 	make_file(w->artifacts, ".part-x", 7, HOUR * 2);
-	make_file(w->logs, "99999999999999999999999999999999.log", 7, HOUR * 2);
-	make_file(w->logs, "README", 7, HOUR * 2);
+	make_file(lane(w)->logs, "99999999999999999999999999999999.log", 7, HOUR * 2);
+	make_file(lane(w)->logs, "README", 7, HOUR * 2);
 	expect(w, false, "artifact lost.zip orphan;"
 		"log 99999999999999999999999999999999.log orphan;");
 	assert_true(is_there(w->artifacts, "1.zip"));
 	assert_true(is_there(w->artifacts, "new.zip"));
 	assert_true(is_there(w->artifacts, ".part-x"));
-	assert_true(is_there(w->logs, "README"));
+	assert_true(is_there(lane(w)->logs, "README"));
+}
+
+static void the_operators_jobs_are_collected_likewise(void **state)
+{
+	struct worker *w = *state;
+	struct kii_error err = { 0 };
+	kii_autojob job = { 0 };
+
+	which = LANE_OPERATOR;
+	add_named(w, 2, DAY * 91, NULL, 0);
+	add_named(w, 3, DAY, NULL, 0);
+	make_file(lane(w)->logs, "99999999999999999999999999999999.log", 7, HOUR * 2);
+	expect(w, true, "log 2 age;job 2 age;log 99999999999999999999999999999999.log orphan;");
+	expect(w, false, "log 2 age;job 2 age;log 99999999999999999999999999999999.log orphan;");
+	assert_false(is_there(lane(w)->logs, "00000000000000000000000000000002.log"));
+	assert_true(is_there(lane(w)->logs, "00000000000000000000000000000003.log"));
+	must_fail(kii_jobs_get(lane(w)->jobs, "00000000000000000000000000000002", &job, &err),
+		KII_ENOTFOUND);
 }
 
 static void a_missing_folder_is_an_error(void **state)
@@ -246,7 +282,7 @@ static void a_missing_folder_is_an_error(void **state)
 	struct kii_error err = { 0 };
 	json_t *report = NULL;
 
-	rmdir(w->logs);
+	rmdir(lane(w)->logs);
 	must_fail(gc_run(w, false, &report, &err), KII_EIO);
 	assert_null(report);
 }
@@ -256,7 +292,7 @@ static void a_broken_database_is_an_error(void **state)
 	static const char *const drop[] = { "DROP TABLE Jobs" };
 	struct worker *w = *state;
 	struct kii_error err = { 0 };
-	kii_autofree char *path = kii_xfmt("%s/jobs.sqlite", w->work);
+	kii_autofree char *path = kii_xfmt("%s/jobs0.sqlite", w->work);
 	struct kii_store *other;
 	json_t *report = NULL;
 
@@ -278,6 +314,7 @@ int main(void)
 		gc_test(a_dry_run_says_all_that_a_real_one_does),
 		gc_test(an_artifact_of_two_jobs_goes_with_the_last),
 		gc_test(files_that_no_row_knows_go_when_they_are_old),
+		gc_test(the_operators_jobs_are_collected_likewise),
 		gc_test(a_missing_folder_is_an_error),
 		gc_test(a_broken_database_is_an_error),
 	};

@@ -32,6 +32,14 @@ static int say_json(struct kii_req *req, struct kii_res *res, struct kii_error *
 	return KII_DONE;
 }
 
+static int say_text(struct kii_req *req, struct kii_res *res, struct kii_error *err)
+{
+	(void)err;
+	assert_null(req->json);
+	kii_res_text(res, 200, req->body);
+	return KII_DONE;
+}
+
 static int say_code(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 {
 	int code = req->args[0][0] - 'a';
@@ -60,6 +68,7 @@ static const struct kii_route routes[] = {
 	{ KII_GET | KII_POST, "/json", say_json, KII_BODY_JSON },
 	{ KII_POST, "/inside", say_json, KII_BODY_JSON, "door:write" },
 	{ KII_PUT, "/json", say_json, KII_BODY_JSON },
+	{ KII_POST, "/text", say_text, KII_BODY_TEXT },
 	{ KII_GET, "/code/{}", say_code, 0 },
 	{ KII_POST, "/park", park, 0 },
 	{ KII_DELETE, "/under/*", say_hello, 0 },
@@ -151,14 +160,14 @@ static void a_guard_decides_who_comes_in(void **state)
 {
 	struct answer *a = *state;
 
-	kii_http_guard(porter);
+	kii_http_guard(porter, NULL);
 	go_inside(a, "");
 	assert_int_equal(a->res.status, 401);
 	assert_string_equal(a->req.who, "");
 	go_inside(a, "Bearer good");
 	assert_int_equal(a->res.status, 400);
 	assert_string_equal(a->req.who, "anna");
-	kii_http_guard(NULL);
+	kii_http_guard(NULL, NULL);
 }
 
 /* --- routing --- */
@@ -267,6 +276,27 @@ static void other_content_types_are_415(void **state)
 		expect(a, 415, "{\"error\":\"the content type must be application/json\","
 			"\"code\":\"unsupported_type\",\"field\":\"body\"}");
 	}
+}
+
+static void a_body_that_is_left_to_its_handler_is_not_parsed(void **state)
+{
+	struct answer *a = *state;
+	struct kii_req req;
+
+	post(a, "POST", "application/json", "{");
+	req = a->req;
+	kii_res_release(&a->res);
+	kii_res_init(&a->res);
+	req.path = "/text";
+	assert_int_equal(kii_http_serve(routes, KII_COUNT(routes), "POST", &req, &a->res),
+		KII_DONE);
+	expect(a, 200, "{");
+	kii_res_release(&a->res);
+	kii_res_init(&a->res);
+	req.content_type = "text/plain";
+	assert_int_equal(kii_http_serve(routes, KII_COUNT(routes), "POST", &req, &a->res),
+		KII_DONE);
+	assert_int_equal(a->res.status, 415);
 }
 
 static void broken_json_is_400_naming_the_place(void **state)
@@ -530,6 +560,48 @@ static void query_values_are_found_and_decoded(void **state)
 
 #define served(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
 
+static void numbers_of_a_query_have_bounds(void **state)
+{
+	static const char *const bad[] = { "n=", "n=0", "n=-1", "n=101", "n=1x", "n=+5", "n=%205",
+		"n=99999999999999999999", "n=0x10" };
+	struct kii_error err = { 0 };
+	int64_t n = 0;
+
+	(void)state;
+	must(kii_query_number("m=5&n=7&n=8", "n", 1, 100, 3, &n, &err));
+	assert_int_equal(n, 7);
+	must(kii_query_number("m=5", "n", 1, 100, 3, &n, &err));
+	assert_int_equal(n, 3);
+	for (size_t i = 0; i < KII_COUNT(bad); i++) {
+		if (kii_query_number(bad[i], "n", 1, 100, 3, &n, &err) == 0)
+			fail_msg("%s", bad[i]);
+		assert_int_equal(err.code, KII_EINVAL);
+		assert_string_equal(err.field, "n");
+		kii_error_clear(&err);
+	}
+	assert_int_equal(n, 3);
+}
+
+static void flags_of_a_query_are_true_or_false(void **state)
+{
+	static const struct { const char *query; bool want; } good[] = {
+		{ "", false }, { "x=1", false }, { "f=0", false }, { "f=false", false },
+		{ "f", true }, { "f=", true }, { "f=1", true }, { "x=0&f=true", true },
+	};
+	static const char *const bad[] = { "f=yes", "f=2", "f=TRUE", "f=%20" };
+	struct kii_error err = { 0 };
+	bool f = false;
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(good); i++) {
+		must(kii_query_flag(good[i].query, "f", &f, &err));
+		if (f != good[i].want)
+			fail_msg("%s", good[i].query);
+	}
+	for (size_t i = 0; i < KII_COUNT(bad); i++)
+		must_fail(kii_query_flag(bad[i], "f", &f, &err), KII_EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -543,6 +615,7 @@ int main(void)
 		served(a_parked_request_stays_parked),
 		served(json_bodies_are_parsed),
 		served(other_content_types_are_415),
+		served(a_body_that_is_left_to_its_handler_is_not_parsed),
 		served(broken_json_is_400_naming_the_place),
 		served(the_clients_errors_keep_their_words),
 		served(our_own_errors_keep_them_from_the_client),
@@ -557,6 +630,8 @@ int main(void)
 		cmocka_unit_test(bad_paths_are_refused),
 		cmocka_unit_test(json_is_wanted_where_it_is_asked_for),
 		cmocka_unit_test(query_values_are_found_and_decoded),
+		cmocka_unit_test(numbers_of_a_query_have_bounds),
+		cmocka_unit_test(flags_of_a_query_are_true_or_false),
 	};
 
 	return cmocka_run_group_tests_name("http", tests, NULL, NULL);

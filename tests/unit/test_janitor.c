@@ -12,6 +12,7 @@
 
 #include "git.h"
 #include "io.h"
+#include "operator.h"
 #include "testlib.h"
 #include "workerfix.h"
 
@@ -164,6 +165,14 @@ static void add_running(struct fix *f)
 	fix_container(f, f->made, 1, KII_CONTAINER_RUNNING);
 }
 
+/* As a new worker begins. */
+static void forget_slots(struct fix *f)
+{
+	struct lane *lane = &f->w.lanes[LANE_PUBLIC];
+
+	memset(lane->running, 0, sizeof(lane->running));
+}
+
 /* A container with labels of ours; `job` and `attempt` may be NULL. */
 static void add_container(struct fix *f, const char *name, const char *job, const char *attempt)
 {
@@ -216,7 +225,7 @@ static void what_runs_is_kept(void **state)
 	add_running(f);
 	add_volumes(f, 1, 1);
 	/* An earlier worker's: no slot has it yet. */
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_true(has(f, 1, 1));
 	assert_true(has_volumes(f, 1, 1));
@@ -232,11 +241,11 @@ static void what_has_ended_goes_with_its_volumes(void **state)
 	add_running(f);
 	add_volumes(f, 1, 1);
 	fix_job(f, 1, &job);
-	must(kii_jobs_finish(f->w.jobs, job.id, &done, &err));
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, job.id, &done, &err));
 	/* A slot is still busy with it. */
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_true(has(f, 1, 1));
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(has(f, 1, 1));
 	assert_false(has_volumes(f, 1, 1));
@@ -251,9 +260,9 @@ static void an_older_attempt_goes_and_the_newer_stays(void **state)
 	add_running(f);
 	add_volumes(f, 1, 1);
 	fix_job(f, 1, &job);
-	must(kii_jobs_requeue(f->w.jobs, job.id, &err));
-	must(kii_jobs_start(f->w.jobs, job.id, 2, 2, &err));
-	memset(f->w.running, 0, sizeof(f->w.running));
+	must(kii_jobs_requeue(f->w.lanes[LANE_PUBLIC].jobs, job.id, &err));
+	must(kii_jobs_start(f->w.lanes[LANE_PUBLIC].jobs, job.id, 2, 2, &err));
+	forget_slots(f);
 	fix_container(f, 1, 2, KII_CONTAINER_RUNNING);
 	add_volumes(f, 1, 2);
 	must(janitor_reconcile(&f->w, engine, &err));
@@ -262,7 +271,7 @@ static void an_older_attempt_goes_and_the_newer_stays(void **state)
 	assert_true(has(f, 1, 2));
 	assert_true(has_volumes(f, 1, 2));
 	/* In the queue again, nothing of it runs. */
-	must(kii_jobs_requeue(f->w.jobs, job.id, &err));
+	must(kii_jobs_requeue(f->w.lanes[LANE_PUBLIC].jobs, job.id, &err));
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(has(f, 1, 2));
 	assert_false(has_volumes(f, 1, 2));
@@ -283,7 +292,7 @@ static void what_no_row_knows_goes(void **state)
 	add_running(f);
 	fix_id(1, id);
 	add_container(f, "without-an-attempt", id, NULL);
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(toy_has(f->toy, name));
 	assert_false(has_volumes(f, 7, 1));
@@ -444,7 +453,7 @@ static void a_database_that_cannot_be_read_removes_nothing(void **state)
 
 	add_running(f);
 	add_volumes(f, 1, 1);
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(kii_store_open(path, KII_STORE_WRITE, KII_JOBS_VERSION, drop, 1, &other, &err));
 	must(kii_store_run(other, 0, NULL, &err, ""));
 	kii_store_close(other);
@@ -515,7 +524,7 @@ static void folders_of_what_has_ended_go(void **state)
 	assert_true(has_folders("kiisrv-0000000000000000-00000000000000000000000000000001-1"));
 	/* A slot has the job; which attempt, the row says, and the slot may be ahead of it. */
 	assert_true(has_folders(older));
-	memset(f->w.running, 0, sizeof(f->w.running));
+	forget_slots(f);
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_true(has_folders(running));
 	assert_false(has_folders(older));
@@ -637,6 +646,55 @@ static void without_an_engines_address_there_is_no_thread(void **state)
 	assert_int_equal(f->w.engine_seen, 0);
 }
 
+/* --- the audit --- */
+
+static void count_row(void *arg, const struct kii_audit *row)
+{
+	(void)row;
+	++*(int *)arg;
+}
+
+static int audit_rows(const char *path)
+{
+	struct kii_audit_filter filter = { .limit = 9 };
+	struct kii_operator *op = NULL;
+	struct kii_error err = { 0 };
+	int n = 0;
+
+	must(kii_operator_open(path, KII_STORE_READ, &op, &err));
+	must(kii_audit_list(op, &filter, count_row, &n, &err));
+	kii_operator_close(op);
+	return n;
+}
+
+static void the_audit_goes_back_so_many_days(void **state)
+{
+	struct fix *f = *state;
+	kii_autofree char *path = kii_xfmt("%s/engine/operator.sqlite",
+		f->conf.paths.state_dir);
+	kii_autofree char *aside = kii_xfmt("%s.aside", path);
+	int64_t day = INT64_C(86400000), now = kii_io_wall(), id;
+	struct kii_audit row = { .verb = "POST", .target = "/", .client = "c", .request = "r" };
+	struct kii_operator *op = NULL;
+	struct kii_error err = { 0 };
+
+	must(kii_operator_open(path, KII_STORE_WRITE, &op, &err));
+	for (int days = 29; days < 32; days++) {
+		row.time = now - days * day - 1000;
+		must(kii_audit_begin(op, &row, &id, &err));
+	}
+	kii_operator_close(op);
+	/* 30 days and a second are too old. */
+	janitor_trim_audit(&f->w);
+	assert_int_equal(audit_rows(path), 1);
+	janitor_trim_audit(&f->w);
+	assert_int_equal(audit_rows(path), 1);
+	/* One that is away hinders nothing. */
+	assert_int_equal(rename(path, aside), 0);
+	janitor_trim_audit(&f->w);
+	assert_int_equal(rename(aside, path), 0);
+}
+
 #define janitor_test(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
 
 int main(void)
@@ -663,6 +721,7 @@ int main(void)
 		janitor_test(the_thread_looks_reconciles_and_collects_at_once),
 		janitor_test(the_thread_ends_while_the_engine_hangs),
 		janitor_test(without_an_engines_address_there_is_no_thread),
+		janitor_test(the_audit_goes_back_so_many_days),
 	};
 
 	return cmocka_run_group_tests_name("janitor", tests, NULL, NULL);

@@ -152,6 +152,74 @@ static void a_dump_of_nothing_is_refused(void **state)
 	must_fail(kii_json_dump(NULL, 0, &out, &err), KII_EINVAL);
 }
 
+static void hash_of(const char *text, char out[KII_HASH_HEX])
+{
+	kii_autojson *j = parsed(text);
+	struct kii_hash *hash = kii_hash_new();
+
+	kii_json_hash(j, hash);
+	kii_hash_hex(hash, out);
+	kii_hash_free(hash);
+}
+
+/* A text of each kind, many members, and more than is hashed at a time. */
+static char *long_text(char last)
+{
+	kii_autobuf text = KII_BUF_INIT(1u << 20);
+
+	kii_buf_str(&text, "{\"long\":\"");
+	for (int i = 0; i < 9000; i++)
+		kii_buf_char(&text, 'x');
+	kii_buf_fmt(&text, "%c\"", last);
+	for (int i = 0; i < 500; i++)
+		kii_buf_fmt(&text, ",\"m%d\":[%d]", i, i);
+	kii_buf_char(&text, '}');
+	return kii_buf_steal(&text);
+}
+
+static void what_means_the_same_has_the_same_hash(void **state)
+{
+	static const char *const rows[][2] = {
+		{ "{\"a\":1,\"b\":{\"c\":[],\"d\":2.5}}",
+		  " {\"b\" : {\"d\":25e-1,\"c\":[ ]} , \"a\":1}" },
+		{ "\"\\u00e9\"", "\"\xc3\xa9\"" },
+		{ "[true,false,null]", "[ true, false, null ]" },
+	};
+	kii_autofree char *one = long_text('1');
+	char first[KII_HASH_HEX], other[KII_HASH_HEX];
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(rows); i++) {
+		hash_of(rows[i][0], first);
+		hash_of(rows[i][1], other);
+		assert_string_equal(first, other);
+	}
+	hash_of(one, first);
+	hash_of(one, other);
+	assert_string_equal(first, other);
+}
+
+static void what_means_another_has_another_hash(void **state)
+{
+	static const char *const rows[] = { "1", "2", "1.0", "2.0", "\"1\"", "[]", "{}", "[1]",
+		"[1,2]", "[2,1]", "[[1],2]", "[[1,2]]", "{\"a\":1}", "{\"a\":2}", "{\"b\":1}",
+		"{\"a\":1,\"b\":2}", "{\"a\":2,\"b\":1}", "{\"a\":{\"b\":1}}", "true", "false",
+		"null", "\"\"", "\"a\"", "\"a\\u0000\"", "[\"a\",\"b\"]", "[\"ab\",\"\"]" };
+	kii_autofree char *one = long_text('1');
+	kii_autofree char *two = long_text('2');
+	char hashes[KII_COUNT(rows) + 2][KII_HASH_HEX];
+	size_t n = KII_COUNT(rows);
+
+	(void)state;
+	for (size_t i = 0; i < n; i++)
+		hash_of(rows[i], hashes[i]);
+	hash_of(one, hashes[n++]);
+	hash_of(two, hashes[n++]);
+	for (size_t i = 0; i < n; i++)
+		for (size_t k = 0; k < i; k++)
+			assert_string_not_equal(hashes[i], hashes[k]);
+}
+
 static void members_are_read_by_type(void **state)
 {
 	kii_autojson *j = parsed("{\"s\":\"x\",\"n\":7,\"z\":null,\"r\":1.5}");
@@ -206,6 +274,8 @@ int main(void)
 		cmocka_unit_test(dumps_are_compact_and_round_reals),
 		cmocka_unit_test(a_dump_past_the_limit_is_too_big),
 		cmocka_unit_test(a_dump_of_nothing_is_refused),
+		cmocka_unit_test(what_means_the_same_has_the_same_hash),
+		cmocka_unit_test(what_means_another_has_another_hash),
 		cmocka_unit_test(members_are_read_by_type),
 		cmocka_unit_test(bad_bytes_become_question_marks),
 	};

@@ -475,6 +475,30 @@ static void key_of(const json_t *request, enum kii_dialect dialect, const char *
 	kii_kll_free(k);
 }
 
+/* What is half of the work is left out where nobody needs it. */
+static void parts_are_made_when_asked_for(void **state)
+{
+	kii_autojson *request = kllfix_request("MD1");
+	struct kii_error err = { 0 };
+	struct kii_kll *all = make(request, KII_KLL_LATEST), *k = NULL;
+	char key[KII_HASH_HEX], content[KII_HASH_HEX];
+
+	(void)state;
+	must(kii_kll_make_parts(request, KII_KLL_LATEST, layouts, KII_KLL_HASH, &k, &err));
+	assert_string_equal(k->stored_hash, all->stored_hash);
+	assert_int_equal(k->stored_len, 0);
+	kii_kll_key(all, "sha256:1", key);
+	kii_kll_content(k, content);
+	kii_kll_key_of(content, "sha256:1", content);
+	assert_string_equal(key, content);
+	kii_kll_free(k);
+	must(kii_kll_make_parts(request, KII_KLL_LATEST, layouts, KII_KLL_STORED, &k, &err));
+	assert_string_equal(k->stored, all->stored);
+	assert_string_not_equal(k->stored_hash, all->stored_hash);
+	kii_kll_free(k);
+	kii_kll_free(all);
+}
+
 /* What `value` at `path` does to the key of a request with two animations. */
 static bool changes_key(const char *path, const char *value)
 {
@@ -605,6 +629,7 @@ int main(void)
 		cmocka_unit_test(a_real_build_strips_one_ending),
 		cmocka_unit_test(the_environment_is_the_builds),
 		cmocka_unit_test(the_stored_text_is_the_config_without_macros),
+		cmocka_unit_test(parts_are_made_when_asked_for),
 		cmocka_unit_test(equal_requests_share_a_key),
 		cmocka_unit_test(different_requests_do_not),
 		cmocka_unit_test(the_key_names_image_and_dialect),

@@ -14,9 +14,15 @@
 
 #include "testlib.h"
 
-/* AddressSanitizer ends the program by itself where memory lacks; here we want to. */
+/* The sanitizers end the program by themselves where memory lacks; here we want to. */
 const char *__asan_default_options(void);
 const char *__asan_default_options(void)
+{
+	return "allocator_may_return_null=1";
+}
+
+const char *__tsan_default_options(void);
+const char *__tsan_default_options(void)
 {
 	return "allocator_may_return_null=1";
 }

@@ -13,6 +13,7 @@
 static int setup(void **state)
 {
 	struct worker *w = kii_xcalloc(1, sizeof(*w));
+	struct lane *lane = &w->lanes[LANE_PUBLIC];
 	struct kii_error err = { 0 };
 	kii_autofree char *schema = test_source("schema");
 	kii_autofree char *path = NULL;
@@ -20,9 +21,9 @@ static int setup(void **state)
 	w->work = test_dir_new();
 	path = kii_xfmt("%s/jobs.sqlite", w->work);
 	pthread_mutex_init(&w->lock, NULL);
-	w->turns = turns_new();
+	lane->turns = turns_new();
 	must(kii_store_migrate(path, schema, "jobs", KII_JOBS_VERSION, &err));
-	must(kii_jobs_open(path, KII_STORE_WRITE, &w->jobs, &err));
+	must(kii_jobs_open(path, KII_STORE_WRITE, &lane->jobs, &err));
 	*state = w;
 	return 0;
 }
@@ -31,8 +32,8 @@ static int teardown(void **state)
 {
 	struct worker *w = *state;
 
-	kii_jobs_close(w->jobs);
-	turns_free(w->turns);
+	kii_jobs_close(w->lanes[LANE_PUBLIC].jobs);
+	turns_free(w->lanes[LANE_PUBLIC].turns);
 	test_dir_remove(w->work);
 	free(w->work);
 	free(w);
@@ -49,7 +50,7 @@ static void add(struct worker *w, int n, const char *client)
 
 	snprintf(job.id, sizeof(job.id), "%032d", n);
 	snprintf(job.key, sizeof(job.key), "%064d", n);
-	must(kii_jobs_insert(w->jobs, &job, &err));
+	must(kii_jobs_insert(w->lanes[LANE_PUBLIC].jobs, &job, &err));
 }
 
 /* The number of the job that is claimed next, 0 for none; its slot is left at once. */
@@ -58,14 +59,14 @@ static int claim(struct worker *w)
 	struct kii_error err = { 0 };
 	kii_autojob job = { 0 };
 	struct running *slot = NULL;
-	int rc = queue_claim(w, &job, &slot, &err);
+	int rc = queue_claim(&w->lanes[LANE_PUBLIC], &job, &slot, &err);
 
 	assert_true(rc >= 0);
 	if (rc == 0)
 		return 0;
 	assert_int_equal(job.state, KII_JOB_RUNNING);
 	assert_int_equal(job.attempts, 1);
-	assert_ptr_equal(queue_find(w, job.id), slot);
+	assert_ptr_equal(queue_find(&w->lanes[LANE_PUBLIC], job.id), slot);
 	return (int)strtol(job.id, NULL, 10);
 }
 
@@ -76,7 +77,7 @@ static int64_t place(struct worker *w, int n)
 	int64_t at = -1;
 
 	snprintf(id, sizeof(id), "%032d", n);
-	must(queue_place(w, id, &at, &err));
+	must(queue_place(&w->lanes[LANE_PUBLIC], id, &at, &err));
 	return at;
 }
 
@@ -133,13 +134,13 @@ static void thousands_of_clients_do_not_hide_a_waiting_one(void **state)
 		snprintf(client, sizeof(client), "192.0.2.%d", i);
 		add(w, i + 1, client);
 		assert_int_equal(claim(w), i + 1);
-		memset(w->running, 0, sizeof(w->running));
+		memset(w->lanes[LANE_PUBLIC].running, 0, sizeof(w->lanes[LANE_PUBLIC].running));
 		struct kii_error err = { 0 };
 		struct kii_job_end end = { .state = KII_JOB_LOST, .finished = 1 };
 		char id[KII_JOB_ID + 1];
 
 		snprintf(id, sizeof(id), "%032d", i + 1);
-		must(kii_jobs_finish(w->jobs, id, &end, &err));
+		must(kii_jobs_finish(w->lanes[LANE_PUBLIC].jobs, id, &end, &err));
 	}
 	add(w, 1001, "192.0.2.599");
 	add(w, 1002, "192.0.2.0");
@@ -158,12 +159,12 @@ static void what_an_earlier_worker_left_running_comes_first(void **state)
 	add(w, 1, "a");
 	add(w, 2, "b");
 	snprintf(id, sizeof(id), "%032d", 2);
-	must(kii_jobs_start(w->jobs, id, 1, 5, &err));
+	must(kii_jobs_start(w->lanes[LANE_PUBLIC].jobs, id, 1, 5, &err));
 	assert_int_equal(place(w, 2), 0);
 	assert_int_equal(claim(w), 2);
 	assert_int_equal(claim(w), 1);
-	queue_leave(queue_find(w, id));
-	assert_null(queue_find(w, id));
+	queue_leave(queue_find(&w->lanes[LANE_PUBLIC], id));
+	assert_null(queue_find(&w->lanes[LANE_PUBLIC], id));
 }
 
 static void a_wish_to_cancel_is_handed_on(void **state)
@@ -176,8 +177,8 @@ static void a_wish_to_cancel_is_handed_on(void **state)
 
 	add(w, 1, "a");
 	snprintf(id, sizeof(id), "%032d", 1);
-	must(kii_jobs_cancel_wish(w->jobs, id, 7, &err));
-	assert_int_equal(queue_claim(w, &job, &slot, &err), 1);
+	must(kii_jobs_cancel_wish(w->lanes[LANE_PUBLIC].jobs, id, 7, &err));
+	assert_int_equal(queue_claim(&w->lanes[LANE_PUBLIC], &job, &slot, &err), 1);
 	assert_true(atomic_load(&slot->cancel));
 }
 
@@ -195,8 +196,8 @@ static void a_broken_database_is_an_error(void **state)
 	must(kii_store_open(path, KII_STORE_WRITE, KII_JOBS_VERSION, drop, 1, &other, &err));
 	must(kii_store_run(other, 0, NULL, &err, ""));
 	kii_store_close(other);
-	must_fail(queue_claim(w, &job, &slot, &err), KII_EDB);
-	must_fail(queue_place(w, "x", &at, &err), KII_EDB);
+	must_fail(queue_claim(&w->lanes[LANE_PUBLIC], &job, &slot, &err), KII_EDB);
+	must_fail(queue_place(&w->lanes[LANE_PUBLIC], "x", &at, &err), KII_EDB);
 }
 
 static void clients_are_counted_by_their_network(void **state)

@@ -74,7 +74,8 @@ static int n_threads;
 static void begin(struct fix *f, int n)
 {
 	for (n_threads = 0; n_threads < n; n_threads++)
-		assert_int_equal(pthread_create(&threads[n_threads], NULL, run_slot, &f->w), 0);
+		assert_int_equal(pthread_create(&threads[n_threads], NULL, run_slot,
+			&f->w.lanes[LANE_PUBLIC]), 0);
 }
 
 /* As the worker ends, and a new one could begin. */
@@ -82,7 +83,7 @@ static void end(struct fix *f)
 {
 	pthread_mutex_lock(&f->w.lock);
 	atomic_store(&f->w.stop, true);
-	pthread_cond_broadcast(&f->w.work_to_do);
+	pthread_cond_broadcast(&f->w.lanes[LANE_PUBLIC].work_to_do);
 	pthread_mutex_unlock(&f->w.lock);
 	while (n_threads)
 		pthread_join(threads[--n_threads], NULL);
@@ -106,7 +107,7 @@ static bool is_left(void *arg)
 
 	fix_id(f->made, id);
 	pthread_mutex_lock(&f->w.lock);
-	left = !queue_find(&f->w, id);
+	left = !queue_find(&f->w.lanes[LANE_PUBLIC], id);
 	pthread_mutex_unlock(&f->w.lock);
 	return left;
 }
@@ -178,7 +179,7 @@ static bool has_log(const struct fix *f, int attempt)
 	kii_autofree char *path = NULL;
 
 	fix_id(f->made, id);
-	path = worker_log_path(&f->w, id, attempt);
+	path = worker_log_path(&f->w.lanes[LANE_PUBLIC], id, attempt);
 	return access(path, F_OK) == 0;
 }
 
@@ -273,8 +274,8 @@ static void a_log_that_cannot_be_kept_is_not_gone_on_with(void **state)
 
 	fix_queue(f);
 	fix_id(1, id);
-	path = worker_log_path(&f->w, id, 0);
-	in_the_way = kii_xfmt("%s/%s.1.log/x", f->w.logs, id);
+	path = worker_log_path(&f->w.lanes[LANE_PUBLIC], id, 0);
+	in_the_way = kii_xfmt("%s/%s.1.log/x", f->w.lanes[LANE_PUBLIC].logs, id);
 	must(kii_io_publish(path, "old", 3, 0640, &err));
 	must(kii_io_mkdirs(in_the_way, 0700, &err));
 	fault(f, START, TOY_REFUSE, 400, 1);
@@ -295,7 +296,7 @@ static void a_log_that_is_kept_already_stays(void **state)
 
 	fix_queue(f);
 	fix_id(1, id);
-	kept = worker_log_path(&f->w, id, 1);
+	kept = worker_log_path(&f->w.lanes[LANE_PUBLIC], id, 1);
 	must(kii_io_publish(kept, "of then\n", 8, 0640, &err));
 	fault(f, START, TOY_REFUSE, 400, 1);
 	run_to_end(f, &job);
@@ -318,7 +319,7 @@ static void a_job_that_was_cancelled_is_not_tried_again(void **state)
 	begin(f, 1);
 	assert_true(toy_await(f->toy, PUT, 1));
 	pthread_mutex_lock(&f->w.lock);
-	slot = queue_find(&f->w, id);
+	slot = queue_find(&f->w.lanes[LANE_PUBLIC], id);
 	if (slot)
 		atomic_store(&slot->cancel, true);
 	pthread_mutex_unlock(&f->w.lock);
@@ -448,7 +449,8 @@ static void an_end_that_was_not_recorded_is_found_by_the_next_worker(void **stat
 	assert_null(f->w.ended);
 	kii_job_release(&job);
 	/* A new process knows of no slot. */
-	memset(f->w.running, 0, sizeof(f->w.running));
+	memset(f->w.lanes[LANE_PUBLIC].running, 0,
+			sizeof(f->w.lanes[LANE_PUBLIC].running));
 	run_to_end(f, &job);
 	expect_job(&job, KII_JOB_SUCCEEDED, "built", 1);
 	assert_int_equal(toy_asked(f->toy, START), 1);
@@ -468,7 +470,7 @@ static void a_row_that_has_ended_otherwise_stays_so(void **state)
 	assert_true(toy_await(f->toy, "GET /containers/*/archive", 1));
 	fix_job(f, 1, &job);
 	pthread_mutex_lock(&f->w.lock);
-	must(kii_jobs_finish(f->w.jobs, job.id, &cancelled, &err));
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, job.id, &cancelled, &err));
 	pthread_mutex_unlock(&f->w.lock);
 	kii_job_release(&job);
 	toy_release(f->toy);

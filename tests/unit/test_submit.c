@@ -12,6 +12,7 @@
 
 #include "io.h"
 #include "json.h"
+#include "kll.h"
 #include "ops.h"
 #include "queue.h"
 #include "start.h"
@@ -141,8 +142,8 @@ static void end_next(struct fixture *f, enum kii_job_state state, const char *ou
 		.finished = kii_io_wall() };
 	kii_autofree char *path = kii_xfmt("%s/%s", f->w.artifacts, artifact ? artifact : "none");
 
-	assert_int_equal(queue_claim(&f->w, &job, &slot, &err), 1);
-	must(kii_jobs_finish(f->w.jobs, job.id, &end, &err));
+	assert_int_equal(queue_claim(&f->w.lanes[LANE_PUBLIC], &job, &slot, &err), 1);
+	must(kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, job.id, &end, &err));
 	queue_leave(slot);
 	if (artifact)
 		must(kii_io_publish(path, "PK", 2, 0600, &err));
@@ -220,6 +221,78 @@ static void a_fresh_request_and_a_vanished_file_build_again(void **state)
 	end_next(f, KII_JOB_SUCCEEDED, "built", "x.zip");
 	unlink(path);
 	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", NULL);
+}
+
+/* What kii_kll_content says of the request as it is now. */
+static json_t *find(struct fixture *f, const char *env, char watch[KII_JOB_ID + 1])
+{
+	kii_autojson *request = json_pack("{s:s, s:O}", "env", env, "config", f->config);
+	struct kii_error err = { 0 };
+	struct kii_kll *kll = NULL;
+	char content[KII_HASH_HEX];
+
+	must(kii_kll_make(request, KII_KLL_LATEST, f->w.layouts, &kll, &err));
+	kii_kll_content(kll, content);
+	kii_kll_free(kll);
+	return ask(f, json_pack("{s:s, s:i, s:s, s:s, s:s}", "op", "find", "tag", 8, "kind",
+		"firmware", "env", env, "content", content), watch);
+}
+
+static void what_is_known_is_found_by_its_content(void **state)
+{
+	struct fixture *f = *state;
+	char watch[KII_JOB_ID + 1], job[KII_JOB_ID + 1];
+	json_t *answer;
+
+	answer = find(f, "latest", watch);
+	assert_int_equal(kii_json_int(answer, "tag", 0), 8);
+	expect_no(answer, 404, "not_found", "content");
+	assert_string_equal(watch, "");
+	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", job);
+	expect_yes(find(f, "latest", watch), "queued", NULL);
+	assert_string_equal(watch, job);
+	end_next(f, KII_JOB_SUCCEEDED, "built", "x.zip");
+	answer = find(f, "nightly", watch);
+	assert_true(json_is_true(json_object_get(answer, "cached")));
+	assert_string_equal(kii_json_str(answer, "artifact"), "x.zip");
+	expect_yes(answer, "succeeded", NULL);
+	assert_string_equal(watch, "");
+	vary(f, 1);
+	expect_no(find(f, "latest", watch), 404, "not_found", "content");
+	assert_int_equal(f->w.look_now, false);
+	expect_no(find(f, "lts", watch), 503, "image_missing", "env");
+	expect_no(find(f, "v9", watch), 400, "bad_request", "env");
+	expect_no(ask(f, json_pack("{s:s, s:s}", "op", "find", "kind", "image"), watch), 400,
+		"bad_request", "kind");
+	expect_no(ask(f, json_pack("{s:s, s:s}", "op", "find", "kind", "firmware"), watch), 400,
+		"bad_request", "env");
+	expect_no(ask(f, json_pack("{s:s, s:s, s:s}", "op", "find", "kind", "firmware", "env",
+		"latest"), watch), 400, "bad_request", "content");
+}
+
+/* A use is noted once a minute: an answer from memory waits for no disk. */
+static void the_use_of_a_result_is_noted_now_and_then(void **state)
+{
+	struct fixture *f = *state;
+	struct kii_error err = { 0 };
+	char watch[KII_JOB_ID + 1], id[KII_JOB_ID + 1];
+	kii_autojob job = { 0 };
+	int64_t now = kii_io_wall();
+
+	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", id);
+	end_next(f, KII_JOB_SUCCEEDED, "built", "x.zip");
+	for (int i = 0; i < 2; i++) {
+		int64_t noted = i ? now - 70000 : now - 50000;
+
+		must(kii_jobs_answered(f->w.lanes[LANE_PUBLIC].jobs, id, noted, &err));
+		expect_yes(find(f, "latest", watch), "succeeded", NULL);
+		kii_job_release(&job);
+		must(kii_jobs_get(f->w.lanes[LANE_PUBLIC].jobs, id, &job, &err));
+		if (i)
+			assert_true(job.answered >= now);
+		else
+			assert_int_equal(job.answered, noted);
+	}
 }
 
 static void one_client_cannot_take_it_all(void **state)
@@ -318,7 +391,7 @@ static void a_queued_job_is_cancelled_at_once_and_a_running_one_told(void **stat
 	expect_no(ask_job(f, "cancel", "x"), 404, "not_found", "job");
 
 	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", job);
-	assert_int_equal(queue_claim(&f->w, &claimed, &slot, &err), 1);
+	assert_int_equal(queue_claim(&f->w.lanes[LANE_PUBLIC], &claimed, &slot, &err), 1);
 	assert_null(ops_end(&f->w, job));
 	expect_yes(ask_job(f, "cancel", job), "running", NULL);
 	assert_true(atomic_load(&slot->cancel));
@@ -458,6 +531,8 @@ int main(void)
 		submit_test(the_same_request_shares_the_job),
 		submit_test(a_result_is_remembered_when_it_is_the_users),
 		submit_test(a_fresh_request_and_a_vanished_file_build_again),
+		submit_test(what_is_known_is_found_by_its_content),
+		submit_test(the_use_of_a_result_is_noted_now_and_then),
 		submit_test(one_client_cannot_take_it_all),
 		submit_test(below_the_disks_floor_nothing_new_is_taken_on),
 		submit_test(what_is_wrong_with_a_request_is_said),

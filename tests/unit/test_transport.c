@@ -47,7 +47,7 @@ static void set_up(struct trip *t, struct fix *f, bool bind)
 	f->conf.firmware.bind = bind;
 	fix_queue(f);
 	t->name = fix_name(f, f->made, 1);
-	must(attempt_init(&t->a, &f->w, &t->job, fix_claim(f, &t->job), &err));
+	must(attempt_init(&t->a, &f->w.lanes[LANE_PUBLIC], &t->job, fix_claim(f, &t->job), &err));
 	t->home = open(".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	unsetenv("HOST_TMP_CONFIG");
 	unsetenv("HOST_TMP_BUILDS");

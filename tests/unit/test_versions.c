@@ -332,29 +332,56 @@ static void a_table_that_is_gone_is_an_error_everywhere(void **state)
 	must_fail(kii_versions_set_images(p->v, "kiisrv-", &one, 1, 1, &err), KII_EDB);
 }
 
+static void changes_of_others_are_noticed(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+	int64_t before, after;
+
+	must(kii_versions_changes(p->v, &before, &err));
+	must(kii_versions_changes(p->v, &after, &err));
+	assert_int_equal(before, after);
+	run_sql(p->db, "UPDATE Versions SET channel = 'beta'");
+	must(kii_versions_changes(p->v, &after, &err));
+	assert_int_not_equal(before, after);
+}
+
 static void an_env_is_found_or_the_known_ones_are_named(void **state)
 {
 	struct place *p = *state;
 	kii_autofree char *queue = kii_xfmt("%s/queue", p->dir);
 	kii_autofree char *schema = test_source("schema");
 	kii_autofree char *path = kii_xfmt("%s/config.sqlite", queue);
+	struct kii_envs *envs = kii_envs_new(p->dir);
 	struct kii_error err = { 0 };
 	kii_autoversion version = { 0 };
 
-	must_fail(kii_versions_of_env(p->dir, "lts", &version, &err), KII_EDOWN);
+	must_fail(kii_envs_find(envs, "lts", &version, &err), KII_EDOWN);
 	assert_int_equal(mkdir(queue, 0755), 0);
 	must(kii_versions_migrate(path, schema, &err));
-	must(kii_versions_of_env(p->dir, "lts", &version, &err));
+	must(kii_envs_find(envs, "lts", &version, &err));
 	assert_string_equal(version.container, "controller-050");
-	assert_int_equal(kii_versions_of_env(p->dir, "none", &version, &err), -1);
+	assert_int_equal(kii_envs_find(envs, "none", &version, &err), -1);
 	assert_int_equal(err.code, KII_EINVAL);
 	assert_string_equal(err.field, "env");
 	assert_non_null(strstr(err.msg, "latest, lts, nightly"));
 	kii_error_clear(&err);
+	kii_version_release(&version);
+	/* What changes is seen at once, and so is another file in its place. */
+	run_sql(path, "UPDATE Versions SET container = 'controller-1' WHERE name = 'lts'");
+	must(kii_envs_find(envs, "lts", &version, &err));
+	assert_string_equal(version.container, "controller-1");
+	kii_version_release(&version);
+	assert_int_equal(unlink(path), 0);
+	must_fail(kii_envs_find(envs, "lts", &version, &err), KII_EDOWN);
+	must(kii_versions_migrate(path, schema, &err));
+	must(kii_envs_find(envs, "lts", &version, &err));
+	assert_string_equal(version.container, "controller-050");
 	run_sql(path, "DROP TABLE Versions");
-	must_fail(kii_versions_of_env(p->dir, "lts", &version, &err), KII_EDB);
+	must_fail(kii_envs_find(envs, "lts", &version, &err), KII_EDB);
 	run_sql(path, "PRAGMA user_version = 99");
-	must_fail(kii_versions_of_env(p->dir, "lts", &version, &err), KII_EDOWN);
+	must_fail(kii_envs_find(envs, "lts", &version, &err), KII_EDOWN);
+	kii_envs_free(envs);
 }
 
 #define with_place(f) cmocka_unit_test_setup_teardown(f, set_up, tear_down)
@@ -374,6 +401,7 @@ int main(void)
 		with_place(a_reader_cannot_write),
 		with_place(a_missing_database_is_not_found),
 		with_place(a_table_that_is_gone_is_an_error_everywhere),
+		with_place(changes_of_others_are_noticed),
 		with_place(an_env_is_found_or_the_known_ones_are_named),
 	};
 

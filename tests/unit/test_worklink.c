@@ -19,6 +19,7 @@
 #include "testlib.h"
 
 #define JOB "0123456789abcdef0123456789abcdef"
+#define CONTENT JOB JOB
 
 struct fixture {
 	char *dir, *path;
@@ -142,12 +143,21 @@ static void expect_events(struct fixture *f, int n, const char *want)
 
 static uint64_t submit_env(struct fixture *f, const char *env, bool wait)
 {
-	json_t *request = json_pack("{s:s}", "env", env);
-	uint64_t n = kii_worklink_submit(f->link, "firmware", "192.0.2.1", false, request, wait,
-		on_report, f);
+	kii_autofree char *request = kii_xfmt("\n{\"env\":\n\"%s\"}\n", env);
 
-	json_decref(request);
-	return n;
+	return kii_worklink_submit(f->link, &(struct kii_link_order){ .kind = "firmware",
+		.client = "192.0.2.1", .text = request, .len = strlen(request) }, wait, on_report,
+		f);
+}
+
+/* One whose content is known. */
+static uint64_t submit_known(struct fixture *f, bool fresh)
+{
+	static const char request[] = "{\"env\":\"latest\"}";
+
+	return kii_worklink_submit(f->link, &(struct kii_link_order){ .kind = "firmware",
+		.client = "192.0.2.1", .fresh = fresh, .text = request, .len = strlen(request),
+		.env = "latest", .content = CONTENT }, true, on_report, f);
 }
 
 static uint64_t submit(struct fixture *f, bool wait)
@@ -262,6 +272,66 @@ static void without_waiting_one_event_is_all(void **state)
 	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"succeeded\","
 		"\"artifact\":\"x.zip\",\"cached\":true}\n", expect_op(f, "submit"));
 	expect_events(f, 1, "ended succeeded x.zip 0;");
+}
+
+static void what_is_known_is_found_without_the_request(void **state)
+{
+	struct fixture *f = *state;
+	json_t *j;
+
+	start_listening(f);
+	submit_known(f, false);
+	take_connection(f);
+	j = next_line(f);
+	assert_string_equal(kii_json_str(j, "op"), "find");
+	assert_string_equal(kii_json_str(j, "kind"), "firmware");
+	assert_string_equal(kii_json_str(j, "env"), "latest");
+	assert_string_equal(kii_json_str(j, "content"), CONTENT);
+	assert_null(json_object_get(j, "request"));
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"failed\","
+		"\"artifact\":\"x_error.zip\",\"cached\":true}\n", (int)kii_json_int(j, "tag", -1));
+	json_decref(j);
+	expect_events(f, 1, "ended failed x_error.zip 0;");
+	/* A job that is under way is waited for like one's own. */
+	submit_known(f, false);
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n",
+		expect_op(f, "find"));
+	expect_events(f, 1, "accepted running  0;");
+	say(f, "{\"end\":\"" JOB "\",\"state\":\"succeeded\",\"artifact\":\"x.zip\"}\n");
+	expect_events(f, 1, "ended succeeded x.zip 0;");
+	/* Who wants it built anew does not ask. */
+	submit_known(f, true);
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n",
+		expect_op(f, "submit"));
+	expect_events(f, 1, "accepted running  0;");
+}
+
+static void what_is_not_found_is_submitted(void **state)
+{
+	struct fixture *f = *state;
+	int tag;
+
+	start_listening(f);
+	submit_known(f, false);
+	take_connection(f);
+	tag = expect_op(f, "find");
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":404,\"code\":\"not_found\","
+		"\"error\":\"unknown\"}\n", tag);
+	assert_int_equal(expect_op(f, "submit"), tag);
+	say(f, "{\"tag\":%d,\"ok\":false,\"status\":429,\"code\":\"queue_full\","
+		"\"error\":\"full\"}\n", tag);
+	expect_events(f, 1, "refused  queue_full 429;");
+	/* A worker that goes in between is asked from the beginning. */
+	submit_known(f, false);
+	expect_op(f, "find");
+	hang_up(f);
+	take_connection(f);
+	tag = expect_op(f, "find");
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n", tag);
+	expect_events(f, 1, "accepted running  0;");
+	hang_up(f);
+	take_connection(f);
+	expect_op(f, "attach");
 }
 
 static void a_refusal_says_why(void **state)
@@ -517,6 +587,44 @@ static void a_question_gets_its_answer_or_the_reason(void **state)
 	must_fail(ask(f, "", &answer, &err), KII_EDOWN);
 }
 
+struct place_row {
+	const char *answer;
+	int code;
+	int64_t place, estimate_ms;
+};
+
+static void a_job_is_told_where_it_stands(void **state)
+{
+	static const struct place_row rows[] = {
+		{ "{\"ok\":true,\"state\":\"queued\",\"place\":3,\"estimate_ms\":4000}\n",
+		  KII_OK, 3, 4000 },
+		{ "{\"ok\":true,\"state\":\"queued\",\"place\":1}\n", KII_OK, 1, -1 },
+		{ "{\"ok\":true,\"state\":\"running\",\"place\":0}\n", KII_ECONFLICT, 0, 0 },
+		{ "{\"ok\":true,\"state\":\"lost\"}\n", KII_ECONFLICT, 0, 0 },
+		{ "{\"ok\":true,\"state\":\"queued\",\"place\":0}\n", KII_EBROKEN, 0, 0 },
+		{ "{\"ok\":true}\n", KII_EBROKEN, 0, 0 },
+		{ "{\"ok\":false,\"status\":404}\n", KII_ENOTFOUND, 0, 0 },
+		{ "", KII_EDOWN, 0, 0 },
+	};
+	struct fixture *f = *state;
+
+	start_listening(f);
+	for (size_t i = 0; i < KII_COUNT(rows); i++) {
+		struct kii_error err = { 0 };
+		int64_t place = 0, estimate_ms = 0;
+		pthread_t t;
+
+		snprintf(f->events, sizeof(f->events), "%s", rows[i].answer);
+		pthread_create(&t, NULL, answer_one, f);
+		assert_int_equal(kii_worklink_place(f->dir, JOB, 3000, &place, &estimate_ms, &err),
+			rows[i].code == KII_OK ? 0 : -1);
+		pthread_join(t, NULL);
+		assert_int_equal(err.code, rows[i].code);
+		assert_int_equal(place, rows[i].place);
+		assert_int_equal(estimate_ms, rows[i].estimate_ms);
+	}
+}
+
 static void a_question_is_not_waited_on_for_ever(void **state)
 {
 	struct fixture *f = *state;
@@ -537,6 +645,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		link_test(a_job_is_accepted_and_ends),
 		link_test(without_waiting_one_event_is_all),
+		link_test(what_is_known_is_found_without_the_request),
+		link_test(what_is_not_found_is_submitted),
 		link_test(a_refusal_says_why),
 		link_test(a_refusal_without_words_is_none),
 		link_test(all_who_wait_for_a_job_hear_of_its_end),
@@ -549,6 +659,7 @@ int main(void)
 		link_test(after_a_burst_its_memory_is_given_back_once),
 		link_test(who_frees_the_link_leaves_nobody_waiting),
 		link_test(a_question_gets_its_answer_or_the_reason),
+		link_test(a_job_is_told_where_it_stands),
 		link_test(a_question_is_not_waited_on_for_ever),
 	};
 
