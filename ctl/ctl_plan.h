@@ -6,7 +6,7 @@
 #include "ctl.h"
 
 #define CTL_PLAN_ARGS "[--dockerfile] [--start COMMANDLINE] [--build COMMANDLINE] " \
-	"[--env VAR=VALUE]... [--provider LANGUAGE]... [--static] [--output-dir SUBFOLDER] " \
+	"[--env VAR=VALUE ...] [--provider LANGUAGE ...] [--static] [--output-dir SUBFOLDER] " \
 	"[--nginx-config SUBPATH] [--spa] DIR"
 
 ctl_run ctl_plan;

@@ -3,12 +3,13 @@
 # its own) and `top` (the checkout) first.
 
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
-	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev"
+	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev
+	python3-yaml"
 packages_deb="debhelper dpkg-dev fakeroot"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
-packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest python3-yaml
+packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest
 	python3-jsonschema python3-pip sqlite3 git mandoc docker-compose
 	podman crun catatonit netavark aardvark-dns uidmap slirp4netns fuse-overlayfs"
 
@@ -253,6 +254,21 @@ base_image() {
 		mkdir -p "$work/cache" && rm -f "$work"/cache/base-*
 		"$top/tests/images/make" base "$file.new" >"$work/log/base.log" 2>&1 </dev/null &&
 			mv "$file.new" "$file" || { tail -n 20 "$work/log/base.log" >&2; return 1; }
+	fi
+	echo "$file"
+}
+
+# languages_image BASE [MORE]: likewise the file of what plans build on, made from the base.
+languages_image() {
+	local recipe file name=languages${2:+-more}
+	recipe=$({ echo "$1"; sed -n '/^in_root()/,/^}/p; /^languages()/,/^}/p' \
+		"$top/tests/images/make"; } | sha256sum | cut -c1-16)
+	file=$work/cache/$name-$recipe.tar
+	if [ ! -s "$file" ]; then
+		rm -f "$work/cache/$name"-[0-9a-f]*
+		"$top/tests/images/make" languages "$1" "$file.new" $2 \
+			>"$work/log/$name.log" 2>&1 </dev/null && mv "$file.new" "$file" ||
+			{ tail -n 20 "$work/log/$name.log" >&2; return 1; }
 	fi
 	echo "$file"
 }

@@ -27,8 +27,7 @@ struct kii_conf {
 		bool tls_verify;        /* DOCKER_TLS_VERIFY */
 		char *cert_path;        /* DOCKER_CERT_PATH, or NULL */
 		int64_t timeout_ms;
-		/* Checked and kept, so that mikrocloud's table can be pasted in. */
-		char *build_dir;
+		char *build_dir;        /* workspaces of image builds */
 		int64_t max_concurrent_pulls;   /* slots of the operator's pulls */
 	} docker;
 	struct {
@@ -56,6 +55,15 @@ struct kii_conf {
 		int64_t max_waiting;
 		int64_t per_client;
 	} queue;
+	/* Of the operator's image builds; a request may ask for less. */
+	struct {
+		int64_t memory;         /* bytes, of each step */
+		double cpus;
+		int64_t timeout_ms;     /* of all of it */
+		int64_t idle_timeout_ms;
+		int64_t context;        /* bytes */
+		int64_t context_files;
+	} build;
 	struct {
 		int64_t body;           /* bytes */
 	} http;

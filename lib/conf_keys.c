@@ -59,6 +59,16 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "queue", "max_waiting", KII_CONF_COUNT, AT(queue.max_waiting), 1, 100000, "64" },
 	{ "queue", "per_client", KII_CONF_COUNT, AT(queue.per_client), 1, 100000, "4" },
 
+	{ "build", "memory", KII_CONF_SIZE, AT(build.memory), 16 * MIB, TIB, QUOTED("2 GiB") },
+	{ "build", "cpus", KII_CONF_NUMBER, AT(build.cpus), 10, 1024000, "2" },
+	{ "build", "timeout", KII_CONF_DURATION, AT(build.timeout_ms), SECOND, 24 * HOUR,
+	  QUOTED("1 h") },
+	{ "build", "idle_timeout", KII_CONF_DURATION, AT(build.idle_timeout_ms), SECOND,
+	  24 * HOUR, QUOTED("15 min") },
+	{ "build", "context", KII_CONF_SIZE, AT(build.context), MIB, TIB, QUOTED("1 GiB") },
+	{ "build", "context_files", KII_CONF_COUNT, AT(build.context_files), 1, 100000000,
+	  "100000" },
+
 	{ "http", "body", KII_CONF_SIZE, AT(http.body), KIB, 16 * MIB, QUOTED("2 MiB") },
 
 	{ "limits", "log", KII_CONF_SIZE, AT(limits.log), 4 * KIB, GIB, QUOTED("16 MiB") },

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine_limits.h"
 #include "engine_ops.h"
 #include "io.h"
 #include "json.h"
@@ -121,53 +122,20 @@ static int prepare_volumes(struct kii_engine *e, struct making *m, struct kii_re
 	return 0;
 }
 
-/* --- limits --- */
-
-static int check_limit(const json_t *limits, const char *name, double asked, const char *field,
-	struct kii_error *err)
-{
-	double got = json_number_value(json_object_get(limits, name));
-
-	if (asked <= 0 || (got > asked * 0.99 && got < asked * 1.01))
-		return 0;
-	return kii_error_field(err, field, "the engine cannot keep to this limit here");
-}
-
-/* An engine that cannot limit says so in passing, and makes the container without. */
-static int check_limits(const struct kii_container_request *r, const json_t *limits,
-	const json_t *warnings, struct kii_error *err)
-{
-	const json_t *warning;
-	size_t i;
-
-	json_array_foreach(warnings, i, warning) {
-		const char *text = json_string_value(warning);
-
-		if (text && (strstr(text, "iscarded") || strstr(text, "ot supported")) &&
-		    !strstr(text, "swap"))
-			return kii_error_field(err, "limits", "the engine cannot keep to this "
-				"limit here");
-	}
-	if (check_limit(limits, "memory", (double)r->memory, "limits.memory", err) ||
-	    check_limit(limits, "cpus", r->cpus, "limits.cpus", err))
-		return -1;
-	return check_limit(limits, "pids", (double)r->pids, "limits.pids", err);
-}
-
-/* Its name, which the engine may have chosen, and whether its limits hold. */
+/* Its name, which the engine may have chosen. */
 static int look_at(struct kii_engine *e, const struct kii_container_request *r,
 	struct kii_made *out, struct kii_error *err)
 {
 	kii_autojson *seen = NULL;
 
-	if (r->name && !r->memory && r->cpus <= 0 && !r->pids) {
+	if (r->name) {
 		snprintf(out->name, sizeof(out->name), "%s", r->name);
 		return 0;
 	}
 	if (kii_ops_inspect(e, out->id, &seen, err))
 		return -1;
 	snprintf(out->name, sizeof(out->name), "%s", kii_json_str(seen, "name"));
-	return check_limits(r, json_object_get(seen, "limits"), out->warnings, err);
+	return 0;
 }
 
 /* --- ports --- */
@@ -295,8 +263,10 @@ static int make(struct kii_engine *e, struct making *m, const char *who, struct 
 	struct kii_refusal *refusal, struct kii_error *err)
 {
 	kii_autojson *body = engine_json(m, who);
+	unsigned limits = (m->r->memory ? KII_LIMIT_MEMORY : 0) |
+		(m->r->cpus > 0 ? KII_LIMIT_CPUS : 0) | (m->r->pids ? KII_LIMIT_PIDS : 0);
 
-	if (prepare_volumes(e, m, refusal, err))
+	if (kii_limits_check(e, limits, err) || prepare_volumes(e, m, refusal, err))
 		return -1;
 	m->tried = true;
 	if (kii_ops_create(e, m->r->name, body, out->id, &out->warnings, err) ||

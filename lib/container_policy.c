@@ -30,6 +30,17 @@ static bool refuse(struct kii_refusal *out, const char *rule, const char *field,
 	return false;
 }
 
+void kii_refusal_answer(const struct kii_refusal *refusal, struct kii_res *res)
+{
+	json_t *o = json_object();
+
+	kii_json_set_str(o, "error", refusal->msg);
+	kii_json_set_str(o, "code", "policy");
+	kii_json_set_str(o, "field", *refusal->field ? refusal->field : NULL);
+	kii_json_set_str(o, "rule", refusal->rule);
+	kii_res_json(res, 403, o);
+}
+
 static bool listed(const struct kii_conf_list *list, const char *text)
 {
 	for (size_t i = 0; i < list->n; i++) {

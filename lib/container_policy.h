@@ -8,6 +8,7 @@
 
 #include "conf.h"
 #include "container_request.h"
+#include "http.h"
 
 /* Which rule says no, and to what. Texts are for the client. */
 struct kii_refusal {
@@ -15,6 +16,9 @@ struct kii_refusal {
 	char field[64];
 	char msg[256];
 };
+
+/* 403 {"error", "code": "policy", "field", "rule"}. */
+void kii_refusal_answer(const struct kii_refusal *refusal, struct kii_res *res);
 
 /*
  * True: allowed. Binds are then resolved: their sources are the paths behind all links. `engine`

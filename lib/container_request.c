@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "image_ref.h"
 #include "json.h"
 
 #define MIB             (INT64_C(1) << 20)
@@ -17,29 +18,20 @@
 
 /* --- texts --- */
 
-/* Names joined by "/", ":" and "@": "registry:5000/a/b:tag", "name@sha256:...". */
-static bool is_image(const char *text)
-{
-	while (*text) {
-		size_t len = strcspn(text, "/:@");
-		kii_autofree char *part = kii_xstrndup(text, len);
-
-		if (!kii_take_is_name(part) || (text[len] && !text[len + 1]))
-			return false;
-		text += len + (text[len] != '\0');
-	}
-	return true;
-}
-
 static int take_image(struct kii_container_request *r, json_t *value, const struct kii_path *at,
 	struct kii_error *err)
 {
+	struct kii_image_ref ref;
+
 	if (kii_take_text(&r->image, value, 512, at, err))
 		return -1;
-	if (is_image(r->image))
-		return 0;
-	return kii_path_fail(at, err, "must be an image's name, with a tag or digest behind it or "
-		"not");
+	return kii_image_ref_parse(r->image, "image", &ref, err);
+}
+
+static int take_registry_auth(struct kii_container_request *r, json_t *value,
+	const struct kii_path *at, struct kii_error *err)
+{
+	return kii_take_name(&r->registry_auth, value, at, err);
 }
 
 static int take_name(struct kii_container_request *r, json_t *value, const struct kii_path *at,
@@ -367,6 +359,7 @@ static const struct kii_take_row members[] = {
 	{ "limits", take_limits }, { "healthcheck", take_healthcheck },
 	{ "stop_timeout", take_stop_timeout }, { "read_only", take_read_only },
 	{ "init", take_init }, { "start", take_start }, { "pull", take_pull },
+	{ "registry_auth", take_registry_auth },
 	{ "privileged", take_privileged }, { "capabilities", take_capabilities },
 	{ "capabilities_drop", take_capabilities_drop }, { "devices", take_devices },
 	{ "security_options", take_security_options }, { "pid_mode", take_pid_mode },

@@ -44,6 +44,7 @@ struct kii_container_health {
 struct kii_container_request {
 	json_t *json;
 	const char *image, *name, *user, *hostname, *network_mode;
+	const char *registry_auth;   /* a secret's name, for the pull */
 	char *working_dir;
 	const char *pid_mode, *ipc_mode, *uts_mode, *userns_mode, *cgroupns_mode;
 	struct kii_container_port *ports;

@@ -32,6 +32,7 @@ struct kii_context {
 	char *alias;
 	const struct kii_file *extra;
 	size_t n_extra;
+	const char *ignore_before, *ignore_after;
 	struct kii_ignore *ignore;
 	bool ignore_hidden;
 	bool ignore_ours;        /* sent in place of the tree's own */
@@ -65,7 +66,12 @@ static int read_optional(int dir, const char *path, struct kii_buf *out, bool *f
 	return 0;
 }
 
-/* The Dockerfile's own ignore file, else the context's. */
+static int parse_ours(struct kii_context *c, const char *text, struct kii_error *err)
+{
+	return text ? kii_ignore_parse(text, strlen(text), "ignore", &c->ignore, err) : 0;
+}
+
+/* The Dockerfile's own ignore file, else the context's, between lines of ours. */
 static int read_ignore(struct kii_context *c, const char *asked, bool *own, bool *found,
 	struct kii_error *err)
 {
@@ -79,9 +85,12 @@ static int read_ignore(struct kii_context *c, const char *asked, bool *own, bool
 	*found = *own;
 	if (!*own && read_optional(c->dir, IGNORE, &text, found, err) != 0)
 		return -1;
-	if (!*found)
-		return 0;
-	return kii_ignore_parse(text.data, text.len, *own ? path : IGNORE, &c->ignore, err);
+	if (parse_ours(c, c->ignore_before, err) != 0)
+		return -1;
+	if (*found && kii_ignore_parse(text.data, text.len, *own ? path : IGNORE, &c->ignore,
+			err) != 0)
+		return -1;
+	return parse_ours(c, c->ignore_after, err);
 }
 
 /* A pattern that matches exactly this path. */
@@ -123,10 +132,11 @@ static int choose_ignore(struct kii_context *c, const char *asked, struct kii_er
 
 	if (read_ignore(c, asked, &own, &found, err) != 0)
 		return -1;
-	c->recipe_hidden = c->recipe_ours || (found && *c->recipe_path &&
+	c->recipe_hidden = c->recipe_ours || (c->ignore && *c->recipe_path &&
 		kii_ignore_match(c->ignore, c->recipe_path));
 	c->ignore_hidden = found && kii_ignore_match(c->ignore, IGNORE);
-	c->ignore_ours = own || c->n_extra || (found && kii_ignore_wild_exceptions(c->ignore));
+	c->ignore_ours = own || c->n_extra || c->ignore_before || c->ignore_after ||
+		(found && kii_ignore_wild_exceptions(c->ignore));
 	if (!c->ignore_ours)
 		return 0;
 	c->ignore_hidden = true;
@@ -220,6 +230,8 @@ int kii_context_open(const struct kii_context_opts *opts, struct kii_context **o
 	c->dir = c->file = -1;
 	c->extra = opts->extra;
 	c->n_extra = opts->n_extra;
+	c->ignore_before = opts->ignore_before;
+	c->ignore_after = opts->ignore_after;
 	c->max_entries = opts->max_entries;
 	c->max_bytes = opts->max_bytes;
 	kii_buf_init(&c->recipe, KII_CONTEXT_RECIPE_MAX);

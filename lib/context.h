@@ -32,6 +32,11 @@ struct kii_context_opts {
 	bool optional;               /* there need not be one */
 	const struct kii_file *extra;    /* files of ours, borrowed likewise */
 	size_t n_extra;
+	/*
+	 * Lines for the ignore file, before those of the tree's .dockerignore, which may take them
+	 * back, and after them; or NULL.
+	 */
+	const char *ignore_before, *ignore_after;
 	int64_t max_entries;         /* 0: no cap */
 	int64_t max_bytes;           /* of all files together; 0: no cap */
 };

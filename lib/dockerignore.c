@@ -171,26 +171,23 @@ static int add_line(struct kii_ignore *ignore, const char *at, const char *end, 
 int kii_ignore_parse(const char *text, size_t len, const char *name, struct kii_ignore **out,
 	struct kii_error *err)
 {
-	struct kii_ignore *ignore;
 	const char *end = text + len;
 	size_t line = 1;
 
 	if (len > KII_IGNORE_BYTES)
 		return kii_error_set(err, KII_ETOOBIG, 0, "%s: more than %u bytes", name,
 			KII_IGNORE_BYTES);
-	ignore = kii_xcalloc(1, sizeof(*ignore));
+	if (!*out)
+		*out = kii_xcalloc(1, sizeof(**out));
 	for (const char *at = text; at < end; line++) {
 		const char *stop = memchr(at, '\n', (size_t)(end - at));
 
 		if (!stop)
 			stop = end;
-		if (add_line(ignore, at, stop, name, line, err) != 0) {
-			kii_ignore_free(ignore);
+		if (add_line(*out, at, stop, name, line, err) != 0)
 			return -1;
-		}
 		at = stop + 1;
 	}
-	*out = ignore;
 	return 0;
 }
 

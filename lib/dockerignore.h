@@ -20,8 +20,9 @@
 struct kii_ignore;
 
 /*
- * Read the text of an ignore file; an empty one matches nothing. Caller frees with
- * kii_ignore_free. Fails: EINVAL naming the line (field `name`), ETOOBIG past the limits above.
+ * Read the text of an ignore file; an empty one matches nothing. *out is NULL, or what the rules
+ * are added to. Caller frees with kii_ignore_free, even on failure. Fails: EINVAL naming the line
+ * (field `name`), ETOOBIG past the limits above.
  */
 int kii_ignore_parse(const char *text, size_t len, const char *name, struct kii_ignore **out,
 	struct kii_error *err) KII_MUST_CHECK;

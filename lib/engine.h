@@ -85,7 +85,8 @@ struct kii_mount {
 struct kii_container_spec {
 	const char *name;
 	const char *image;       /* the image's ID */
-	const char *const *cmd;  /* NULL-terminated, or NULL: the image's */
+	const char *const *entrypoint;   /* NULL-terminated, or NULL: the image's */
+	const char *const *cmd;  /* likewise */
 	const char *const *env;  /* NULL-terminated "NAME=value", or NULL */
 	const char *user;        /* NULL: the image's */
 	const char *workdir;
@@ -267,6 +268,7 @@ struct kii_build_spec {
 	const char *guard;
 	int64_t limit_ms;        /* for all of it; 0: none */
 	kii_engine_step *step;   /* or NULL */
+	kii_engine_tick *tick;   /* while nothing comes, with the sink's `arg`; or NULL */
 	struct kii_build_result *result;   /* or NULL; filled in as the build goes on */
 };
 /* A piece of what the engine and the steps print, unfiltered; false ends the build (ETIMEOUT). */

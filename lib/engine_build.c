@@ -218,6 +218,8 @@ int kii_engine_build(struct kii_engine *e, const struct kii_build_spec *spec, ki
 	c.limit_ms = spec->limit_ms > 0 ? spec->limit_ms : KII_LIMIT_NONE;
 	c.sink = take_piece;
 	c.sink_arg = &b;
+	c.tick = spec->tick;
+	c.tick_arg = arg;
 	kii_jsonlines_init(&b.lines);
 	rc = run(e, &c, &b, err);
 	kii_jsonlines_release(&b.lines);

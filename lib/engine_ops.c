@@ -15,15 +15,6 @@
 #define REMOVE_MS  60000
 #define LOOK_MS    50
 
-static int check_id(const char *id, struct kii_error *err)
-{
-	struct kii_error why = { 0 };
-
-	if (kii_engine_name(KII_NAME_PLAIN, "id", id, &why) == 0)
-		return 0;
-	return kii_error_set(err, KII_ENOTFOUND, 0, "there is no such container");
-}
-
 /* With this body; `text` holds it for as long as the call goes on. */
 static int set_body(struct kii_call *c, const json_t *body, struct kii_buf *text,
 	struct kii_error *err)
@@ -63,7 +54,7 @@ int kii_ops_start(struct kii_engine *e, const char *id, struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("POST");
 
-	if (check_id(id, err))
+	if (kii_ops_check(id, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s/start", id);
 	return kii_ops_run(e, &c, err);
@@ -75,7 +66,7 @@ static int end(struct kii_engine *e, const char *id, const char *verb, int64_t s
 {
 	kii_autocall c = KII_CALL_INIT("POST");
 
-	if (check_id(id, err))
+	if (kii_ops_check(id, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s/%s", id, verb);
 	if (seconds >= 0) {
@@ -99,7 +90,7 @@ int kii_ops_kill(struct kii_engine *e, const char *id, const char *signal, struc
 {
 	kii_autocall c = KII_CALL_INIT("POST");
 
-	if (check_id(id, err))
+	if (kii_ops_check(id, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s/kill", id);
 	kii_call_query(&c, "signal", signal);
@@ -143,16 +134,13 @@ int kii_ops_remove(struct kii_engine *e, const char *id, bool force, bool volume
 {
 	kii_autocall c = KII_CALL_INIT("DELETE");
 
-	if (check_id(id, err))
+	if (kii_ops_check(id, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s?force=%d&v=%d", id, (int)force, (int)volumes);
 	if (kii_ops_run(e, &c, err) == 0)
 		return 0;
-	if (err->code == KII_ENOTFOUND) {
-		kii_error_clear(err);
-		return 0;
-	}
-	if (err->code != KII_ECONFLICT || (!force && !strstr(c.refusal.data, "already in progress")))
+	if (err->code != KII_ECONFLICT ||
+	    (!force && !strstr(c.refusal.data, "already in progress")))
 		return -1;
 	kii_error_clear(err);
 	return await_gone(e, id, err);
@@ -165,8 +153,13 @@ int kii_ops_remove_labelled(struct kii_engine *e, const char *name, const char *
 	size_t n = 0;
 	int rc = kii_engine_list(e, name, value, &all, &n, err);
 
-	for (size_t i = 0; rc == 0 && i < n; i++)
+	for (size_t i = 0; rc == 0 && i < n; i++) {
 		rc = kii_ops_remove(e, all[i].id, true, true, err);
+		if (rc && err->code == KII_ENOTFOUND) {
+			kii_error_clear(err);
+			rc = 0;
+		}
+	}
 	kii_containers_free(all, n);
 	return rc;
 }

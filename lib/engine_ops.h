@@ -18,8 +18,9 @@ struct kii_ops_filter {
 	const char *name;            /* a part of it; NULL: any */
 	const char *label;           /* "name" or "name=value"; NULL: any */
 };
-/* A word that `state` may be? */
-bool kii_ops_is_state(const char *word);
+/* Fails: EINVAL, field "state", "name" or "label". */
+int kii_ops_filter_check(const struct kii_ops_filter *filter, struct kii_error *err)
+	KII_MUST_CHECK;
 /* Append a JSON array, a container an object. However many there are. */
 int kii_ops_list(struct kii_engine *e, const struct kii_ops_filter *filter, struct kii_buf *out,
 	struct kii_error *err) KII_MUST_CHECK;
@@ -88,8 +89,8 @@ int kii_ops_restart(struct kii_engine *e, const char *id, int64_t seconds,
 int kii_ops_kill(struct kii_engine *e, const char *id, const char *signal,
 	struct kii_error *err) KII_MUST_CHECK;
 /*
- * Returns when it is gone; one that is gone already is success. `volumes`: those without a name,
- * too. Running, without `force`: ECONFLICT.
+ * Returns when it is gone, whoever removes it. `volumes`: those without a name, too. Running,
+ * without `force`: ECONFLICT.
  */
 int kii_ops_remove(struct kii_engine *e, const char *id, bool force, bool volumes,
 	struct kii_error *err) KII_MUST_CHECK;
@@ -113,6 +114,8 @@ int kii_ops_volume_make(struct kii_engine *e, const char *name, const char *driv
 struct kii_call;
 /* The failed call's error, in words for clients. Always -1. */
 int kii_ops_explain(const struct kii_call *c, struct kii_error *err);
+/* A name that no container can have: ENOTFOUND. */
+int kii_ops_check(const char *id, struct kii_error *err) KII_MUST_CHECK;
 /* The call, explained. */
 int kii_ops_run(struct kii_engine *e, struct kii_call *c, struct kii_error *err) KII_MUST_CHECK;
 int kii_ops_json(struct kii_engine *e, struct kii_call *c, json_t **out,

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "engine_call.h"
+#include "log.h"
 
 /*
  * Engines have no codes for these, and Podman says 500 to most: their phrases are what there is.
@@ -65,6 +66,8 @@ int kii_ops_explain(const struct kii_call *c, struct kii_error *err)
 {
 	const char *text = c->refusal.data;
 
+	if (c->status >= 400 && c->status != 404)
+		kii_log_info("engine_refused", "status=%d msg=%s", c->status, kii_q(err->msg));
 	for (size_t i = 0; c->status >= 400 && i < KII_COUNT(causes); i++) {
 		if (strstr(text, causes[i].phrase) &&
 		    (!causes[i].too || strstr(text, causes[i].too)))
@@ -77,6 +80,15 @@ int kii_ops_explain(const struct kii_call *c, struct kii_error *err)
 		return say(err, KII_ECONFLICT, c->status, "", "the container's state does not "
 			"allow this");
 	return -1;
+}
+
+int kii_ops_check(const char *id, struct kii_error *err)
+{
+	struct kii_error why = { 0 };
+
+	if (kii_engine_name(KII_NAME_PLAIN, "id", id, &why) == 0)
+		return 0;
+	return kii_error_set(err, KII_ENOTFOUND, 0, "there is no such container");
 }
 
 int kii_ops_run(struct kii_engine *e, struct kii_call *c, struct kii_error *err)

@@ -234,10 +234,9 @@ static json_t *describe(const json_t *j)
 static int get(struct kii_engine *e, const char *id, json_t **out, struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
-	struct kii_error why = { 0 };
 
-	if (kii_engine_name(KII_NAME_PLAIN, "id", id, &why))
-		return kii_error_set(err, KII_ENOTFOUND, 0, "there is no such container");
+	if (kii_ops_check(id, err))
+		return -1;
 	kii_call_path(&c, "/containers/%s/json", id);
 	if (kii_ops_json(e, &c, out, err))
 		return -1;

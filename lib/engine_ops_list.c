@@ -20,13 +20,29 @@ static const char *const states[] = {
 	"created", "running", "paused", "restarting", "removing", "exited", "dead",
 };
 
-bool kii_ops_is_state(const char *word)
+static bool is_state(const char *word)
 {
 	for (size_t i = 0; i < KII_COUNT(states); i++) {
 		if (strcmp(states[i], word) == 0)
 			return true;
 	}
 	return false;
+}
+
+int kii_ops_filter_check(const struct kii_ops_filter *f, struct kii_error *err)
+{
+	static const char plain[] = "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
+		"0123456789_.-";
+
+	if (f->state && !is_state(f->state))
+		return kii_error_field(err, "state", "must be created, running, paused, "
+			"restarting, removing, exited or dead");
+	if (f->name && strspn(f->name, plain) != strlen(f->name))
+		return kii_error_field(err, "name", "must be letters, digits, \"_\", \".\" and "
+			"\"-\"");
+	if (f->label && (!*f->label || *f->label == '=' || strlen(f->label) > 1024))
+		return kii_error_field(err, "label", "must be a label's name, or name=value");
+	return 0;
 }
 
 /* --- the engine's array, item by item --- */

@@ -114,12 +114,25 @@ static int look(struct kii_engine *e, const char *id, json_t **out, struct kii_e
 {
 	kii_autocall c = KII_CALL_INIT("GET");
 
-	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err))
+	if (kii_ops_check(id, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s/stats?stream=false", id);
 	if (kii_ops_run(e, &c, err))
 		return -1;
 	return c.reply.len ? kii_call_parse(&c, out, err) : not_running(err);
+}
+
+/* An engine whose collector fails gives what it gives of a container that does not run. */
+static int say_why(struct kii_engine *e, const char *id, struct kii_error *err)
+{
+	struct kii_container c;
+
+	if (kii_engine_inspect(e, id, &c, err))
+		return -1;
+	kii_container_release(&c);
+	if (c.state != KII_CONTAINER_RUNNING)
+		return not_running(err);
+	return kii_error_set(err, KII_EBROKEN, 0, "the engine has no figures of %s", id);
 }
 
 /* Docker looks twice by itself; Podman once, and at once. */
@@ -134,7 +147,7 @@ int kii_ops_stats(struct kii_engine *e, const char *id, json_t **out, struct kii
 			look(e, id, &second, err)))
 		return -1;
 	*out = kii_ops_stats_json(second ? second : first, second ? first : NULL);
-	return *out ? 0 : not_running(err);
+	return *out ? 0 : say_why(e, id, err);
 }
 
 /* --- processes --- */
@@ -178,7 +191,7 @@ int kii_ops_top(struct kii_engine *e, const char *id, json_t **out, struct kii_e
 	const json_t *rows, *row;
 	size_t i;
 
-	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err) || kii_engine_negotiate(e, err))
+	if (kii_ops_check(id, err) || kii_engine_negotiate(e, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s/top?stream=false", id);
 	kii_call_query(&c, "ps_args", e->podman ? "pid,user,time,args" : "-eo pid,user,time,args");

@@ -163,6 +163,7 @@ int kii_engine_spec_json(const struct kii_container_spec *spec, json_t **out,
 	if (check(spec, err))
 		return -1;
 	good = good && put_text(j, "Image", spec->image) && put_list(j, "Cmd", spec->cmd)
+		&& put_list(j, "Entrypoint", spec->entrypoint)
 		&& put_list(j, "Env", spec->env) && put_text(j, "User", spec->user)
 		&& put_text(j, "WorkingDir", spec->workdir)
 		&& put(j, "Labels", json_incref(labels))

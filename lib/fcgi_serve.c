@@ -185,6 +185,7 @@ static void fill(struct kii_conn *c, struct kii_req *req)
 		.content_type = param(c, "CONTENT_TYPE"),
 		.if_none_match = param(c, "HTTP_IF_NONE_MATCH"),
 		.authorization = param(c, "HTTP_AUTHORIZATION"),
+		.last_event_id = param(c, "HTTP_LAST_EVENT_ID"),
 		.id = c->id,
 		.body = "",
 		.conn = c,

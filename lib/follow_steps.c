@@ -285,7 +285,8 @@ static void after_look(struct kii_viewer *v)
 	if (v->spec.stats && strcmp(v->state, "running") != 0) {
 		end_with_state(v, v->state, is_over(v->state));
 	} else if (v->spec.stats) {
-		plan(v, v->spec.podman ? KII_VIEW_SAMPLE : KII_VIEW_FOLLOW, AGAIN_MS);
+		/* it has just started, or the engine has no figures of it */
+		plan(v, v->spec.podman ? KII_VIEW_SAMPLE : KII_VIEW_FOLLOW, SAMPLE_MS);
 	} else if (is_over(v->state)) {
 		v->last = true;
 		plan(v, KII_VIEW_PASS, 0);

@@ -33,6 +33,7 @@ struct kii_req {
 	const char *content_type;
 	const char *if_none_match;
 	const char *authorization;
+	const char *last_event_id;
 	const char *who;         /* behind a guard: whose token it is */
 	const char *id;          /* X-Request-Id */
 	const char *args[KII_ARGS_MAX];  /* what matched each {} of the route's pattern */
@@ -138,6 +139,10 @@ int kii_query_number(const char *query, const char *name, int64_t least, int64_t
  * field `name`, for another value.
  */
 int kii_query_flag(const char *query, const char *name, bool *out, struct kii_error *err)
+	KII_MUST_CHECK;
+
+/* Is every name in the query one of these, up to a NULL? Fails: EINVAL with the name as field. */
+int kii_query_only(const char *query, const char *const *names, struct kii_error *err)
 	KII_MUST_CHECK;
 
 /*

@@ -119,3 +119,30 @@ int kii_query_flag(const char *query, const char *name, bool *out, struct kii_er
 	*out = yes;
 	return 0;
 }
+
+static bool is_listed(const char *const *names, const char *name)
+{
+	for (; *names; names++) {
+		if (!strcmp(*names, name))
+			return true;
+	}
+	return false;
+}
+
+int kii_query_only(const char *query, const char *const *names, struct kii_error *err)
+{
+	kii_autobuf known = KII_BUF_INIT(100);
+
+	for (size_t i = 0; names[i]; i++)
+		kii_buf_fmt(&known, "%s%s", i ? ", " : "", names[i]);
+	while (*query) {
+		size_t len = strcspn(query, "&");
+		kii_autofree char *name = decoded(query, strcspn(query, "=&"));
+
+		if (len && !is_listed(names, name))
+			return kii_error_field(err, name, "is no parameter of this; there are %s",
+				known.data);
+		query += len + (query[len] == '&');
+	}
+	return 0;
+}

@@ -41,6 +41,8 @@ static const char *const statements[] = {
 		IS_LIVE,
 	[JOBS_REMEMBERED] = "SELECT " COLUMNS ", NULL FROM Jobs WHERE kind = ?1 AND key = ?2 AND "
 		IS_REMEMBERED " ORDER BY finished DESC, rowid DESC LIMIT 1",
+	[JOBS_NEWEST] = "SELECT " COLUMNS ", request FROM Jobs WHERE kind = ?1 AND key = ?2 "
+		"ORDER BY created DESC, rowid DESC LIMIT 1",
 	[JOBS_QUEUED] = "SELECT count(*) FROM Jobs WHERE state = 'queued'",
 	[JOBS_WAITING] = "SELECT count(*) FROM Jobs WHERE client = ?1 AND " IS_LIVE,
 	[JOBS_PLACE] = "SELECT CASE j.state WHEN 'queued' THEN (SELECT count(*) FROM Jobs q "
@@ -259,6 +261,12 @@ int kii_jobs_remembered(struct kii_jobs *jobs, const char *kind, const char *key
 	struct kii_job *out, struct kii_error *err)
 {
 	return by_key(jobs, JOBS_REMEMBERED, kind, key, out, err);
+}
+
+int kii_jobs_newest(struct kii_jobs *jobs, const char *kind, const char *key, struct kii_job *out,
+	struct kii_error *err)
+{
+	return by_key(jobs, JOBS_NEWEST, kind, key, out, err);
 }
 
 /* A number by a text, or by nothing: 1, 0 (no row) or -1. */

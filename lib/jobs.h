@@ -108,6 +108,10 @@ int kii_jobs_live(struct kii_jobs *jobs, const char *kind, const char *key, stru
 int kii_jobs_remembered(struct kii_jobs *jobs, const char *kind, const char *key,
 	struct kii_job *out, struct kii_error *err) KII_MUST_CHECK;
 
+/* The newest job of the key, whatever has become of it; its request is filled in. As above. */
+int kii_jobs_newest(struct kii_jobs *jobs, const char *kind, const char *key, struct kii_job *out,
+	struct kii_error *err) KII_MUST_CHECK;
+
 int kii_jobs_queued_count(struct kii_jobs *jobs, int64_t *n, struct kii_error *err)
 	KII_MUST_CHECK;
 /* Queued and running jobs of the client. */

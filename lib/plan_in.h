@@ -22,7 +22,7 @@ struct kii_draft {
 	struct kii_plan *plan;
 	const char *given_start;      /* what will be started whatever the detector says, or NULL */
 
-	struct kii_texts manifests;   /* files that the install commands need; none: all files */
+	struct kii_texts manifests;   /* files that install's commands need; none: all files */
 	char *build_image, *run_image;   /* references; a run image of its own is optional */
 	char *tool_image;             /* one whose program is copied into the build */
 	const char *tool;             /* its path there, and in the build */
@@ -31,8 +31,8 @@ struct kii_draft {
 	struct kii_texts apt, run_apt;   /* Debian packages of both, or of the one that is run */
 	json_t *env;                  /* defaults of variables, in the build and in the image */
 	json_t *build_env, *run_env;  /* in one of them only */
-	struct kii_texts taken;       /* absolute paths that go from the build into the image, beside
-	                                 the project's folder */
+	struct kii_texts taken;       /* absolute paths that go from the build into the image,
+	                                 beside the project's folder */
 	struct kii_texts ignore;      /* what tools make: no part of the context */
 	struct kii_texts collect;     /* commands behind the build's, whoever says what those are */
 	struct kii_texts finish;      /* commands of the image that is run, behind the files */

@@ -20,7 +20,8 @@ static const struct kii_lines lines = { "php", "PHP_VERSION", "8.3", "8.3 8.4 8.
 /* Extensions that the image has to compile, and the packages for that. */
 static const struct { const char *name, *packages; } extensions[] = {
 	{ "bcmath", "" }, { "calendar", "" }, { "exif", "" },
-	{ "gd", "libpng-dev libjpeg-dev libfreetype-dev" }, { "gettext", "" }, { "gmp", "libgmp-dev" },
+	{ "gd", "libpng-dev libjpeg-dev libfreetype-dev" }, { "gettext", "" },
+	{ "gmp", "libgmp-dev" },
 	{ "intl", "libicu-dev" }, { "ldap", "libldap2-dev" }, { "mysqli", "" },
 	{ "opcache", "" }, { "pcntl", "" }, { "pdo_mysql", "" }, { "pdo_pgsql", "libpq-dev" },
 	{ "pgsql", "libpq-dev" }, { "soap", "libxml2-dev" }, { "sockets", "" },
@@ -79,8 +80,8 @@ static void install(struct kii_draft *d, const json_t *composer)
 	kii_draft_manifest(d, "composer.json");
 	if (kii_draft_manifest(d, "composer.lock"))
 		kii_draft_manifest(d, "auth.json");
-	kii_draft_install(d, "composer install --no-dev --no-interaction --no-progress --no-scripts "
-		"--no-autoloader");
+	kii_draft_install(d, "composer install --no-dev --no-interaction --no-progress "
+		"--no-scripts --no-autoloader");
 	kii_draft_build(d, "composer install --no-dev --no-interaction --no-progress "
 		"--optimize-autoloader");
 	if (json_array_size(kii_data_at(composer, "repositories")))
@@ -145,7 +146,8 @@ static int plan(struct kii_draft *d, struct kii_error *err)
 	const json_t *composer = NULL;
 	const char *value;
 	struct kii_said said[] = {
-		{ "composer.json config.platform.php", NULL }, { "composer.json require.php", NULL },
+		{ "composer.json config.platform.php", NULL },
+		{ "composer.json require.php", NULL },
 		{ ".php-version", kii_tree_line(d->tree, ".php-version") },
 		{ ".tool-versions", kii_tree_tool(d->tree, "php") },
 	};

@@ -167,11 +167,13 @@ static int choose_program(struct kii_draft *d, const json_t *cargo, struct kii_e
 	bin = program_of_bin(d, folder);
 	name = bin && !json_object_get(package, "bin") ? bin : program(package);
 	if (!name || !kii_draft_is_name(name))
-		return kii_error_field(err, "Cargo.toml", "the package's program has no plain name");
+		return kii_error_field(err, "Cargo.toml", "the package's program has no plain "
+			"name");
 	kii_draft_build(d, "cargo build --release%s --bin %s", locked, name);
 	/* the rest of target is of no use, and large */
-	kii_texts_fmt(&d->collect, "mkdir -p /out && cp target/release/%s /out/ && rm -rf target && "
-		"mkdir -p target/release && cp /out/%s target/release/", name, name);
+	kii_texts_fmt(&d->collect, "mkdir -p /out && cp target/release/%s /out/ && "
+		"rm -rf target && mkdir -p target/release && cp /out/%s target/release/", name,
+		name);
 	kii_draft_start(d, "./target/release/%s", name);
 	return 0;
 }

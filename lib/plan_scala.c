@@ -41,8 +41,8 @@ static void build(struct kii_draft *d)
 		kii_texts_add(&d->collect, "mkdir -p /out && cp -r target/universal/stage/. /out/ "
 			"&& find /out/bin -name '*.bat' -delete && mv \"$(find /out/bin -type f | "
 			"head -n 1)\" /out/bin/start");
-		kii_draft_start(d, play ? "/out/bin/start -Dhttp.port=$PORT -Dpidfile.path=/dev/null" :
-			"/out/bin/start");
+		kii_draft_start(d, "/out/bin/start%s", play ?
+			" -Dhttp.port=$PORT -Dpidfile.path=/dev/null" : "");
 	} else if (plugins && strstr(plugins, "sbt-assembly")) {
 		kii_draft_build(d, "sbt -batch assembly");
 		kii_texts_add(&d->collect, "mkdir -p /out && cp \"$(ls -S target/scala-*/*.jar | "

@@ -38,7 +38,8 @@ static int plan(struct kii_draft *d, struct kii_error *err)
 		folder[--len] = '\0';
 	d->site = folder;
 	if (!kii_tree_inside(folder) || !kii_dockerfile_is_path(folder))
-		return kii_error_field(err, "Staticfile", "root must be a folder inside the project");
+		return kii_error_field(err, "Staticfile", "root must be a folder inside the "
+			"project");
 	kii_draft_image(d, "debian", "");
 	if (d->given_start) {
 		/* somebody else serves */

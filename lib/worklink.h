@@ -86,6 +86,10 @@ struct kii_link_order {
 uint64_t kii_worklink_submit(struct kii_worklink *link, const struct kii_link_order *order,
 	bool wait, kii_link_call *call, void *arg);
 
+/* The same for a request that is not text yet, of a kind that is known by no content. */
+uint64_t kii_worklink_submit_json(struct kii_worklink *link, const char *kind, const char *client,
+	const json_t *request, bool wait, kii_link_call *call, void *arg);
+
 /* No more calls for this number afterwards. False: its last call was made or is being made. */
 bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
 

@@ -133,3 +133,13 @@ int kii_worklink_place(const char *run_dir, const char *job, int64_t limit_ms, i
 	*estimate_ms = kii_json_int(answer, "estimate_ms", -1);
 	return 0;
 }
+
+uint64_t kii_worklink_submit_json(struct kii_worklink *link, const char *kind, const char *client,
+	const json_t *request, bool wait, kii_link_call *call, void *arg)
+{
+	kii_autofree char *text = json_dumps(request, JSON_COMPACT);
+	const struct kii_link_order order = { .kind = kind, .client = client,
+		.text = text ? text : "null", .len = strlen(text ? text : "null") };
+
+	return kii_worklink_submit(link, &order, wait, call, arg);
+}

@@ -12,6 +12,7 @@
 
 #include "gc.h"
 #include "git.h"
+#include "image.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -121,6 +122,14 @@ static bool parse_name(const struct worker *w, const char *name, char id[KII_JOB
 	return *attempt > 0 && (!*end || *end == '-');
 }
 
+/* A container inherits its image's labels: of an image that was built here, the instance's. */
+static bool is_named_ours(const struct worker *w, const char *name)
+{
+	kii_autofree char *prefix = kii_xfmt("kiisrv-%s-", w->instance);
+
+	return strncmp(name, prefix, strlen(prefix)) == 0;
+}
+
 /* The look at the repository is no job; its container is wanted while it runs. */
 static bool is_git_running(struct worker *w, const char *name)
 {
@@ -154,7 +163,8 @@ static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 		const char *text = kii_json_str(list[i].labels, WORKER_LABEL_ATTEMPT);
 		int attempt = text ? (int)strtol(text, NULL, 10) : 0;
 
-		if (job ? is_wanted(w, job, attempt) : is_git_running(w, list[i].name))
+		if (job ? is_wanted(w, job, attempt) : !is_named_ours(w, list[i].name) ||
+				is_git_running(w, list[i].name))
 			continue;
 		kii_log_info("container_removed", "name=%s job=%s", kii_q(list[i].name),
 			kii_q(job));
@@ -219,7 +229,7 @@ int janitor_reconcile(struct worker *w, struct kii_engine *engine, struct kii_er
 	return rc != 0 ? kii_error_wrap(err, "reconcile") : 0;
 }
 
-void janitor_sweep(struct worker *w)
+static void sweep_parts(struct worker *w)
 {
 	DIR *dir = opendir(w->artifacts);
 	const struct dirent *d;
@@ -232,6 +242,12 @@ void janitor_sweep(struct worker *w)
 	}
 	if (dir)
 		closedir(dir);
+}
+
+void janitor_sweep(struct worker *w)
+{
+	sweep_parts(w);
+	image_sweep(w);
 }
 
 static void collect(struct worker *w)

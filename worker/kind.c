@@ -9,6 +9,8 @@ static const struct kind *const kinds[] = {
 	&kind_firmware,
 	&kind_pull,
 	&kind_push,
+	&kind_image,
+	&kind_plan,
 };
 
 const struct kind *kind_find(const char *name)

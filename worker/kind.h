@@ -33,6 +33,11 @@ struct kind {
 	json_t *(*find)(struct worker *w, const json_t *message, struct kii_job *job);
 	/* May an ended job's work be done again? NULL, or the refusal. Under the lock. */
 	json_t *(*again)(struct worker *w, const struct kii_job *old);
+	/*
+	 * Under the lock: a job of this key was asked for before, by `old` at last. NULL where that
+	 * answers `wanted` too, ended or not, or the refusal. Not asked where there is none.
+	 */
+	json_t *(*collides)(const struct kii_job *old, const struct kii_job *wanted);
 	/* Bring the job of a slot to its end, or back into the queue. */
 	void (*run)(struct lane *lane, struct kii_job *job, struct running *slot);
 };
@@ -46,5 +51,6 @@ enum slot_group kind_group(const char *name);
 
 extern const struct kind kind_firmware;          /* firmware.c */
 extern const struct kind kind_pull, kind_push;   /* transfer.c */
+extern const struct kind kind_image, kind_plan;  /* image.c */
 
 #endif

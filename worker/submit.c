@@ -156,6 +156,26 @@ static json_t *admit(struct lane *lane, const struct kii_job *job, struct kii_er
 	return NULL;
 }
 
+/* Of a kind whose key stands for one request for good. */
+static json_t *find_former(struct lane *lane, const struct kind *kind,
+	const struct kii_job *wanted, char watch[], struct kii_error *err)
+{
+	kii_autojob old = { 0 };
+	int rc = kii_jobs_newest(lane->jobs, wanted->kind, wanted->key, &old, err);
+	json_t *no;
+
+	if (rc < 0)
+		return submit_error(err);
+	if (rc == 0)
+		return NULL;
+	no = kind->collides(&old, wanted);
+	if (no)
+		return no;
+	if (!kii_job_state_final(old.state))
+		memcpy(watch, old.id, sizeof(old.id));
+	return describe(lane, &old, true);
+}
+
 /* Under the lock: what answers the key already, or NULL. */
 static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char watch[],
 	struct kii_error *err)
@@ -163,7 +183,9 @@ static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char 
 	kii_autojob job = { 0 };
 	kii_autofree char *path = NULL;
 	int64_t now = kii_io_wall();
-	int rc = kii_jobs_live(lane->jobs, wanted->kind, wanted->key, &job, err);
+	const struct kind *kind = kind_find(wanted->kind);
+	int rc = kind->collides && !wanted->fresh ? 0
+		: kii_jobs_live(lane->jobs, wanted->kind, wanted->key, &job, err);
 
 	if (rc < 0)
 		return submit_error(err);
@@ -173,6 +195,8 @@ static json_t *find_known(struct lane *lane, const struct kii_job *wanted, char 
 	}
 	if (wanted->fresh)
 		return NULL;
+	if (kind->collides)
+		return find_former(lane, kind, wanted, watch, err);
 	rc = kii_jobs_remembered(lane->jobs, wanted->kind, wanted->key, &job, err);
 	if (rc < 0)
 		return submit_error(err);

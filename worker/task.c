@@ -24,11 +24,25 @@
 
 /* --- while it runs --- */
 
+static void tell(struct task *t)
+{
+	struct kii_error err = { 0 };
+
+	pthread_mutex_lock(&t->w->lock);
+	if (kii_jobs_progress(t->lane->jobs, t->job->id, t->progress, &err) != 0)
+		kii_log_warn("progress", "job=%s error=%s", t->job->id, kii_q(err.msg));
+	pthread_mutex_unlock(&t->w->lock);
+	t->told = kii_io_now();
+	t->untold = false;
+}
+
 bool task_may_go_on(void *arg)
 {
 	struct task *t = arg;
 	int64_t now = kii_io_now();
 
+	if (t->untold && now - t->told >= TOLD_MS)
+		tell(t);
 	if (atomic_load(&t->w->stop) || t->stopped != STOPPED_NOT)
 		return false;
 	if (atomic_load(&t->slot->cancel))
@@ -64,17 +78,6 @@ bool task_say(struct task *t, const char *fmt, ...)
 	return task_write(t, line.data, line.len);
 }
 
-static void tell(struct task *t)
-{
-	struct kii_error err = { 0 };
-
-	pthread_mutex_lock(&t->w->lock);
-	if (kii_jobs_progress(t->lane->jobs, t->job->id, t->progress, &err) != 0)
-		kii_log_warn("progress", "job=%s error=%s", t->job->id, kii_q(err.msg));
-	pthread_mutex_unlock(&t->w->lock);
-	t->told = kii_io_now();
-}
-
 void task_progress(struct task *t, const char *fmt, ...)
 {
 	char text[sizeof(t->progress)];
@@ -87,6 +90,7 @@ void task_progress(struct task *t, const char *fmt, ...)
 	if (strcmp(text, t->progress) == 0)
 		return;
 	memcpy(t->progress, text, sizeof(text));
+	t->untold = true;
 	if (t->heard - t->told >= TOLD_MS)
 		tell(t);
 }

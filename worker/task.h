@@ -24,9 +24,10 @@ struct task {
 	enum stopped stopped;
 	char progress[160];
 	int64_t told;            /* when it was written down */
+	bool untold;             /* it has changed since */
 	/* the result */
 	const char *outcome;     /* a stable word, a constant; NULL: none yet */
-	char error[256];
+	char error[2048];
 	int exit_code;
 	void *own;               /* the kind's */
 };

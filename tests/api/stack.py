@@ -63,6 +63,10 @@ class Engine:
                 {k: v if isinstance(v, str) else json.dumps(v) for k, v in query.items()})
         return ask(UnixConnection(self.socket, timeout), method, path)
 
+    def post(self, path, document, timeout=60):
+        return ask(UnixConnection(self.socket, timeout), "POST", path, json.dumps(document),
+                   {"Content-Type": "application/json"})
+
     def containers(self, instance):
         """All containers that carry this instance's label, running or not."""
         reply = self.ask("GET", "/containers/json", all=1,
@@ -120,12 +124,14 @@ class Stack:
     count = 0
     tokens = 0
 
-    def __init__(self, engine, conf=None, layouts=None, disk=None, nginx=None):
+    def __init__(self, engine, conf=None, layouts=None, disk=None, nginx=None, env=None):
         """`conf`: {table: {key: value}} over the defaults; `layouts`: {file name: text} for /etc;
         `disk`: the size of one that the state folder has for itself, as "16m"; `nginx`:
-        {text: other text} in the snippets, as an administrator might edit them."""
+        {text: other text} in the snippets, as an administrator might edit them; `env`: more of
+        the environment for what speaks to the engine."""
         Stack.count += 1
         self.engine = engine
+        self.env = env or {}
         self.root = TMP / f"s{Stack.count}"
         self.state = self.root / "state"
         self.unmount()
@@ -222,7 +228,8 @@ class Stack:
         group = os.stat(self.engine.socket).st_gid
         worker = self.spawn(
             "worker", as_user("kiisrv-engine", [group]) + ["env", "-C", str(self.folder)] +
-            [str(PREFIX / "libexec/kiisrv/kiisrv-worker"), "-c", str(self.conf)], env)
+            [str(PREFIX / "libexec/kiisrv/kiisrv-worker"), "-c", str(self.conf)],
+            {**self.env, **(env or {})})
         if wait:
             wait_until(lambda: self.worker_listens() or not worker.alive(), 30)
             assert worker.alive(), worker.text()
@@ -251,7 +258,7 @@ class Stack:
             ["spawn-fcgi", "-n", "-s", str(self.run / f"operator/{name}.sock"), "-M", "0660",
              "-b", "4096", "-U", "kiisrv-engine", "-G", "www-data", "--",
              str(PREFIX / "libexec/kiisrv" / name)],
-            {"KIISRV_CONFIG": str(self.conf), **(env or {})})
+            {"KIISRV_CONFIG": str(self.conf), **self.env, **(env or {})})
 
     @property
     def worker(self):

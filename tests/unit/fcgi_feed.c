@@ -119,7 +119,8 @@ int get_feed(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 	f->n = strtol(req->args[1], NULL, 10);
 	f->ticket = kii_park(req, on_gone, f);
 	count(&now, 1);
-	if (pthread_create(&t, NULL, feed, f) || (early ? pthread_join(t, NULL) : pthread_detach(t)))
+	if (pthread_create(&t, NULL, feed, f) ||
+	    (early ? pthread_join(t, NULL) : pthread_detach(t)))
 		abort();
 	return KII_PARKED;
 }

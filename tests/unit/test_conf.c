@@ -10,6 +10,7 @@
 
 #include "conf_in.h"
 #include "io.h"
+#include "json.h"
 #include "testlib.h"
 
 static char *dir;
@@ -605,6 +606,9 @@ static void json_has_every_key(void **state)
 	const json_t *keys;
 	struct kii_conf *conf;
 	json_t *all;
+	size_t images = 0;
+	size_t images = 0;
+	size_t images = 0;
 
 	(void)state;
 	setenv("DOCKER_HOST", "tcp://h:2376", 1);
@@ -613,7 +617,9 @@ static void json_has_every_key(void **state)
 	conf = load("firmware.timeout = '1500 ms'");
 	all = kii_conf_json(conf);
 	keys = json_object_get(all, "keys");
-	assert_int_equal(json_object_size(keys), kii_conf_n_keys + 2);
+	while (kii_bases_known(images))
+		images++;
+	assert_int_equal(json_object_size(keys), kii_conf_n_keys + images + 2);
 #define VALUE(name) json_object_get(json_object_get(keys, name), "value")
 	assert_string_equal(json_string_value(json_object_get(all, "file")), file);
 	assert_string_equal(json_string_value(VALUE("docker.runtime")), "docker");
@@ -632,6 +638,99 @@ static void json_has_every_key(void **state)
 		"docker.socket_path"), "from")), "environment DOCKER_HOST");
 	json_decref(all);
 	kii_conf_free(conf);
+}
+
+static void base_images_have_the_names_of_the_detectors(void **state)
+{
+	struct kii_conf *conf = load("[images]\nnode = 'a.example:5000/b:{version}'\n"
+		"nginx = 'c@sha256:00'\n");
+	kii_autobuf shown = KII_BUF_INIT(1 << 20);
+	kii_autofree char *one = kii_bases_reference(&conf->images, "node", "18");
+	kii_autofree char *two = kii_bases_reference(&conf->images, "nginx", "1");
+	kii_autofree char *three = kii_bases_reference(&conf->images, "node-run", "18");
+	kii_autojson *all = kii_conf_json(conf);
+	const json_t *node = json_object_get(json_object_get(all, "keys"), "images.node");
+	kii_autofree char *from = kii_xfmt("%s:2", file);
+
+	(void)state;
+	assert_string_equal(one, "a.example:5000/b:18");
+	assert_string_equal(two, "c@sha256:00");
+	assert_string_equal(three, "docker.io/library/node:18-bookworm-slim");
+	assert_string_equal(kii_json_str(node, "value"), "a.example:5000/b:{version}");
+	assert_string_equal(kii_json_str(node, "from"), from);
+	kii_conf_show(conf, &shown);
+	assert_non_null(strstr(shown.data, "images.nginx = \"c@sha256:00\""));
+	assert_non_null(strstr(shown.data, "images.go = \"docker.io/library/golang:{version}"));
+	kii_conf_free(conf);
+	refused("[images]\nnodd = 'x'", "2:1", "images.nodd: unknown key; images has bun, clojure");
+	refused("[images]\nnode = 1", "2:8", "images.node: must be the name of an image, not "
+		"an integer");
+	refused("[images]\nnode = 'a b'", "2:1", "images.node: must be the name of an image");
+	refused("[images]\nnode = \"a\\u0000b\"", "2:8", "images.node: must be the name");
+	refused("[images]\n\"node\\u0000\" = 'a'", "2:1", "images.node?: unknown key");
+	refused("images = 1", "1:1", "images: must be a table");
+}
+
+static void base_images_have_the_names_of_the_detectors(void **state)
+{
+	struct kii_conf *conf = load("[images]\nnode = 'a.example:5000/b:{version}'\n"
+		"nginx = 'c@sha256:00'\n");
+	kii_autobuf shown = KII_BUF_INIT(1 << 20);
+	kii_autofree char *one = kii_bases_reference(&conf->images, "node", "18");
+	kii_autofree char *two = kii_bases_reference(&conf->images, "nginx", "1");
+	kii_autofree char *three = kii_bases_reference(&conf->images, "node-run", "18");
+	kii_autojson *all = kii_conf_json(conf);
+	const json_t *node = json_object_get(json_object_get(all, "keys"), "images.node");
+	kii_autofree char *from = kii_xfmt("%s:2", file);
+
+	(void)state;
+	assert_string_equal(one, "a.example:5000/b:18");
+	assert_string_equal(two, "c@sha256:00");
+	assert_string_equal(three, "docker.io/library/node:18-bookworm-slim");
+	assert_string_equal(kii_json_str(node, "value"), "a.example:5000/b:{version}");
+	assert_string_equal(kii_json_str(node, "from"), from);
+	kii_conf_show(conf, &shown);
+	assert_non_null(strstr(shown.data, "images.nginx = \"c@sha256:00\""));
+	assert_non_null(strstr(shown.data, "images.go = \"docker.io/library/golang:{version}"));
+	kii_conf_free(conf);
+	refused("[images]\nnodd = 'x'", "2:1", "images.nodd: unknown key; images has bun, clojure");
+	refused("[images]\nnode = 1", "2:8", "images.node: must be the name of an image, not "
+		"an integer");
+	refused("[images]\nnode = 'a b'", "2:1", "images.node: must be the name of an image");
+	refused("[images]\nnode = \"a\\u0000b\"", "2:8", "images.node: must be the name");
+	refused("[images]\n\"node\\u0000\" = 'a'", "2:1", "images.node?: unknown key");
+	refused("images = 1", "1:1", "images: must be a table");
+}
+
+static void base_images_have_the_names_of_the_detectors(void **state)
+{
+	struct kii_conf *conf = load("[images]\nnode = 'a.example:5000/b:{version}'\n"
+		"nginx = 'c@sha256:00'\n");
+	kii_autobuf shown = KII_BUF_INIT(1 << 20);
+	kii_autofree char *one = kii_bases_reference(&conf->images, "node", "18");
+	kii_autofree char *two = kii_bases_reference(&conf->images, "nginx", "1");
+	kii_autofree char *three = kii_bases_reference(&conf->images, "node-run", "18");
+	kii_autojson *all = kii_conf_json(conf);
+	const json_t *node = json_object_get(json_object_get(all, "keys"), "images.node");
+	kii_autofree char *from = kii_xfmt("%s:2", file);
+
+	(void)state;
+	assert_string_equal(one, "a.example:5000/b:18");
+	assert_string_equal(two, "c@sha256:00");
+	assert_string_equal(three, "docker.io/library/node:18-bookworm-slim");
+	assert_string_equal(kii_json_str(node, "value"), "a.example:5000/b:{version}");
+	assert_string_equal(kii_json_str(node, "from"), from);
+	kii_conf_show(conf, &shown);
+	assert_non_null(strstr(shown.data, "images.nginx = \"c@sha256:00\""));
+	assert_non_null(strstr(shown.data, "images.go = \"docker.io/library/golang:{version}"));
+	kii_conf_free(conf);
+	refused("[images]\nnodd = 'x'", "2:1", "images.nodd: unknown key; images has bun, clojure");
+	refused("[images]\nnode = 1", "2:8", "images.node: must be the name of an image, not "
+		"an integer");
+	refused("[images]\nnode = 'a b'", "2:1", "images.node: must be the name of an image");
+	refused("[images]\nnode = \"a\\u0000b\"", "2:8", "images.node: must be the name");
+	refused("[images]\n\"node\\u0000\" = 'a'", "2:1", "images.node?: unknown key");
+	refused("images = 1", "1:1", "images: must be a table");
 }
 
 static void json_leaves_out_names_that_are_no_text(void **state)
@@ -700,9 +799,16 @@ static void the_manual_has_every_key(void **state)
 	kii_autofree char *path = test_source("docs/man/kiisrv.toml.5");
 	kii_autobuf text = KII_BUF_INIT(1 << 20);
 	struct kii_error err = { 0 };
+	const char *images;
 
 	(void)state;
 	must(kii_io_read(path, &text, &err));
+	images = strstr(text.data, "\n.Ss [images]\n");
+	assert_non_null(images);
+	for (size_t i = 0; kii_bases_known(i); i++) {
+		if (!strstr(images, kii_bases_known(i)->name))
+			fail_msg("images.%s is not in the manual", kii_bases_known(i)->name);
+	}
 	for (size_t i = 0; i < kii_conf_n_keys; i++) {
 		const struct kii_conf_key *key = &kii_conf_keys[i];
 		kii_autofree char *head = kii_xfmt("\n.Ss [%s]\n", key->table);
@@ -741,6 +847,9 @@ int main(void)
 		TEST(show_says_where_values_came_from),
 		TEST(what_is_shown_loads_again),
 		TEST(json_has_every_key),
+		TEST(base_images_have_the_names_of_the_detectors),
+		TEST(base_images_have_the_names_of_the_detectors),
+		TEST(base_images_have_the_names_of_the_detectors),
 		TEST(json_leaves_out_names_that_are_no_text),
 		TEST(the_example_is_the_defaults),
 		TEST(the_manual_has_every_key),

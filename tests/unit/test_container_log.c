@@ -350,7 +350,8 @@ static void broken(const char *text, size_t len, bool tty)
 
 	reader_init(&r);
 	kii_log_init(&log, &at, tty, take, &r);
-	must_fail(kii_log_feed(&log, text, len, &err) || kii_log_end(&log, true, &err), KII_EBROKEN);
+	must_fail(kii_log_feed(&log, text, len, &err) || kii_log_end(&log, true, &err),
+		KII_EBROKEN);
 	kii_log_release(&log);
 	reader_release(&r);
 }
@@ -419,8 +420,8 @@ static void times_are_written(void **state)
 
 static void cursors_are_checked(void **state)
 {
-	static const char *const bad[] = { "", "1", "1.2", "1.2-3", "1.2-3.", "1.2-3.4x", "-1.2-3.4",
-		"1.2-3.-4", "a.2-3.4", "1.2-3.4-5.6", "99999999999999999999.0-0.0",
+	static const char *const bad[] = { "", "1", "1.2", "1.2-3", "1.2-3.", "1.2-3.4x",
+		"-1.2-3.4", "1.2-3.-4", "a.2-3.4", "1.2-3.4-5.6", "99999999999999999999.0-0.0",
 		"9999999999999999999.0-0.0", " 1.2-3.4", "0x1.0-0.0" };
 	struct kii_log_place at;
 	struct kii_error err = { 0 };

@@ -301,6 +301,28 @@ static void files_of_ours_come_first(void **state)
 	must_fail(kii_context_open(&opts, &c, &err), KII_ECONFLICT);
 }
 
+static void lines_of_ours_stand_around_the_trees(void **state)
+{
+	struct place *p = *state;
+	struct kii_context_opts opts = { .dir = p->fd, .ignore_before = "a\nb\n" };
+	struct kii_context *c = NULL;
+	struct kii_error err = { 0 };
+
+	put(p, "Dockerfile", "");
+	put(p, "a", "");
+	put(p, "b", "");
+	put(p, "c", "");
+	check_list(p, &opts, "!.dockerignore Dockerfile c");
+	put(p, ".dockerignore", "!a\n!c\n");
+	check_list(p, &opts, "!.dockerignore Dockerfile a c");
+	opts.ignore_after = "c\nDockerfile\n";
+	check_list(p, &opts, "!.dockerignore !Dockerfile a");
+	opts.ignore_after = "[";
+	must_fail(kii_context_open(&opts, &c, &err), KII_EINVAL);
+	opts.ignore_before = "[";
+	must_fail(kii_context_open(&opts, &c, &err), KII_EINVAL);
+}
+
 static void our_files_get_a_name_that_is_free(void **state)
 {
 	struct place *p = *state;
@@ -644,6 +666,7 @@ int main(void)
 		PLACE_TEST(a_dockerfile_in_a_folder_that_stays_out_comes_all_the_same),
 		PLACE_TEST(a_dockerfile_of_its_own_ignore_file_goes_by_that),
 		PLACE_TEST(files_of_ours_come_first),
+		PLACE_TEST(lines_of_ours_stand_around_the_trees),
 		PLACE_TEST(our_files_get_a_name_that_is_free),
 		PLACE_TEST(a_root_is_below_the_source),
 		PLACE_TEST(a_dockerfile_that_leads_out_or_is_none_is_refused),

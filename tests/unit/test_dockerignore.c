@@ -556,7 +556,22 @@ static void what_is_no_pattern_is_named_by_its_line(void **state)
 	assert_string_equal(err.msg, "f: line 1: \"!\" needs a pattern behind it");
 	kii_error_clear(&err);
 	must_fail(kii_ignore_parse("a\0b\0", 4, "f", &ignore, &err), KII_EINVAL);
-	assert_null(ignore);
+	kii_ignore_free(ignore);
+}
+
+static void rules_are_added_to_rules(void **state)
+{
+	struct kii_ignore *ignore = NULL;
+	struct kii_error err = { 0 };
+
+	(void)state;
+	must(kii_ignore_parse("a\nb\n", 4, "f", &ignore, &err));
+	must(kii_ignore_parse("!a\n", 3, "g", &ignore, &err));
+	must(kii_ignore_parse("", 0, "h", &ignore, &err));
+	assert_int_equal(kii_ignore_count(ignore), 3);
+	assert_false(kii_ignore_match(ignore, "a"));
+	assert_true(kii_ignore_match(ignore, "b"));
+	kii_ignore_free(ignore);
 }
 
 static void a_file_has_limits(void **state)
@@ -571,6 +586,7 @@ static void a_file_has_limits(void **state)
 	must(kii_ignore_parse(text.data, text.len, "f", &ignore, &err));
 	assert_true(kii_ignore_match(ignore, "a/b"));
 	kii_ignore_free(ignore);
+	ignore = NULL;
 	kii_buf_char(&text, '*');
 	must_fail(kii_ignore_parse(text.data, text.len, "f", &ignore, &err), KII_ETOOBIG);
 	kii_buf_reset(&text);
@@ -579,12 +595,14 @@ static void a_file_has_limits(void **state)
 	must(kii_ignore_parse(text.data, text.len, "f", &ignore, &err));
 	assert_int_equal(kii_ignore_count(ignore), KII_IGNORE_PATTERNS);
 	kii_ignore_free(ignore);
+	ignore = NULL;
 	kii_buf_str(&text, "a\n");
 	must_fail(kii_ignore_parse(text.data, text.len, "f", &ignore, &err), KII_ETOOBIG);
 	kii_buf_reset(&text);
 	while (text.len <= KII_IGNORE_BYTES)
 		kii_buf_str(&text, "# nothing but comments\n");
 	must_fail(kii_ignore_parse(text.data, text.len, "f", &ignore, &err), KII_ETOOBIG);
+	kii_ignore_free(ignore);
 }
 
 /* A pattern that takes its time by going through all its readings one by one would not end. */
@@ -663,6 +681,7 @@ int main(void)
 		cmocka_unit_test(patterns_match_what_moby_matches),
 		cmocka_unit_test(a_walk_forgets_what_it_did_not_look_at),
 		cmocka_unit_test(what_is_no_pattern_is_named_by_its_line),
+		cmocka_unit_test(rules_are_added_to_rules),
 		cmocka_unit_test(a_file_has_limits),
 		cmocka_unit_test(a_hostile_pattern_costs_no_more_than_its_length),
 		cmocka_unit_test(folders_with_exceptions_below_are_known),

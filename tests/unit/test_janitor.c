@@ -281,13 +281,15 @@ static void what_no_row_knows_goes(void **state)
 {
 	struct fix *f = *state;
 	kii_autofree char *name = fix_name(f, 7, 1);
+	kii_autofree char *without = kii_xfmt("kiisrv-%s-without-a-job", f->w.instance);
 	char id[KII_JOB_ID + 1];
 	struct kii_error err = { 0 };
 
 	fix_id(7, id);
 	add_container(f, name, id, "1");
 	add_volumes(f, 7, 1);
-	add_container(f, "without-a-job", NULL, NULL);
+	add_container(f, without, NULL, NULL);
+	add_container(f, "made-of-an-image-of-ours", NULL, NULL);
 	add_container(f, "with-a-strange-job", "no id", "1");
 	add_running(f);
 	fix_id(1, id);
@@ -296,7 +298,8 @@ static void what_no_row_knows_goes(void **state)
 	must(janitor_reconcile(&f->w, engine, &err));
 	assert_false(toy_has(f->toy, name));
 	assert_false(has_volumes(f, 7, 1));
-	assert_false(toy_has(f->toy, "without-a-job"));
+	assert_false(toy_has(f->toy, without));
+	assert_true(toy_has(f->toy, "made-of-an-image-of-ours"));
 	assert_false(toy_has(f->toy, "with-a-strange-job"));
 	assert_false(toy_has(f->toy, "without-an-attempt"));
 	assert_true(has(f, 1, 1));

@@ -1,0 +1,77 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * image_guard: Podman goes on with a step whose build was given up, whoever asks for what. So the
+ * steps of a build run in the PID namespace of a container that does nothing, and end with it.
+ */
+#include <config.h>
+
+#include <string.h>
+
+#include "image.h"
+#include "log.h"
+
+#define CLEAN_MS 20000
+#define MEMORY   (INT64_C(32) << 20)
+#define PIDS     16
+
+static int start(struct image_work *x, const char *image, struct kii_error *err)
+{
+	struct task *t = x->t;
+	kii_autofree char *name = worker_container_name(t->w, t->job->id, t->job->attempts);
+	const char *sleep[] = { "sleep", NULL };
+	const char *cmd[] = { "86400", NULL };
+	char attempt[16];
+	const struct kii_pair labels[] = {
+		{ WORKER_LABEL_INSTANCE, t->w->instance },
+		{ WORKER_LABEL_JOB, t->job->id },
+		{ WORKER_LABEL_ATTEMPT, attempt },
+	};
+	const struct kii_container_spec spec = {
+		.name = name, .image = image, .entrypoint = sleep, .cmd = cmd,
+		.labels = labels, .n_labels = KII_COUNT(labels), .memory = MEMORY, .cpus = 1, .pids = PIDS,
+	};
+
+	snprintf(attempt, sizeof(attempt), "%d", t->job->attempts);
+	if (kii_engine_create(t->engine, &spec, x->guard, err) != 0)
+		return kii_error_wrap(err, "guard");
+	return kii_engine_start(t->engine, x->guard, err);
+}
+
+int image_guard(struct image_work *x, struct kii_error *err)
+{
+	const struct kii_image *image;
+	char id[sizeof(image->id)] = "";
+
+	if (!x->about.podman)
+		return 0;
+	pthread_mutex_lock(&x->t->w->lock);
+	image = worker_image(x->t->w, "fetch");
+	if (image)
+		memcpy(id, image->id, sizeof(id));
+	pthread_mutex_unlock(&x->t->w->lock);
+	if (!id[0])
+		return task_fail(x->t, err, "no_helper", "the engine has no image %sfetch:latest: "
+			"kiisrvctl images build fetch", x->t->w->conf->firmware.image_prefix);
+	return start(x, id, err);
+}
+
+void image_unguard(struct image_work *x)
+{
+	struct worker *w = x->t->w;
+	struct kii_engine *engine = NULL;
+	struct kii_error err = { 0 };
+
+	if (!x->guard[0])
+		return;
+	/* By a handle of its own: the other one ends when the worker does. */
+	if (worker_engine(w, CLEAN_MS, &engine, &err) != 0 ||
+	    kii_engine_remove(engine, x->guard, &err) != 0) {
+		kii_log_warn("clean_later", "job=%s container=%s error=%s", x->t->job->id,
+			x->guard, kii_q(err.msg));
+		pthread_mutex_lock(&w->lock);
+		w->untidy = true;
+		pthread_mutex_unlock(&w->lock);
+	}
+	kii_engine_free(engine);
+	x->guard[0] = '\0';
+}
