@@ -43,11 +43,11 @@ def inspect(engine, what, name):
 
 def build(engine):
     """The image as the recipe makes it. Its first stage gets a name, so that it is kept."""
-    if engine.ask("GET", f"/images/{BASE}:build/json").status != 200:
+    if engine.ask("GET", f"/images/{BASE}-build/json").status != 200:
         pytest.skip("no base: tests/images/make debian, then server")
     for args in (["--target", "build", "-t", STAGE], ["-t", IMAGE]):
-        cli(engine, "build", *args, "--network", "none", "--build-arg", f"BASE={BASE}:run",
-            "--build-arg", f"BUILD_BASE={BASE}:build", "-f", TOP / "images/server/Dockerfile", TOP)
+        cli(engine, "build", *args, "--network", "none", "--build-arg", f"BASE={BASE}-run",
+            "--build-arg", f"BUILD_BASE={BASE}-build", "-f", TOP / "images/server/Dockerfile", TOP)
 
 
 class InsideConnection(http.client.HTTPConnection):

@@ -63,8 +63,8 @@ def request(stack, name):
 
 def test_it_is_small_and_has_nothing_that_it_does_not_need(server):
     sizes = {name: inspect(server.engine, "images", name)["Size"]
-             for name in (IMAGE, f"{BASE}:bare")}
-    above = sizes[IMAGE] - sizes[f"{BASE}:bare"]
+             for name in (IMAGE, f"{BASE}-bare")}
+    above = sizes[IMAGE] - sizes[f"{BASE}-bare"]
     assert 10 * MIB < above <= ABOVE_BASE, sizes
     for program in ("git", "docker", "podman", "gcc", "make", "curl"):
         assert server.exec("sh", "-c", f"command -v {program}", check=False).returncode != 0
