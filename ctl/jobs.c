@@ -1,22 +1,35 @@
 /* SPDX-License-Identifier: MIT */
-/* kiisrvctl jobs: list and show; the queue's database is read without the worker. */
+/* kiisrvctl jobs: show, and what its files share; the databases are read without the worker. */
 #include <config.h>
 
 #include "ctl_jobs.h"
 
 #include <errno.h>
-#include <getopt.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io.h"
 #include "json.h"
 #include "text.h"
 #include "worklink.h"
 
-#define LIMIT_DEFAULT 20
-#define LIMIT_MOST    100000
-#define PLACE_MS      1000   /* so long the worker is waited for */
+#define PLACE_MS 1000   /* so long the worker is waited for */
+
+/* One that is not there yet, or that this user cannot get at, has nothing to tell. */
+static int open_operator(struct ctl_jobs *j, struct kii_error *err)
+{
+	kii_autofree char *folder = kii_xfmt("%s/engine", j->conf->paths.state_dir);
+	kii_autofree char *path = kii_xfmt("%s/operator.sqlite", folder);
+
+	if (access(folder, X_OK) != 0 ||
+	    kii_jobs_open_operator(path, KII_STORE_READ, &j->operator, err) == 0)
+		return 0;
+	if (err->code != KII_ENOTFOUND)
+		return -1;
+	kii_error_clear(err);
+	return 0;
+}
 
 int ctl_jobs_open(const struct ctl *ctl, struct ctl_jobs *j, struct kii_error *err)
 {
@@ -25,12 +38,34 @@ int ctl_jobs_open(const struct ctl *ctl, struct ctl_jobs *j, struct kii_error *e
 	if (kii_conf_load(ctl->config_file, &j->conf, err) != 0)
 		return -1;
 	path = kii_xfmt("%s/queue/jobs.sqlite", j->conf->paths.state_dir);
-	return kii_jobs_open(path, KII_STORE_READ, &j->db, err);
+	if (kii_jobs_open(path, KII_STORE_READ, &j->db, err) != 0)
+		return -1;
+	return open_operator(j, err);
+}
+
+int ctl_jobs_find(const struct ctl_jobs *j, const char *id, struct kii_job *out,
+	struct kii_jobs **db, struct kii_error *err)
+{
+	struct kii_jobs *both[] = { j->db, j->operator };
+
+	for (size_t i = 0; i < KII_COUNT(both) && both[i]; i++) {
+		struct kii_error why = { 0 };
+
+		if (kii_jobs_get(both[i], id, out, &why) == 0) {
+			if (db)
+				*db = both[i];
+			return 0;
+		}
+		if (why.code != KII_ENOTFOUND)
+			return kii_error_set(err, why.code, why.detail, "%s", why.msg);
+	}
+	return kii_error_set(err, KII_ENOTFOUND, 0, "there is no such job");
 }
 
 void ctl_jobs_close(struct ctl_jobs *j)
 {
 	kii_jobs_close(j->db);
+	kii_jobs_close(j->operator);
 	kii_conf_free(j->conf);
 	*j = (struct ctl_jobs){ .db = NULL };
 }
@@ -54,8 +89,7 @@ int ctl_jobs_number(const char *text, const char *field, int64_t least, int64_t 
 		(long long)least, (long long)most);
 }
 
-/* How long its last attempt took, or takes until now; -1: it has not started. */
-static int64_t duration_of(const struct kii_job *job)
+int64_t ctl_jobs_duration(const struct kii_job *job)
 {
 	if (!job->started)
 		return -1;
@@ -78,7 +112,7 @@ static void set_number(json_t *o, const char *name, int64_t n, bool there)
 	json_object_set_new(o, name, there ? json_integer(n) : json_null());
 }
 
-static json_t *describe(const struct kii_job *job)
+json_t *ctl_jobs_json(const struct kii_job *job)
 {
 	json_t *o = json_object();
 
@@ -96,7 +130,7 @@ static json_t *describe(const struct kii_job *job)
 	set_time(o, "finished", job->finished);
 	set_time(o, "answered", job->answered);
 	set_time(o, "cancel", job->cancel);
-	set_number(o, "duration_ms", duration_of(job), job->started != 0);
+	set_number(o, "duration_ms", ctl_jobs_duration(job), job->started != 0);
 	set_number(o, "attempts", job->attempts, true);
 	set_number(o, "exit_code", job->exit_code, job->exit_code >= 0);
 	kii_json_set_str(o, "outcome", job->outcome);
@@ -109,107 +143,6 @@ static json_t *describe(const struct kii_job *job)
 	return o;
 }
 
-/* --- list --- */
-
-struct listing {
-	struct ctl_table table;
-	json_t *all;             /* NULL: the table is wanted */
-};
-
-static bool list_one(void *arg, const struct kii_job *job)
-{
-	struct listing *l = arg;
-
-	if (l->all) {
-		json_array_append_new(l->all, describe(job));
-		return true;
-	}
-	ctl_table_add(&l->table, job->id);
-	ctl_table_add(&l->table, kii_job_state_name(job->state));
-	ctl_table_add(&l->table, job->subject);
-	ctl_table_add(&l->table, job->release);
-	ctl_table_take(&l->table, ctl_time(job->created));
-	ctl_table_take(&l->table, ctl_duration(duration_of(job)));
-	ctl_table_add(&l->table, job->client);
-	ctl_table_add(&l->table, job->outcome);
-	return true;
-}
-
-static void begin_listing(struct listing *l, bool json)
-{
-	static const char *const heads[] = { "ID", "STATE", "BOARD", "RELEASE", "CREATED", "TIME",
-		"CLIENT", "OUTCOME" };
-
-	l->all = json ? json_array() : NULL;
-	ctl_table_init(&l->table, KII_COUNT(heads));
-	for (size_t i = 0; i < KII_COUNT(heads); i++)
-		ctl_table_add(&l->table, heads[i]);
-}
-
-struct list_options {
-	enum kii_job_state state;
-	int64_t limit;
-};
-
-static int set_list_option(struct list_options *o, int c, struct kii_error *err)
-{
-	if (c == 'n')
-		return ctl_jobs_number(optarg, "--limit", 1, LIMIT_MOST, &o->limit, err);
-	o->state = kii_job_state_find(optarg);
-	if (o->state != KII_JOB__MAX)
-		return 0;
-	return kii_error_field(err, "--state", "must be queued, running, succeeded, failed, "
-		"timed_out, cancelled or lost");
-}
-
-static int parse_list(const struct ctl *ctl, struct list_options *o, int argc, char **argv)
-{
-	static const struct option longs[] = {
-		{ "limit", required_argument, NULL, 'n' },
-		{ "state", required_argument, NULL, 's' },
-		{ NULL }
-	};
-	struct kii_error err = { 0 };
-	int c;
-
-	opterr = 0;
-	optind = 0;
-	while ((c = getopt_long(argc, argv, ":n:s:", longs, NULL)) != -1) {
-		if (c == '?' || c == ':')
-			return ctl_usage("jobs list: bad option or missing value: %s",
-				argv[optind - 1]);
-		if (set_list_option(o, c, &err) != 0)
-			return ctl_fail_as_asked(ctl, &err);
-	}
-	if (optind != argc)
-		return ctl_usage("usage: kiisrvctl jobs list %s", CTL_JOBS_LIST_ARGS);
-	return CTL_OK;
-}
-
-static int list_jobs(struct ctl *ctl, int argc, char **argv)
-{
-	struct list_options o = { KII_JOB__MAX, LIMIT_DEFAULT };
-	struct kii_error err = { 0 };
-	struct ctl_jobs j = { .db = NULL };
-	struct listing l;
-	int status = parse_list(ctl, &o, argc, argv);
-
-	if (status != CTL_OK)
-		return status;
-	begin_listing(&l, ctl->json);
-	if (ctl_jobs_open(ctl, &j, &err) == 0 &&
-	    kii_jobs_list(j.db, o.limit, o.state, list_one, &l, &err) == 0) {
-		if (l.all)
-			ctl_print_json(l.all);
-		else
-			ctl_table_print(&l.table, stdout);
-	}
-	ctl_jobs_close(&j);
-	ctl_table_release(&l.table);
-	json_decref(l.all);
-	return err.code == KII_OK ? CTL_OK : ctl_fail_as_asked(ctl, &err);
-}
-
 /* --- show --- */
 
 struct facts {
@@ -220,12 +153,17 @@ struct facts {
 
 static int read_row(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_error *err)
 {
+	struct kii_jobs *db = NULL;
+	int64_t slots;
+
 	kii_job_release(&f->job);
-	if (kii_jobs_get(j->db, id, &f->job, err) != 0 ||
-	    kii_jobs_place(j->db, id, &f->place, err) != 0)
+	if (ctl_jobs_find(j, id, &f->job, &db, err) != 0 ||
+	    kii_jobs_place(db, id, &f->place, err) != 0)
 		return -1;
-	return kii_jobs_forecast(j->db, &f->job, f->place, j->conf->queue.slots, kii_io_wall(),
-		&f->estimate_ms, err);
+	slots = db == j->db ? j->conf->queue.slots : strcmp(f->job.kind, "pull") == 0 ?
+		j->conf->docker.max_concurrent_pulls : j->conf->queue.operator_slots;
+	return kii_jobs_forecast(db, &f->job, f->place, slots, kii_io_wall(), &f->estimate_ms,
+		err);
 }
 
 /* The worker serves by turns, which it alone knows; without it the jobs' age has to do. */
@@ -244,7 +182,7 @@ static int find(struct ctl_jobs *j, const char *id, struct facts *f, struct kii_
 
 static void print_json(const struct facts *f)
 {
-	kii_autojson *o = describe(&f->job);
+	kii_autojson *o = ctl_jobs_json(&f->job);
 	kii_autojson *request = NULL;
 	struct kii_error ignored = { 0 };
 
@@ -279,7 +217,7 @@ static void add_times(struct ctl_table *t, const struct facts *f)
 	row_take(t, "created", ctl_time(job->created), true);
 	row_take(t, "started", ctl_time(job->started), job->started != 0);
 	row_take(t, "finished", ctl_time(job->finished), job->finished != 0);
-	row_take(t, "time", ctl_duration(duration_of(job)), job->started != 0);
+	row_take(t, "time", ctl_duration(ctl_jobs_duration(job)), job->started != 0);
 	row_take(t, "place", kii_xfmt("%lld", (long long)f->place), f->place > 0);
 	row_take(t, "ends in about", ctl_duration(f->estimate_ms), f->estimate_ms >= 0);
 	row_take(t, "answered", ctl_time(job->answered), job->answered != 0);
@@ -297,7 +235,7 @@ static void print_text(const struct facts *f)
 	row(&t, "outcome", job->outcome);
 	row(&t, "error", job->error);
 	row(&t, "kind", job->kind);
-	row(&t, "board", job->subject);
+	row(&t, strcmp(job->kind, "firmware") == 0 ? "board" : "subject", job->subject);
 	row(&t, "release", job->release);
 	row(&t, "client", job->client);
 	add_times(&t, f);
@@ -336,7 +274,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 }
 
 const struct ctl_command ctl_jobs[] = {
-	{ "list", CTL_JOBS_LIST_ARGS, "Print the newest jobs", list_jobs, NULL },
+	{ "list", CTL_JOBS_LIST_ARGS, "Print the newest jobs", ctl_jobs_list, NULL },
 	{ "show", "ID", "Print all that is known of a job", show, NULL },
 	{ "log", CTL_JOBS_LOG_ARGS, "Print a job's log; -f: as it grows, until the job's end",
 		ctl_jobs_log, NULL },

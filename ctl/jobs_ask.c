@@ -85,7 +85,7 @@ static int wait_for_end(const struct ctl_jobs *j, const char *id, int64_t second
 	while (!kii_job_state_final(*state)) {
 		kii_autojob job = { .attempts = 0 };
 
-		if (kii_jobs_get(j->db, id, &job, err) != 0)
+		if (ctl_jobs_find(j, id, &job, NULL, err) != 0)
 			return -1;
 		*state = job.state;
 		if (kii_job_state_final(*state))

@@ -111,7 +111,7 @@ static int look(struct ctl_jobs *j, const char *id, bool *ended, struct kii_erro
 {
 	kii_autojob job = { .attempts = 0 };
 
-	if (kii_jobs_get(j->db, id, &job, err) != 0)
+	if (ctl_jobs_find(j, id, &job, NULL, err) != 0)
 		return -1;
 	*ended = kii_job_state_final(job.state);
 	return 0;
@@ -132,6 +132,19 @@ static int follow_log(struct ctl_jobs *j, const char *id, struct reader *r, stru
 	}
 }
 
+/* The public's folder where no database knows the job: its log may have outlived it. */
+static char *log_path(struct ctl_jobs *j, const char *id)
+{
+	kii_autojob job = { .attempts = 0 };
+	struct kii_jobs *db = j->db;
+	struct kii_error ignored = { 0 };
+
+	if (ctl_jobs_find(j, id, &job, &db, &ignored) != 0)
+		db = j->db;
+	return kii_xfmt("%s/%s/%s.log", j->conf->paths.state_dir, db == j->db ? "logs"
+		: "operator-logs", id);
+}
+
 static int print_log(struct ctl_jobs *j, const char *id, bool follow, struct reader *r,
 	struct kii_error *err)
 {
@@ -139,7 +152,7 @@ static int print_log(struct ctl_jobs *j, const char *id, bool follow, struct rea
 	bool ended = false;
 	int rc;
 
-	r->path = kii_xfmt("%s/logs/%s.log", j->conf->paths.state_dir, id);
+	r->path = log_path(j, id);
 	rc = follow ? follow_log(j, id, r, err) : read_on(r, err);
 	if (rc != 0)
 		return -1;

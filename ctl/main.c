@@ -7,19 +7,27 @@
 #include <string.h>
 
 #include "ctl.h"
+#include "ctl_backup.h"
 #include "ctl_build.h"
+#include "ctl_context.h"
 #include "ctl_gc.h"
 #include "ctl_kll.h"
+#include "ctl_leave.h"
 #include "ctl_operator.h"
+#include "ctl_plan.h"
 #include "ctl_reference.h"
 #include "doctor.h"
 #include "log.h"
 
 static const struct ctl_command commands[] = {
 	{ "audit", CTL_AUDIT_ARGS, "See who did what in the operator's zone", ctl_audit, NULL },
+	{ "backup", CTL_BACKUP_ARGS, "Save databases, configuration and layouts while all runs",
+		ctl_backup, NULL },
 	{ "build", CTL_BUILD_ARGS, "Have a server build a request or a layout file", ctl_build,
 		NULL },
 	{ "config", NULL, "Check or show the configuration", NULL, ctl_config },
+	{ "context", CTL_CONTEXT_ARGS, "List what a build of a folder would be given", ctl_context,
+		NULL },
 	{ "doctor", NULL, "See whether everything is as it should be, and what to do", ctl_doctor,
 		NULL },
 	{ "gc", CTL_GC_ARGS, "Collect the zips, logs and jobs that are due", ctl_gc, NULL },
@@ -31,6 +39,12 @@ static const struct ctl_command commands[] = {
 	{ "jobs", NULL, "See, follow, cancel and repeat jobs", NULL, ctl_jobs },
 	{ "kll", CTL_KLL_ARGS, "Write the KLL files of a request or a layout file", ctl_kll, NULL },
 	{ "layouts", NULL, "See, check and take in keyboard layouts", NULL, ctl_layouts },
+	{ "leave-engine", NULL,
+		"Remove this installation's containers and volumes from the engine", ctl_leave,
+		NULL },
+	{ "plan", CTL_PLAN_ARGS, "Show how a project would become an image", ctl_plan, NULL },
+	{ "restore", CTL_RESTORE_ARGS, "Put a backup in place, as a whole or not at all",
+		ctl_restore, NULL },
 	{ "token", NULL, "Say who may come into the operator's zone", NULL, ctl_token },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },

@@ -41,7 +41,7 @@ char *ctl_duration(int64_t ms);
 /* UTC, or "-" for 0. Caller frees. */
 char *ctl_time(int64_t ms);
 
-#define CTL_COLUMNS_MAX 8
+#define CTL_COLUMNS_MAX 9
 
 /* A table whose columns are as wide as their widest cell, the last one as it is. */
 struct ctl_table {

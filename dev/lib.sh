@@ -3,12 +3,13 @@
 # its own) and `top` (the checkout) first.
 
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
-	libjansson-dev libcurl4-openssl-dev libarchive-dev libgit2-dev libssl-dev"
+	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev"
+packages_deb="debhelper dpkg-dev fakeroot"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
 packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest python3-yaml
-	python3-jsonschema python3-pip sqlite3 git mandoc
+	python3-jsonschema python3-pip sqlite3 git mandoc docker-compose
 	podman crun catatonit netavark aardvark-dns uidmap slirp4netns fuse-overlayfs"
 
 say() {
@@ -254,4 +255,36 @@ base_image() {
 			mv "$file.new" "$file" || { tail -n 20 "$work/log/base.log" >&2; return 1; }
 	fi
 	echo "$file"
+}
+
+# debian_bases: likewise the folder with what images/server begins with.
+debian_bases() {
+	local recipe dir
+	recipe=$({ sed -n '/^with()/,/^}/p; /^debian()/,/^}/p' "$top/tests/images/make"
+		cat "$top/images/server/recipe/packages.sh" "$top/images/server/recipe/tools.sh"; } |
+		sha256sum | cut -c1-16)
+	dir=$work/cache/debian-$recipe
+	if [ ! -s "$dir/build.tar" ]; then
+		mkdir -p "$work/cache" && rm -rf "$work"/cache/debian-*
+		"$top/tests/images/make" debian "$dir" >"$work/log/debian.log" 2>&1 </dev/null ||
+			{ tail -n 20 "$work/log/debian.log" >&2; return 1; }
+	fi
+	echo "$dir"
+}
+
+# debian_mirror: the archive that this machine installs Debian's main packages from.
+debian_mirror() {
+	# shellcheck disable=SC2016
+	apt-get indextargets --format '$(REPO_URI) $(COMPONENT) $(RELEASE)' 'Created-By: Packages' |
+		awk '$2 == "main" && $3 == "bookworm" { print $1; exit }'
+}
+
+# apt_as_here ROOT: apt of another Debian gets at archives as this machine's does.
+apt_as_here() {
+	local file
+	rm -rf "$1/etc/apt/sources.list" "$1/etc/apt/sources.list.d"
+	for file in /etc/apt/sources.list /etc/apt/sources.list.d /etc/apt/apt.conf.d \
+		/etc/apt/trusted.gpg.d /etc/apt/auth.conf.d /usr/share/keyrings; do
+		[ ! -e "$file" ] || { mkdir -p "$1${file%/*}" && cp -a "$file" "$1${file%/*}/"; } || return 1
+	done
 }

@@ -91,6 +91,14 @@ void kii_buf_reset(struct kii_buf *b)
 		b->data[0] = '\0';
 }
 
+void kii_buf_cut(struct kii_buf *b, size_t n)
+{
+	if (b->len <= n)
+		return;
+	b->len = n;
+	b->data[n] = '\0';
+}
+
 void kii_buf_drop(struct kii_buf *b, size_t n)
 {
 	if (n >= b->len) {

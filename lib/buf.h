@@ -38,6 +38,9 @@ void kii_buf_vfmt(struct kii_buf *b, const char *fmt, va_list ap) KII_PRINTF(2, 
 /* Forget the content (and an overflow), keep the memory. */
 void kii_buf_reset(struct kii_buf *b);
 
+/* Keep the first `n` bytes at most. */
+void kii_buf_cut(struct kii_buf *b, size_t n);
+
 /* Drop the first `n` bytes. */
 void kii_buf_drop(struct kii_buf *b, size_t n);
 

@@ -10,7 +10,15 @@
 #include "io.h"
 #include "toml.h"
 
+#define IMAGES "images"      /* the table whose keys are those of the detectors */
 #define INSTALLED KII_SYSCONFDIR "/kiisrv.toml"
+
+static void free_list(struct kii_conf_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->items[i]);
+	free(list->items);
+}
 
 void kii_conf_free(struct kii_conf *conf)
 {
@@ -21,14 +29,19 @@ void kii_conf_free(struct kii_conf *conf)
 	for (size_t i = 0; i < kii_conf_n_keys; i++)
 		free(conf->origins[i]);
 	free(conf->origins);
+	kii_bases_release(&conf->images);
 	free(conf->file);
 	free(conf->docker.socket_path);
 	free(conf->docker.cert_path);
 	free(conf->docker.build_dir);
 	free(conf->paths.state_dir);
 	free(conf->paths.run_dir);
+	free(conf->paths.secrets);
 	free(conf->firmware.image_prefix);
 	free(conf->firmware.git_url);
+	free_list(&conf->containers.bind_roots);
+	free_list(&conf->containers.capabilities);
+	free_list(&conf->containers.devices);
 	free(conf);
 }
 
@@ -78,10 +91,14 @@ static void list_names(const char *table, struct kii_buf *out)
 		kii_buf_fmt(out, "%s%s", out->len ? ", " : "", name);
 		last = name;
 	}
+	if (!table)
+		kii_buf_fmt(out, ", %s", IMAGES);
 }
 
 static bool is_table(const char *name)
 {
+	if (strcmp(name, IMAGES) == 0)
+		return true;
 	for (size_t i = 0; i < kii_conf_n_keys; i++) {
 		if (strcmp(kii_conf_keys[i].table, name) == 0)
 			return true;
@@ -119,6 +136,27 @@ static int set_member(struct kii_conf *conf, const char *table, const struct kii
 	return kii_error_wrap(err, "%s:%d:%d", conf->file, line, column);
 }
 
+static int set_image(struct kii_conf *conf, const struct kii_toml *member, struct kii_error *err)
+{
+	kii_autofree char *origin = kii_xfmt("%s:%d", conf->file, member->key_line);
+	struct kii_toml_shown room;
+	const char *name = kii_toml_show(&room, member->key, member->key_len);
+	kii_autofree char *field = kii_xfmt("%s.%s", IMAGES, name);
+	int line = member->key_line;
+	int column = member->key_column;
+
+	if (member->type != KII_TOML_STRING || strlen(member->text) != member->len) {
+		kii_error_field(err, field, "must be the name of an image, not %s",
+			kii_toml_type_name(member->type));
+		line = member->line;
+		column = member->column;
+	} else if (kii_bases_set(&conf->images, is_text(member) ? member->key : name,
+	    member->text, origin, err) == 0) {
+		return 0;
+	}
+	return kii_error_wrap(err, "%s:%d:%d", conf->file, line, column);
+}
+
 static int set_table(struct kii_conf *conf, const struct kii_toml *table, struct kii_error *err)
 {
 	struct kii_toml_shown room;
@@ -134,7 +172,9 @@ static int set_table(struct kii_conf *conf, const struct kii_toml *table, struct
 			kii_toml_type_name(table->type));
 	} else {
 		for (size_t i = 0; i < table->n; i++) {
-			if (set_member(conf, table->key, table->items[i], err) != 0)
+			if (strcmp(table->key, IMAGES) == 0 ?
+			    set_image(conf, table->items[i], err) != 0 :
+			    set_member(conf, table->key, table->items[i], err) != 0)
 				return -1;
 		}
 		return 0;

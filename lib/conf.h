@@ -8,8 +8,14 @@
 #include <stdint.h>
 
 #include "buf.h"
+#include "bases.h"
 
 #define KII_CONF_LAYOUTS_MAX 8
+
+struct kii_conf_list {
+	char **items;               /* NULL where there are none */
+	size_t n;
+};
 
 struct kii_conf {
 	char *file;                 /* where it came from; NULL: no file, all defaults */
@@ -28,6 +34,7 @@ struct kii_conf {
 	struct {
 		char *state_dir;
 		char *run_dir;
+		char *secrets;
 		char *layouts[KII_CONF_LAYOUTS_MAX];  /* the first that has a file wins */
 		size_t n_layouts;
 	} paths;
@@ -63,6 +70,16 @@ struct kii_conf {
 		int64_t log_days;
 		int64_t audit_days;
 	} retention;
+	struct kii_bases images;   /* those that the file puts in a default's place */
+	/* What an operator may ask of a container; the rest is refused. */
+	struct {
+		struct kii_conf_list bind_roots;     /* folders of the host */
+		struct kii_conf_list capabilities;   /* "NET_ADMIN" */
+		struct kii_conf_list devices;        /* "/dev/ttyACM0" */
+		bool privileged;
+		bool host_namespaces;
+		bool container_namespaces;
+	} containers;
 	char **origins;             /* where each key's value came from, in the table's order */
 };
 

@@ -31,6 +31,8 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "paths", "state_dir", KII_CONF_FOLDER, AT(paths.state_dir), 1, 1023,
 	  QUOTED(KII_STATEDIR) },
 	{ "paths", "run_dir", KII_CONF_FOLDER, AT(paths.run_dir), 1, 80, QUOTED(KII_RUNDIR) },
+	{ "paths", "secrets", KII_CONF_FOLDER, AT(paths.secrets), 1, 1023,
+	  QUOTED(KII_SYSCONFDIR "/secrets") },
 	{ "paths", "layouts", KII_CONF_LAYOUTS, AT(paths.layouts), 1, KII_CONF_LAYOUTS_MAX,
 	  "[" QUOTED(KII_SYSCONFDIR "/layouts") ", " QUOTED(KII_DATADIR "/layouts") "]" },
 
@@ -71,6 +73,16 @@ const struct kii_conf_key kii_conf_keys[] = {
 	  "30" },
 	{ "retention", "log_days", KII_CONF_COUNT, AT(retention.log_days), 1, 36500, "90" },
 	{ "retention", "audit_days", KII_CONF_COUNT, AT(retention.audit_days), 1, 36500, "365" },
+
+	{ "containers", "bind_roots", KII_CONF_PATHS, AT(containers.bind_roots), 0, 32, "[]" },
+	{ "containers", "capabilities", KII_CONF_CAPS, AT(containers.capabilities), 0, 48, "[]" },
+	{ "containers", "devices", KII_CONF_PATHS, AT(containers.devices), 0, 32, "[]" },
+	{ "containers", "privileged", KII_CONF_BOOLEAN, AT(containers.privileged),
+	  .preset = "false" },
+	{ "containers", "host_namespaces", KII_CONF_BOOLEAN, AT(containers.host_namespaces),
+	  .preset = "false" },
+	{ "containers", "container_namespaces", KII_CONF_BOOLEAN,
+	  AT(containers.container_namespaces), .preset = "false" },
 };
 const size_t kii_conf_n_keys = KII_COUNT(kii_conf_keys);
 

@@ -256,6 +256,67 @@ static int set_layouts(struct setting *s)
 	return 0;
 }
 
+static char *path_new(struct setting *s, const struct kii_toml *v)
+{
+	return folder_new(s, v, 1023);
+}
+
+/* "NET_ADMIN"; NULL with the error set. */
+static char *capability_new(struct setting *s, const struct kii_toml *v)
+{
+	const char *text = plain_text(s, v, "the name of a capability");
+
+	if (!text)
+		return NULL;
+	if (v->len && v->len <= 32 && strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_") == v->len &&
+	    strncmp(text, "CAP_", 4) != 0)
+		return kii_xstrdup(text);
+	kii_error_field(s->err, s->field, "must be names such as \"NET_ADMIN\", without CAP_");
+	return NULL;
+}
+
+static void free_list(struct kii_conf_list *list)
+{
+	for (size_t i = 0; i < list->n; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct kii_conf_list){ NULL, 0 };
+}
+
+static int set_list(struct setting *s, const char *wanted,
+	char *(*item_new)(struct setting *s, const struct kii_toml *v))
+{
+	const struct kii_toml *v = s->value;
+	struct kii_conf_list list = { NULL, 0 };
+
+	if (v->type != KII_TOML_ARRAY)
+		return wrong_type(s, wanted);
+	if (v->n > (size_t)s->key->max)
+		return kii_error_field(s->err, s->field, "must list at most %" PRId64,
+			s->key->max);
+	list.items = kii_xcalloc(v->n + 1, sizeof(*list.items));
+	for (; list.n < v->n; list.n++) {
+		list.items[list.n] = item_new(s, v->items[list.n]);
+		if (!list.items[list.n]) {
+			free_list(&list);
+			return -1;
+		}
+	}
+	free_list(s->place);
+	*(struct kii_conf_list *)s->place = list;
+	return 0;
+}
+
+static int set_paths(struct setting *s)
+{
+	return set_list(s, "a list of absolute paths", path_new);
+}
+
+static int set_capabilities(struct setting *s)
+{
+	return set_list(s, "a list of capabilities", capability_new);
+}
+
 /* "host", "[v6]" with or without ":port"; the port's place in *port, NULL for none. */
 static bool host_port(const char *text, const char **port)
 {
@@ -385,6 +446,8 @@ static int (*const setters[])(struct setting *) = {
 	[KII_CONF_LAYOUTS]  = set_layouts,
 	[KII_CONF_SOCKET]   = set_socket,
 	[KII_CONF_PREFIX]   = set_prefix,
+	[KII_CONF_PATHS]    = set_paths,
+	[KII_CONF_CAPS]     = set_capabilities,
 	[KII_CONF_GIT]      = set_git,
 };
 static_assert(KII_COUNT(setters) == KII_CONF__MAX, "a setter for every type");

@@ -28,6 +28,16 @@ static void show_number(double number, struct kii_buf *out)
 	kii_buf_str(out, text);
 }
 
+static void show_list(char *const *items, size_t n, struct kii_buf *out)
+{
+	kii_buf_char(out, '[');
+	for (size_t i = 0; i < n; i++) {
+		kii_buf_str(out, i ? ", " : "");
+		show_text(items[i], out);
+	}
+	kii_buf_char(out, ']');
+}
+
 static void show_value(const struct kii_conf *conf, const struct kii_conf_key *key,
 	struct kii_buf *out)
 {
@@ -53,15 +63,30 @@ static void show_value(const struct kii_conf *conf, const struct kii_conf_key *k
 		show_text(amount, out);
 		break;
 	case KII_CONF_LAYOUTS:
-		for (size_t i = 0; i < conf->paths.n_layouts; i++) {
-			kii_buf_str(out, i ? ", " : "[");
-			show_text(conf->paths.layouts[i], out);
-		}
-		kii_buf_char(out, ']');
+		show_list(conf->paths.layouts, conf->paths.n_layouts, out);
+		break;
+	case KII_CONF_PATHS:
+	case KII_CONF_CAPS:
+		show_list(((const struct kii_conf_list *)place)->items,
+			((const struct kii_conf_list *)place)->n, out);
 		break;
 	default:
 		show_text(*(char *const *)place, out);
 		break;
+	}
+}
+
+static void show_images(const struct kii_conf *conf, struct kii_buf *out)
+{
+	const struct kii_base *image;
+
+	for (size_t i = 0; (image = kii_bases_known(i)); i++) {
+		const struct kii_base_set *set = kii_bases_find(&conf->images, image->name);
+		kii_autobuf line = KII_BUF_INIT(1024);
+
+		kii_buf_fmt(&line, "images.%s = ", image->name);
+		show_text(set ? set->reference : image->reference, &line);
+		kii_buf_fmt(out, "%-44s # from %s\n", line.data, set ? set->origin : "default");
 	}
 }
 
@@ -75,6 +100,7 @@ void kii_conf_show(const struct kii_conf *conf, struct kii_buf *out)
 		show_value(conf, key, &line);
 		kii_buf_fmt(out, "%-44s # from %s\n", line.data, conf->origins[i]);
 	}
+	show_images(conf, out);
 	if (conf->docker.tls_verify)
 		kii_buf_str(out, "# TLS to the engine; from environment DOCKER_TLS_VERIFY\n");
 	if (conf->docker.cert_path)
@@ -89,10 +115,18 @@ static json_t *amount_json(const struct kii_conf_key *key, int64_t value)
 	return json_integer(key->type == KII_CONF_DURATION ? value / 1000 : value);
 }
 
+static json_t *list_json(char *const *items, size_t n)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < n; i++)
+		json_array_append_new(list, json_string(items[i]));
+	return list;
+}
+
 static json_t *value_json(const struct kii_conf *conf, const struct kii_conf_key *key)
 {
 	const void *place = kii_conf_place(conf, key);
-	json_t *list;
 
 	switch (key->type) {
 	case KII_CONF_CHOICE:
@@ -106,10 +140,11 @@ static json_t *value_json(const struct kii_conf *conf, const struct kii_conf_key
 	case KII_CONF_DURATION:
 		return amount_json(key, *(const int64_t *)place);
 	case KII_CONF_LAYOUTS:
-		list = json_array();
-		for (size_t i = 0; i < conf->paths.n_layouts; i++)
-			json_array_append_new(list, json_string(conf->paths.layouts[i]));
-		return list;
+		return list_json(conf->paths.layouts, conf->paths.n_layouts);
+	case KII_CONF_PATHS:
+	case KII_CONF_CAPS:
+		return list_json(((const struct kii_conf_list *)place)->items,
+			((const struct kii_conf_list *)place)->n);
 	default:
 		return json_string(*(char *const *)place);
 	}
@@ -128,6 +163,7 @@ static void add(json_t *keys, const char *name, json_t *value_taken, const char 
 json_t *kii_conf_json(const struct kii_conf *conf)
 {
 	json_t *keys = json_object();
+	const struct kii_base *image;
 	json_t *file = conf->file ? json_string(conf->file) : NULL;
 
 	for (size_t i = 0; i < kii_conf_n_keys; i++) {
@@ -135,6 +171,13 @@ json_t *kii_conf_json(const struct kii_conf *conf)
 		kii_autofree char *name = kii_xfmt("%s.%s", key->table, key->name);
 
 		add(keys, name, value_json(conf, key), conf->origins[i]);
+	}
+	for (size_t i = 0; (image = kii_bases_known(i)); i++) {
+		const struct kii_base_set *set = kii_bases_find(&conf->images, image->name);
+		kii_autofree char *name = kii_xfmt("images.%s", image->name);
+
+		add(keys, name, json_string(set ? set->reference : image->reference),
+			set ? set->origin : "default");
 	}
 	if (conf->docker.tls_verify)
 		add(keys, "docker.tls_verify", json_true(), "environment DOCKER_TLS_VERIFY");

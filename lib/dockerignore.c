@@ -69,8 +69,7 @@ static bool drop_part(struct kii_buf *out, bool rooted)
 		slash--;
 	if (strcmp(out->data + slash, "..") == 0)
 		return false;
-	out->len = slash > start ? slash - 1 : start;
-	out->data[out->len] = '\0';
+	kii_buf_cut(out, slash > start ? slash - 1 : start);
 	return true;
 }
 

@@ -77,8 +77,8 @@ static int set_address(struct kii_engine *e, const struct kii_engine_opts *opts,
 	return bad_address(opts->address, "neither unix:// nor tcp://", err);
 }
 
-int kii_engine_new(const struct kii_engine_opts *opts, struct kii_engine **out,
-	struct kii_error *err)
+int kii_engine_new_shared(const struct kii_engine_opts *opts, CURLM *multi,
+	struct kii_engine **out, struct kii_error *err)
 {
 	struct kii_engine *e = kii_xcalloc(1, sizeof(*e));
 
@@ -89,7 +89,8 @@ int kii_engine_new(const struct kii_engine_opts *opts, struct kii_engine **out,
 		kii_engine_free(e);
 		return -1;
 	}
-	e->multi = curl_ready == CURLE_OK ? curl_multi_init() : NULL;
+	e->shared = multi != NULL;
+	e->multi = multi ? multi : curl_ready == CURLE_OK ? curl_multi_init() : NULL;
 	e->easy = e->multi ? curl_easy_init() : NULL;
 	if (!e->easy) {
 		kii_engine_free(e);
@@ -99,12 +100,19 @@ int kii_engine_new(const struct kii_engine_opts *opts, struct kii_engine **out,
 	return 0;
 }
 
+int kii_engine_new(const struct kii_engine_opts *opts, struct kii_engine **out,
+	struct kii_error *err)
+{
+	return kii_engine_new_shared(opts, NULL, out, err);
+}
+
 void kii_engine_free(struct kii_engine *e)
 {
 	if (!e)
 		return;
 	curl_easy_cleanup(e->easy);
-	curl_multi_cleanup(e->multi);
+	if (!e->shared)
+		curl_multi_cleanup(e->multi);
 	free(e->base);
 	free(e->socket);
 	free(e->ca);

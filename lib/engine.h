@@ -182,21 +182,99 @@ int kii_engine_put(struct kii_engine *e, const char *id, const char *path, const
 int kii_engine_get(struct kii_engine *e, const char *id, const char *path, const char *name,
 	uint64_t cap, int fd, uint64_t *size, struct kii_error *err) KII_MUST_CHECK;
 
+/* --- images of a registry --- */
+
+/* Why a registry's image did not come, or did not go. */
+enum kii_registry {
+	KII_REGISTRY_REFUSED,     /* none of the others */
+	KII_REGISTRY_DENIED,      /* no or wrong credentials, or they may not */
+	KII_REGISTRY_NOT_FOUND,   /* no such image there; push: none here */
+	KII_REGISTRY_DOWN,        /* the engine cannot reach it */
+};
+
+/* How far a transfer is. Sizes are what the engine has told so far; it does not tell all. */
+struct kii_transfer_now {
+	size_t layers, done;
+	int64_t bytes, total;
+};
+/*
+ * A line of the engine's, without line end, or NULL where only the numbers have moved. False ends
+ * the transfer (ETIMEOUT).
+ */
+typedef bool kii_transfer_say(void *arg, const char *line, const struct kii_transfer_now *now);
+
+struct kii_transfer {
+	const char *image;        /* in its whole form (lib/image_ref.h): with a tag or digest */
+	const char *auth;         /* JSON of the credentials (lib/registry_auth.h), or NULL */
+	kii_transfer_say *say;
+	kii_engine_tick *tick;    /* while nothing comes; NULL for none */
+	void *arg;
+	enum kii_registry why;    /* set where the call fails with EREFUSED */
+};
+/*
+ * Bring an image from its registry, or to it, however long that takes. Fails further with EREFUSED
+ * where the engine works and the transfer does not: `why`, and the engine's message in `msg`.
+ */
+int kii_engine_pull(struct kii_engine *e, struct kii_transfer *t, struct kii_error *err)
+	KII_MUST_CHECK;
+int kii_engine_push(struct kii_engine *e, struct kii_transfer *t, struct kii_error *err)
+	KII_MUST_CHECK;
+
 /* --- building images --- */
+struct kii_context;              /* lib/context.h */
+
+/* What a build is at. Podman counts the steps of each stage by themselves. */
+struct kii_build_step {
+	unsigned step, steps;    /* "Step 3/12"; 0 before the first */
+	unsigned stage, stages;  /* 1 of 1 where the engine counts through all of them */
+	char text[160];          /* the instruction, cut; its control bytes are '?' */
+};
+/* A step begins. `arg` is the sink's. */
+typedef void kii_engine_step(void *arg, const struct kii_build_step *step);
+
+struct kii_build_result {
+	char image[128];             /* the image's ID, "" until it is built */
+	struct kii_build_step last;  /* the last step that began: the one that failed */
+	int exit_code;               /* of the command that failed it; -1: not told */
+};
+
 struct kii_build_spec {
-	const char *name;        /* what the image is called then, with its tag */
+	const char *name;        /* what the image is called then, with its tag; NULL: nothing */
 	/* The context: `name` is a path below its folder; one is "Dockerfile". */
 	const struct kii_file *files;
 	size_t n_files;
+	/* Or this, in place of files; the build reads it to its end. Its Dockerfile is built. */
+	struct kii_context *context;
+	const char *target;      /* the stage to build; NULL: the last */
 	const struct kii_pair *args;
 	size_t n_args;
+	const struct kii_pair *labels;   /* of the image */
+	size_t n_labels;
 	bool no_cache;
+	bool pull;               /* ask the registry for a newer base image */
+	int64_t memory;          /* of each step, bytes, swap included; 0: no limit */
+	double cpus;             /* 0: no limit */
+	/*
+	 * NULL: the engine's own way (Podman's is the host's network!); "none"; "default": a
+	 * network of the build's own; else a network's name (Docker only).
+	 */
+	const char *network;
+	/*
+	 * Podman goes on with a step whose build was given up. With the ID of a running container
+	 * here the steps run in its PID namespace, and end at the latest when it is removed. Docker
+	 * needs none and ignores it.
+	 */
+	const char *guard;
+	int64_t limit_ms;        /* for all of it; 0: none */
+	kii_engine_step *step;   /* or NULL */
+	struct kii_build_result *result;   /* or NULL; filled in as the build goes on */
 };
 /* A piece of what the engine and the steps print, unfiltered; false ends the build (ETIMEOUT). */
 typedef bool kii_engine_say(void *arg, const char *text, size_t len);
 /*
- * Build it, however long that takes, with the engine's classic builder or Podman's own. Fails
- * further with: EREFUSED (a step failed: the message is the engine's), EINVAL, ETOOBIG.
+ * Build it, with the engine's classic builder or Podman's own. Containers of its steps are removed,
+ * however it ends; its layers stay as the engine's cache. Fails further with: EREFUSED (a step
+ * failed: "step 3/12: RUN x: " and the engine's message), EINVAL, ETOOBIG, and as the context does.
  */
 int kii_engine_build(struct kii_engine *e, const struct kii_build_spec *spec, kii_engine_say *sink,
 	void *arg, struct kii_error *err) KII_MUST_CHECK;

@@ -15,6 +15,7 @@
 #define HEAD_MAX   (64u << 10)   /* bytes of a reply's head */
 #define STEP_MS    50
 #define TICK_MS    100
+#define UPLOAD_SIZE (256L << 10)
 
 void kii_call_release(struct kii_call *c)
 {
@@ -161,7 +162,39 @@ static size_t take_body(char *data, size_t size, size_t n, void *arg)
 	return rc ? 0 : len;
 }
 
+static size_t give_body(char *out, size_t size, size_t n, void *arg)
+{
+	struct kii_call *c = arg;
+	size_t got = 0;
+
+	c->fresh = true;
+	if (c->source(c->source_arg, out, size * n, &got, c->err) != 0)
+		return CURL_READFUNC_ABORT;
+	return got;
+}
+
 /* --- a call's course --- */
+
+static void set_body(struct kii_engine *e, struct kii_call *c)
+{
+	if (c->source) {
+		curl_easy_setopt(e->easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(e->easy, CURLOPT_READFUNCTION, give_body);
+		curl_easy_setopt(e->easy, CURLOPT_READDATA, c);
+		curl_easy_setopt(e->easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_SIZE);
+	} else {
+		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
+		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDS, c->body_len ? c->body : "");
+	}
+	/* An empty type: or curl calls it a form, whose body Docker eats. */
+	e->headers = curl_slist_append(NULL, "Expect:");
+	e->headers = curl_slist_append(e->headers, c->type ? c->type : "Content-Type:");
+	if (c->auth)
+		e->headers = curl_slist_append(e->headers, c->auth);
+	if (c->source)
+		e->headers = curl_slist_append(e->headers, "Transfer-Encoding: chunked");
+	curl_easy_setopt(e->easy, CURLOPT_HTTPHEADER, e->headers);
+}
 
 static void set_request(struct kii_engine *e, struct kii_call *c)
 {
@@ -171,14 +204,8 @@ static void set_request(struct kii_engine *e, struct kii_call *c)
 	curl_easy_setopt(e->easy, CURLOPT_HEADERDATA, c);
 	curl_easy_setopt(e->easy, CURLOPT_WRITEFUNCTION, take_body);
 	curl_easy_setopt(e->easy, CURLOPT_WRITEDATA, c);
-	if (post || c->type) {
-		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
-		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDS, c->body_len ? c->body : "");
-		/* An empty type: or curl calls it a form, whose body Docker eats. */
-		e->headers = curl_slist_append(NULL, "Expect:");
-		e->headers = curl_slist_append(e->headers, c->type ? c->type : "Content-Type:");
-		curl_easy_setopt(e->easy, CURLOPT_HTTPHEADER, e->headers);
-	}
+	if (post || c->type)
+		set_body(e, c);
 	if (!post)
 		curl_easy_setopt(e->easy, CURLOPT_CUSTOMREQUEST, c->method);
 }
@@ -272,15 +299,8 @@ int kii_call_pause(struct kii_engine *e, int64_t ms, kii_engine_tick *tick, void
 	return 0;
 }
 
-/* The transfer is over, for good or bad. */
-static int conclude(struct kii_engine *e, struct kii_call *c, struct kii_error *err)
+int kii_call_conclude(struct kii_engine *e, struct kii_call *c, CURLcode rc, struct kii_error *err)
 {
-	CURLcode rc = CURLE_RECV_ERROR;
-	CURLMsg *msg;
-	int left;
-
-	while ((msg = curl_multi_info_read(e->multi, &left)))
-		rc = msg->data.result;
 	if (rc != CURLE_OK)
 		return kii_call_broken(e, rc, err);
 	if (!c->head_done)
@@ -290,6 +310,18 @@ static int conclude(struct kii_engine *e, struct kii_call *c, struct kii_error *
 			"the engine's reply does not say where it ends");
 	c->done = true;
 	return good(c->status) ? 0 : kii_call_refused(c, err);
+}
+
+/* The transfer is over, for good or bad. */
+static int conclude(struct kii_engine *e, struct kii_call *c, struct kii_error *err)
+{
+	CURLcode rc = CURLE_RECV_ERROR;
+	CURLMsg *msg;
+	int left;
+
+	while ((msg = curl_multi_info_read(e->multi, &left)))
+		rc = msg->data.result;
+	return kii_call_conclude(e, c, rc, err);
 }
 
 int kii_call_step(struct kii_engine *e, struct kii_call *c, struct kii_error *err)
@@ -328,7 +360,7 @@ static int run_once(struct kii_engine *e, struct kii_call *c, struct kii_error *
 
 bool kii_call_stale(const struct kii_call *c)
 {
-	return !c->plain && c->reconnected && c->status == 400;
+	return !c->plain && !c->source && c->reconnected && c->status == 400;
 }
 
 int kii_call_run(struct kii_engine *e, struct kii_call *c, struct kii_error *err)

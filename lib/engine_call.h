@@ -15,6 +15,8 @@
 
 /* What comes of a successful body. -1 with `err` set ends the call. */
 typedef int kii_call_sink(void *arg, const char *data, size_t len, struct kii_error *err);
+/* The next bytes of a body, at most `room`; *n 0: its end. -1 with `err` set ends the call. */
+typedef int kii_call_source(void *arg, char *out, size_t room, size_t *n, struct kii_error *err);
 
 enum { KII_LIMIT_DEFAULT = -1, KII_LIMIT_NONE = 0 };   /* of time */
 
@@ -23,8 +25,12 @@ struct kii_call {
 	struct kii_buf path;     /* with query, without the version */
 	bool plain;              /* no version before the path: ping and version themselves */
 	const char *type;        /* "Content-Type: ..." of the body; NULL without one */
+	const char *auth;        /* "X-Registry-Auth: ...", borrowed likewise; NULL without one */
 	const void *body;        /* borrowed until the call is released */
 	size_t body_len;
+	/* In place of a body: chunks as they come. Such a call cannot be made a second time. */
+	kii_call_source *source;
+	void *source_arg;
 	int64_t limit_ms;        /* from begin to end, or KII_LIMIT_... */
 	kii_call_sink *sink;     /* NULL: into `reply` */
 	void *sink_arg;
@@ -112,6 +118,14 @@ int kii_call_refused(const struct kii_call *c, struct kii_error *err);
 /* A tar of these files, with folder `dir` (or NULL) first and around them. Fails: ETOOBIG, EIO. */
 int kii_engine_tar(const char *dir, const struct kii_file *files, size_t n, unsigned uid,
 	unsigned gid, struct kii_buf *tar, struct kii_error *err) KII_MUST_CHECK;
+
+/* --- engine_build_query.c --- */
+/*
+ * The path and query of a build. Podman's needs to know the guard's PID: that is another call, so
+ * this comes before the build's own begins. Fails: EINVAL, ETOOBIG, as inspecting.
+ */
+int kii_engine_build_query(struct kii_engine *e, struct kii_call *c,
+	const struct kii_build_spec *spec, struct kii_error *err) KII_MUST_CHECK;
 
 /* --- engine_text.c --- */
 enum kii_name_kind {

@@ -16,6 +16,7 @@ static const struct {
 	{ "name is in use",                     KII_ECONFLICT },
 	{ "container state improper",           KII_ECONFLICT },
 	{ "being used",                         KII_ECONFLICT },
+	{ "by ID with more than one tag",       KII_ECONFLICT },
 	{ "no such container",                  KII_ENOTFOUND },
 	{ "no such volume",                     KII_ENOTFOUND },
 	{ "image not known",                    KII_ENOTFOUND },

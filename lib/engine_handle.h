@@ -9,6 +9,7 @@
 
 struct kii_engine {
 	CURLM *multi;            /* owns the connections */
+	bool shared;             /* it is another's, who drives it */
 	CURL *easy;
 	char *base;              /* "http://engine" or "https://host:port" */
 	char *socket;            /* path of the Unix socket, or NULL */
@@ -28,6 +29,14 @@ struct kii_engine {
 
 /* Options that every request has. curl_easy_reset came before. */
 void kii_engine_setup(struct kii_engine *e);
+
+/* As kii_engine_new, with another's `multi`. Its calls are begun and ended, never stepped. */
+int kii_engine_new_shared(const struct kii_engine_opts *opts, CURLM *multi,
+	struct kii_engine **out, struct kii_error *err) KII_MUST_CHECK;
+
+/* What a transfer that ended with `rc` comes to: 0, c->done set, or -1. */
+int kii_call_conclude(struct kii_engine *e, struct kii_call *c, CURLcode rc,
+	struct kii_error *err) KII_MUST_CHECK;
 
 /* The error for a transfer that curl gave up. Always -1. */
 int kii_call_broken(struct kii_engine *e, CURLcode rc, struct kii_error *err);

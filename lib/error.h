@@ -25,7 +25,7 @@ struct kii_error {
 	enum kii_code code;
 	int detail;       /* raw number: errno, SQLite extended code, CURLcode, HTTP status */
 	char field[128];  /* for bad input: the member's path, else "" */
-	char msg[256];
+	char msg[512];
 };
 
 /*

@@ -42,4 +42,30 @@ uint64_t kii_park(struct kii_req *req, void (*gone)(uint64_t ticket, void *arg),
  */
 bool kii_park_answer(uint64_t ticket, struct kii_res *res);
 
+/*
+ * Streams: a parked request that is answered piece by piece, from any thread, and holds none. Its
+ * client takes them as it likes: what waits for it is kept, KII_STREAM_MAX bytes at most.
+ */
+#define KII_STREAM_HIGH (12u << 10)   /* who fills it had better pause ... */
+#define KII_STREAM_LOW  (3u << 10)    /* ... until it has fallen to this */
+#define KII_STREAM_MAX  (128u << 10)  /* who has so much waiting for it is hung up on */
+
+/*
+ * The answer begins with `res`, of which no length is said. `room(ticket, arg)` is called from a
+ * thread of the frame, with the `arg` of kii_park, when what waits falls from above HIGH to LOW.
+ * 1: it streams, `res` was taken. 0: the request has been answered, and `gone` is not called: it
+ * wanted the head only, or the process ends. -1: it has gone (`gone` was or is being called).
+ */
+int kii_park_stream(uint64_t ticket, struct kii_res *res,
+	void (*room)(uint64_t ticket, void *arg)) KII_MUST_CHECK;
+/*
+ * The next piece. How many bytes wait now; -1: it has gone, or had too much waiting (`gone` was or
+ * will be called).
+ */
+long kii_stream_add(uint64_t ticket, const char *data, size_t len);
+/* No more comes; `gone` is not called any more. False when it has gone, as above. */
+bool kii_stream_end(uint64_t ticket);
+/* Hang up in the middle: `gone` will be called. The client sees that the answer is not whole. */
+void kii_stream_drop(uint64_t ticket);
+
 #endif

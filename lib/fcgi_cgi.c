@@ -27,9 +27,8 @@ int kii_cgi_run(const struct kii_app *app, const struct kii_conf *conf)
 	kii_conns_open(-1);
 	c = kii_conn_new(-1);
 	if (kii_serve(app, conf->http.body, c) == KII_PARKED) {
-		if (kii_conn_settle(c))
-			kii_conn_await(c);
-		kii_serve_reply(c, &c->res);
+		if (!kii_conn_settle(c) || kii_conn_await(c))
+			kii_serve_reply(c, &c->res);
 	}
 	sent = !c->broken;
 	kii_conn_drop(c);

@@ -25,6 +25,7 @@ static struct {
 	size_t open;
 	int epoll;
 	bool refusing;
+	bool ending;               /* streams are over */
 } table = { .lock = PTHREAD_MUTEX_INITIALIZER, .answered = PTHREAD_COND_INITIALIZER, .epoll = -1 };
 
 static void lock(void)
@@ -53,7 +54,7 @@ void kii_conns_open(int epoll)
 {
 	lock();
 	table.epoll = epoll;
-	table.refusing = false;
+	table.refusing = table.ending = false;
 	unlock();
 }
 
@@ -64,6 +65,7 @@ void kii_conns_close(void)
 		if (table.slots[i]->state != KII_CONN_FREE && table.slots[i]->fd >= 0)
 			close(table.slots[i]->fd);
 		kii_res_release(&table.slots[i]->res);
+		kii_buf_release(&table.slots[i]->out);
 		free(table.slots[i]->path);
 		free(table.slots[i]);
 	}
@@ -101,6 +103,7 @@ struct kii_conn *kii_conn_new(int fd)
 	c->state = KII_CONN_BUSY;
 	c->fd = fd;
 	c->watched = false;
+	kii_buf_init(&c->out, KII_STREAM_MAX);
 	unlock();
 	FCGX_InitRequest(&c->fcgx, -1, 0);
 	kii_res_init(&c->res);
@@ -120,6 +123,7 @@ static void forget_request(struct kii_conn *c)
 void kii_conn_drop(struct kii_conn *c)
 {
 	FCGX_Free(&c->fcgx, 0);
+	kii_buf_release(&c->out);
 	forget_request(c);
 	if (c->fd >= 0)
 		close(c->fd);
@@ -174,7 +178,8 @@ struct kii_conn *kii_conn_take(uint64_t key, enum kii_conn_state *was)
 
 	lock();
 	c = find(key);
-	if (c && (c->state == KII_CONN_BUSY || c->state == KII_CONN_FREE))
+	if (c && (c->state == KII_CONN_BUSY || c->state == KII_CONN_FREE ||
+			c->state == KII_CONN_STREAM))
 		c = NULL;
 	if (c) {
 		*was = c->state;
@@ -218,6 +223,41 @@ static void hand_over(struct kii_conn *c)
 		watch(c, EPOLLOUT);
 }
 
+void kii_conns_lock(void)
+{
+	lock();
+}
+
+void kii_conns_unlock(void)
+{
+	unlock();
+}
+
+struct kii_conn *kii_conns_find(uint64_t key)
+{
+	return find(key);
+}
+
+void kii_conns_watch(struct kii_conn *c, uint32_t events)
+{
+	watch(c, events);
+}
+
+void kii_conns_wake(void)
+{
+	pthread_cond_broadcast(&table.answered);
+}
+
+void kii_conns_wait(void)
+{
+	pthread_cond_wait(&table.answered, &table.lock);
+}
+
+bool kii_conns_ending(void)
+{
+	return table.ending || table.refusing;
+}
+
 bool kii_park_answer(uint64_t ticket, struct kii_res *res)
 {
 	struct kii_conn *c;
@@ -235,7 +275,7 @@ bool kii_park_answer(uint64_t ticket, struct kii_res *res)
 	return found;
 }
 
-static void refuse(struct kii_res *res)
+void kii_conns_stopping(struct kii_res *res)
 {
 	kii_res_fail(res, 503, "stopping", NULL, RETRY_SECONDS,
 		"The server is restarting; ask again, and the work goes on where it is.");
@@ -254,28 +294,33 @@ bool kii_conn_settle(struct kii_conn *c)
 
 	lock();
 	parked = c->state == KII_CONN_PARKED;
-	assert(parked || c->state == KII_CONN_ANSWERED);
-	waits = parked && !table.refusing;
+	assert(parked || c->state == KII_CONN_ANSWERED || c->state == KII_CONN_STREAM);
+	waits = (parked && !table.refusing) || c->state == KII_CONN_STREAM;
 	c->settled = true;
-	if (!waits)
+	if (c->state == KII_CONN_STREAM)
+		kii_stream_settle(c);
+	else if (!waits)
 		c->state = KII_CONN_BUSY;
 	else if (c->fd >= 0)
 		watch(c, EPOLLRDHUP);
 	unlock();
 	if (parked && !waits) {
-		refuse(&c->res);
+		kii_conns_stopping(&c->res);
 		tell_gone(c);
 	}
 	return waits;
 }
 
-void kii_conn_await(struct kii_conn *c)
+bool kii_conn_await(struct kii_conn *c)
 {
 	lock();
-	while (c->state != KII_CONN_ANSWERED)
+	while (c->state == KII_CONN_PARKED)
 		pthread_cond_wait(&table.answered, &table.lock);
+	if (c->state == KII_CONN_STREAM)
+		kii_stream_await(c);
 	c->state = KII_CONN_BUSY;
 	unlock();
+	return !c->res.stream;
 }
 
 void kii_conn_gone(struct kii_conn *c)
@@ -294,7 +339,7 @@ static void refuse_slot(struct kii_conn *c)
 
 	if (c->state != KII_CONN_PARKED || !c->settled)
 		return;
-	refuse(&c->res);
+	kii_conns_stopping(&c->res);
 	hand_over(c);
 	unlock();
 	if (gone)
@@ -308,6 +353,22 @@ void kii_conns_refuse(void)
 	table.refusing = true;
 	for (size_t i = 0; i < table.n; i++)
 		refuse_slot(table.slots[i]);
+	unlock();
+}
+
+void kii_conns_end_streams(void)
+{
+	lock();
+	table.ending = true;
+	for (size_t i = 0; i < table.n; i++) {
+		uint64_t key = key_of(table.slots[i]);
+
+		if (table.slots[i]->state != KII_CONN_STREAM)
+			continue;
+		unlock();
+		kii_stream_leave(key);
+		lock();
+	}
 	unlock();
 }
 

@@ -51,6 +51,8 @@ struct keeper {
 	bool served;          /* some child has been ready */
 	int stopping;         /* SIGTERM or SIGQUIT; 0: not */
 	int64_t kill_at_ms;
+	int64_t alive_ms;     /* how often the manager wants to hear of us; 0: never */
+	int64_t alive_at_ms;
 	int status;           /* how to exit */
 };
 
@@ -242,14 +244,10 @@ static void stop(struct keeper *k, int sig)
 
 static void reload(struct keeper *k)
 {
-	char state[64];
-
 	k->again = k->starting > 0;
 	if (k->again)
 		return;
-	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
-		(long long)kii_io_now() * 1000);
-	kii_notify(state);
+	kii_notify_reloading();
 	start_child(k);
 }
 
@@ -289,6 +287,7 @@ static int next_clock(const struct keeper *k)
 	int64_t at = earlier(k->start_at_ms, k->kill_at_ms);
 	int64_t left;
 
+	at = earlier(at, k->alive_at_ms);
 	if (k->ready >= 0)
 		at = earlier(at, k->ready_by_ms);
 	if (!at)
@@ -301,6 +300,10 @@ static void look_at_clocks(struct keeper *k)
 {
 	int64_t now = kii_io_now();
 
+	if (k->alive_at_ms && now >= k->alive_at_ms) {
+		k->alive_at_ms = now + k->alive_ms;
+		kii_notify("WATCHDOG=1");
+	}
 	if (k->ready >= 0 && now >= k->ready_by_ms) {
 		kii_log_error("child_never_ready", "pid=%d", (int)k->starting);
 		close_ready(k);
@@ -363,6 +366,8 @@ int kii_keeper_run(void)
 		return 1;
 	}
 	find_exe(&k);
+	k.alive_ms = kii_notify_watchdog();
+	k.alive_at_ms = k.alive_ms ? kii_io_now() + k.alive_ms : 0;
 	start_child(&k);
 	loop(&k);
 	close(k.signals);

@@ -163,10 +163,10 @@ static void serve_next(struct pool *p, struct kii_conn *c)
 		finish(c);
 }
 
-static void connection_event(struct pool *p, uint64_t key)
+static void connection_event(struct pool *p, uint64_t key, uint32_t events)
 {
 	enum kii_conn_state was;
-	struct kii_conn *c = kii_conn_take(key, &was);
+	struct kii_conn *c = kii_stream_event(key, events) ? NULL : kii_conn_take(key, &was);
 
 	if (!c)
 		return;
@@ -193,7 +193,7 @@ static void *work(void *arg)
 		if (e.data.u64 == KEY_LISTEN)
 			take_new(p);
 		else
-			connection_event(p, e.data.u64);
+			connection_event(p, e.data.u64, e.events);
 	}
 }
 
@@ -325,6 +325,7 @@ static bool drain(struct pool *p, int how)
 	int64_t idle_end = kii_io_now() + IDLE_MS;
 	int64_t end = 0;
 
+	kii_conns_end_streams();
 	while (kii_conns_count()) {
 		if (how == SIGTERM && !end) {
 			end = kii_io_now() + GRACE_MS;

@@ -19,6 +19,7 @@ enum kii_conn_state {
 	KII_CONN_BUSY,      /* one thread has it */
 	KII_CONN_PARKED,    /* a request waits for kii_park_answer */
 	KII_CONN_ANSWERED,  /* `res` waits to be sent */
+	KII_CONN_STREAM,    /* its answer comes in pieces */
 };
 
 /*
@@ -36,6 +37,12 @@ struct kii_conn {
 	void (*gone)(uint64_t ticket, void *arg);
 	void *arg;
 	struct kii_res res;    /* what a parked request is answered with */
+	/* a stream, under the lock */
+	void (*room)(uint64_t ticket, void *arg);
+	struct kii_buf out;    /* records that wait to be taken */
+	size_t streamed;       /* bytes of the answer's body so far */
+	bool full;             /* `out` was above KII_STREAM_HIGH and not at LOW since */
+	bool ended;            /* no more is added: when `out` is empty, that is all */
 	/* the request at hand */
 	char **env;
 	char id[65];
@@ -69,13 +76,31 @@ struct kii_conn *kii_conn_take(uint64_t key, enum kii_conn_state *was);
  * there already, `res` is to be sent.
  */
 bool kii_conn_settle(struct kii_conn *c);
-/* Wait until a parked request of plain CGI is answered. */
-void kii_conn_await(struct kii_conn *c);
+/* Wait until a parked request of plain CGI is answered. False: it was streamed, all of it. */
+bool kii_conn_await(struct kii_conn *c);
 /* A parked client has gone: tell who waits for it. The caller took it. */
 void kii_conn_gone(struct kii_conn *c);
 
+/* For fcgi_stream.c: the table's lock, and below it ... */
+void kii_conns_lock(void);
+void kii_conns_unlock(void);
+/* ... the slot that has this key, or NULL; ... */
+struct kii_conn *kii_conns_find(uint64_t key);
+/* ... wait for events once, under the same key; ... */
+void kii_conns_watch(struct kii_conn *c, uint32_t events);
+/* ... and plain CGI's one request, which waits: look again. */
+void kii_conns_wake(void);
+/* Are there to be no more streams? */
+bool kii_conns_ending(void);
+/* The answer to who comes then. */
+void kii_conns_stopping(struct kii_res *res);
+/* Wait for kii_conns_wake. */
+void kii_conns_wait(void);
+
 /* Answer all parked requests, now and from now on, with 503. */
 void kii_conns_refuse(void);
+/* End all streams, now and from now on: their clients go on at another process. */
+void kii_conns_end_streams(void);
 void kii_conns_close_idle(void);
 size_t kii_conns_count(void);       /* all that are open */
 size_t kii_conns_busy(void);        /* those with a thread, or with an answer to send */
@@ -87,6 +112,19 @@ int kii_serve(const struct kii_app *app, int64_t body_max, struct kii_conn *c);
 void kii_serve_reply(struct kii_conn *c, struct kii_res *res);
 /* Log that the client of a parked request left. */
 void kii_serve_gone(struct kii_conn *c);
+
+/* Log a stream that ended, or whose client left. */
+void kii_serve_streamed(struct kii_conn *c, int status);
+
+/* --- fcgi_stream.c --- */
+/* An event of a connection: true when it was a stream's, and has been dealt with. */
+bool kii_stream_event(uint64_t key, uint32_t events);
+/* With the lock: the handler's thread has let go of a request that is streamed to already. */
+void kii_stream_settle(struct kii_conn *c);
+/* The process ends: so does this stream, and who fills it is told. */
+void kii_stream_leave(uint64_t key);
+/* Plain CGI: with the lock, write what comes to stdout until the stream's end. */
+void kii_stream_await(struct kii_conn *c);
 
 /* --- the three ways to run; each returns the exit status --- */
 int kii_pool_run(const struct kii_app *app, const struct kii_conf *conf, int ready);

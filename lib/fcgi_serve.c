@@ -298,6 +298,13 @@ void kii_serve_gone(struct kii_conn *c)
 	kii_log_id(NULL);
 }
 
+void kii_serve_streamed(struct kii_conn *c, int status)
+{
+	kii_log_id(c->id);
+	log_request(c, status, c->streamed);
+	kii_log_id(NULL);
+}
+
 int kii_serve(const struct kii_app *app, int64_t body_max, struct kii_conn *c)
 {
 	struct kii_res res;

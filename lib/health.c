@@ -186,7 +186,16 @@ static void look_at_disk(struct kii_health *h, const struct kii_conf *conf)
 int kii_health_ask(const struct kii_conf *conf, json_t **answer, struct kii_error *err)
 {
 	kii_autojson *question = json_pack("{s:s, s:i}", "op", "status", "tag", 1);
+	struct kii_error first = { 0 };
 
+	if (kii_worklink_ask(conf->paths.run_dir, question, KII_HEALTH_WORKER_MS, answer, &first)
+		== 0)
+		return 0;
+	if (first.code != KII_EDOWN) {
+		*err = first;
+		return -1;
+	}
+	/* a worker that starts anew hangs up on whom it has not answered */
 	return kii_worklink_ask(conf->paths.run_dir, question, KII_HEALTH_WORKER_MS, answer, err);
 }
 

@@ -48,6 +48,7 @@ struct kii_res {
 	struct kii_buf head;     /* further header lines, "Name: value\r\n" */
 	struct kii_buf body;
 	const char *type;        /* content type, a constant; NULL without body */
+	bool stream;             /* the body goes on: no length is said */
 };
 
 enum { KII_DONE = 0, KII_PARKED = 1 };
@@ -131,6 +132,13 @@ char *kii_query_get(const char *query, const char *name);
  */
 int kii_query_number(const char *query, const char *name, int64_t least, int64_t most,
 	int64_t otherwise, int64_t *out, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * Is `name` set in the query? "", "1", "true": yes; "0", "false", or not there: no. Fails: EINVAL,
+ * field `name`, for another value.
+ */
+int kii_query_flag(const char *query, const char *name, bool *out, struct kii_error *err)
+	KII_MUST_CHECK;
 
 /*
  * Does an Accept header ask for JSON rather than for text? It must name application/json (no

@@ -108,3 +108,14 @@ int kii_query_number(const char *query, const char *name, int64_t least, int64_t
 	*out = n;
 	return 0;
 }
+
+int kii_query_flag(const char *query, const char *name, bool *out, struct kii_error *err)
+{
+	kii_autofree char *text = kii_query_get(query, name);
+	bool yes = text && (!*text || strcmp(text, "1") == 0 || strcmp(text, "true") == 0);
+
+	if (text && !yes && strcmp(text, "0") != 0 && strcmp(text, "false") != 0)
+		return kii_error_field(err, name, "must be true or false");
+	*out = yes;
+	return 0;
+}

@@ -213,7 +213,8 @@ void kii_http_head(struct kii_res *res, const char *id, struct kii_buf *out)
 	if (res->status != 204 && res->status != 304) {
 		if (res->type)
 			kii_buf_fmt(out, "Content-Type: %s\r\n", res->type);
-		kii_buf_fmt(out, "Content-Length: %zu\r\n", res->body.len);
+		if (!res->stream)
+			kii_buf_fmt(out, "Content-Length: %zu\r\n", res->body.len);
 	}
 	kii_buf_add(out, res->head.data, res->head.len);
 	if (!has_header(res, "Cache-Control"))

@@ -85,6 +85,7 @@ static const char *const statements[] = {
 		"OR (state = 'queued' AND ?2 IN ('cancelled', 'lost', 'failed')))",
 	[JOBS_CONTAINER] = "UPDATE Jobs SET container_id = ?2 WHERE id = ?1 "
 		"AND state = 'running'",
+	[JOBS_IMAGE] = "UPDATE Jobs SET image = ?2 WHERE id = ?1 AND state = 'running'",
 	[JOBS_PROGRESS] = "UPDATE Jobs SET progress = ?2 WHERE id = ?1 AND state = 'running'",
 	[JOBS_CANCEL] = "UPDATE Jobs SET cancel = coalesce(cancel, ?2) WHERE id = ?1 AND " IS_LIVE,
 	[JOBS_ANSWERED] = "UPDATE Jobs SET answered = ?2 WHERE id = ?1",

@@ -213,6 +213,9 @@ int kii_jobs_finish(struct kii_jobs *jobs, const char *id, const struct kii_job_
 /* Running jobs only, else ECONFLICT. */
 int kii_jobs_set_container(struct kii_jobs *jobs, const char *id, const char *container_id,
 	struct kii_error *err) KII_MUST_CHECK;
+/* What the job made or got: an image's ID. */
+int kii_jobs_set_image(struct kii_jobs *jobs, const char *id, const char *image,
+	struct kii_error *err) KII_MUST_CHECK;
 int kii_jobs_progress(struct kii_jobs *jobs, const char *id, const char *text,
 	struct kii_error *err) KII_MUST_CHECK;
 /* Live jobs only, else ECONFLICT; the first wish's time stays. */

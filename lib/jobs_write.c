@@ -110,6 +110,12 @@ int kii_jobs_set_container(struct kii_jobs *jobs, const char *id, const char *co
 	return change(jobs, false, JOBS_CONTAINER, id, err, "ss", id, container_id);
 }
 
+int kii_jobs_set_image(struct kii_jobs *jobs, const char *id, const char *image,
+	struct kii_error *err)
+{
+	return change(jobs, false, JOBS_IMAGE, id, err, "ss", id, image);
+}
+
 int kii_jobs_progress(struct kii_jobs *jobs, const char *id, const char *text,
 	struct kii_error *err)
 {

@@ -4,12 +4,15 @@
 #include "notify.h"
 
 #include <stddef.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
 #include <sys/un.h>
 #include <unistd.h>
+
+#include "io.h"
 
 void kii_notify(const char *state)
 {
@@ -32,4 +35,25 @@ void kii_notify(const char *state)
 	sendto(fd, state, strlen(state), MSG_NOSIGNAL, (struct sockaddr *)&addr,
 		(socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
 	close(fd);
+}
+
+void kii_notify_reloading(void)
+{
+	char state[64];
+
+	snprintf(state, sizeof(state), "RELOADING=1\nMONOTONIC_USEC=%lld",
+		(long long)kii_io_now() * 1000);
+	kii_notify(state);
+}
+
+int64_t kii_notify_watchdog(void)
+{
+	const char *usec = getenv("WATCHDOG_USEC");
+	const char *pid = getenv("WATCHDOG_PID");
+	long long n = usec ? strtoll(usec, NULL, 10) : 0;
+
+	/* the variables of a process that started us are not meant for us */
+	if (n <= 0 || (pid && strtoll(pid, NULL, 10) != (long long)getpid()))
+		return 0;
+	return n < 4000 ? 1 : n / 2000;
 }

@@ -50,6 +50,12 @@ int kii_store_migrate(const char *path, const char *schema_dir, const char *name
 	struct kii_error *err) KII_MUST_CHECK;
 
 /*
+ * A whole copy of a database as it is at one moment, whoever writes meanwhile, as the file
+ * `copy`, which is new or empty. The database itself may be no link. Fails further with ENOTFOUND.
+ */
+int kii_store_copy(const char *path, const char *copy, struct kii_error *err) KII_MUST_CHECK;
+
+/*
  * Another database, for reading only, as schema `name` of the statements that follow. No
  * transaction is open. Fails further with ENOTFOUND (no such file); what is no database: EDB.
  */

@@ -50,15 +50,15 @@ static int sync_file(const char *path, struct kii_error *err)
 }
 
 /* By a handle of its own, since no transaction may be open in it. */
-static int vacuum_into(const char *path, const char *copy, struct kii_error *err)
+static int copy_into(const char *path, const char *copy, int flags, struct kii_error *err)
 {
 	sqlite3_stmt *stmt = NULL;
 	sqlite3 *db;
 	int version;
 	int rc;
 
-	if (kii_store_connect(path, SQLITE_OPEN_READONLY, KII_STORE_BUSY_MS, &db, &version, err)
-		!= 0)
+	if (kii_store_connect(path, SQLITE_OPEN_READONLY | flags, KII_STORE_BUSY_MS, &db, &version,
+			err) != 0)
 		return -1;
 	rc = sqlite3_prepare_v2(db, "VACUUM INTO ?", -1, &stmt, NULL);
 	if (rc == SQLITE_OK)
@@ -70,6 +70,19 @@ static int vacuum_into(const char *path, const char *copy, struct kii_error *err
 	sqlite3_finalize(stmt);
 	sqlite3_close(db);
 	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+int kii_store_copy(const char *path, const char *copy, struct kii_error *err)
+{
+	const char *name = strrchr(path, '/');
+	kii_autofree char *folder = name ? kii_xstrndup(path, (size_t)(name - path) + 1) : NULL;
+	kii_autofree char *real = realpath(folder ? folder : ".", NULL);
+	kii_autofree char *file = kii_xfmt("%s/%s", real ? real : "", name ? name + 1 : path);
+
+	if (!real)
+		return kii_error_set(err, errno == ENOENT ? KII_ENOTFOUND : KII_EIO, errno,
+			"%s: %s", path, strerror(errno));
+	return copy_into(file, copy, SQLITE_OPEN_NOFOLLOW, err);
 }
 
 /* A whole copy or none: an earlier try's leftovers never stand for one. */
@@ -84,7 +97,7 @@ static int keep_copy(sqlite3 *db, const char *path, int version, struct kii_erro
 	if (tables == 0)
 		return 0;
 	unlink(tmp);
-	if (make_file(tmp, err) == 0 && vacuum_into(path, tmp, err) == 0
+	if (make_file(tmp, err) == 0 && copy_into(path, tmp, 0, err) == 0
 		&& sync_file(tmp, err) == 0) {
 		if (rename(tmp, copy) == 0)
 			return 0;

@@ -11,6 +11,7 @@
  *   {"op":"attach","tag":2,"job":"<32 hex>"}
  *   {"op":"status","tag":3}            and, for root and the worker's own user only:
  *   {"op":"cancel","tag":4,"job":"..."}   {"op":"retry",...}   {"op":"gc","dry_run":true,...}
+ * They alone may submit the kinds of the operator's zone ("pull", "push") and hear of such jobs.
  * Answers:
  *   {"tag":1,"ok":true,"job":"...","key":"<64 hex>","state":"queued","place":1,"estimate_ms":4000}
  *   {"tag":1,"ok":true,...,"state":"succeeded","artifact":"MD1-Standard-<hash>.zip","cached":true}
@@ -69,7 +70,7 @@ struct kii_link_order {
 	const char *kind;       /* "firmware" */
 	const char *client;     /* its address */
 	bool fresh;             /* build it, whatever is known */
-	/* The request: JSON that was parsed before. The worker reads it again. */
+	/* The request: JSON that was parsed before; the worker reads it again. NULL: too long. */
 	const char *text;
 	size_t len;
 	/* Where it is known: what a result or a live job may be found by. NULL: ask nothing. */
@@ -82,14 +83,25 @@ struct kii_link_order {
  * later ENDED, or ENDED, REFUSED or LOST at once; without, exactly one of them. Returns a number
  * for kii_worklink_forget, never 0.
  */
-uint64_t kii_worklink_submit(struct kii_worklink *link, const struct kii_link_order *order,
+uint64_t kii_worklink_order(struct kii_worklink *link, const struct kii_link_order *order,
 	bool wait, kii_link_call *call, void *arg);
+
+/* The same for a parsed request (borrowed), of whose content nothing is known. */
+uint64_t kii_worklink_submit(struct kii_worklink *link, const char *kind, const char *client,
+	bool fresh, const json_t *request, bool wait, kii_link_call *call, void *arg);
 
 /* No more calls for this number afterwards. False: its last call was made or is being made. */
 bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
 
 /*
- * One question, one answer, on a connection of its own (kiisrvctl, /healthz). Caller owns *answer,
+ * One question, one answer, on a connection of its own. Caller owns *answer, whose "ok" may be
+ * false: then it has status, code, error, field and retry_after. Fails: EDOWN, ETIMEOUT, EBROKEN.
+ */
+int kii_worklink_question(const char *run_dir, const json_t *question, int64_t limit_ms,
+	json_t **answer, struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * The same for who takes a refusal for an error (kiisrvctl, /healthz). Caller owns *answer,
  * which has "ok": true. Fails: EDOWN, ETIMEOUT, EBROKEN; a refusal is EREFUSED, EINVAL, ENOTFOUND
  * or ECONFLICT by its status.
  */

@@ -61,7 +61,16 @@ static enum kii_code code_of(json_int_t status)
 	}
 }
 
-int kii_worklink_ask(const char *run_dir, const json_t *question, int64_t limit_ms,
+/* Whoever tells of it finds what to tell. */
+static void fill_refusal(json_t *j)
+{
+	if (!kii_json_str(j, "code"))
+		kii_json_set_str(j, "code", "refused");
+	if (!kii_json_str(j, "error"))
+		kii_json_set_str(j, "error", "refused");
+}
+
+int kii_worklink_question(const char *run_dir, const json_t *question, int64_t limit_ms,
 	json_t **answer, struct kii_error *err)
 {
 	kii_autofree char *path = kii_xfmt("%s/worker/worker.sock", run_dir);
@@ -70,7 +79,6 @@ int kii_worklink_ask(const char *run_dir, const json_t *question, int64_t limit_
 	int64_t until = kii_io_now() + limit_ms;
 	kii_autojson *j = NULL;
 	kii_autoclose int fd = -1;
-	const char *text;
 
 	if (kii_json_dump(question, 0, &out, err) != 0)
 		return -1;
@@ -85,10 +93,22 @@ int kii_worklink_ask(const char *run_dir, const json_t *question, int64_t limit_
 		kii_error_clear(err);
 		return kii_error_set(err, KII_EBROKEN, 0, "the worker's answer makes no sense");
 	}
-	text = kii_json_str(j, "error");
+	if (!json_is_true(json_object_get(j, "ok")))
+		fill_refusal(j);
+	*answer = json_incref(j);
+	return 0;
+}
+
+int kii_worklink_ask(const char *run_dir, const json_t *question, int64_t limit_ms,
+	json_t **answer, struct kii_error *err)
+{
+	kii_autojson *j = NULL;
+
+	if (kii_worklink_question(run_dir, question, limit_ms, &j, err) != 0)
+		return -1;
 	if (!json_is_true(json_object_get(j, "ok")))
 		return kii_error_set(err, code_of(kii_json_int(j, "status", 503)), 0, "%s",
-			text ? text : "refused");
+			kii_json_str(j, "error"));
 	*answer = json_incref(j);
 	return 0;
 }

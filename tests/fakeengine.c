@@ -68,14 +68,43 @@ static bool ready(struct peer *p, short events)
 	return false;
 }
 
-/* The head and the body by its Content-Length, 0 when the peer goes. */
+/* Length of a body in chunks, or more than there is. */
+static size_t chunks_len(const char *data, size_t len)
+{
+	size_t at = 0;
+
+	while (at < len) {
+		const char *line = memmem(data + at, len - at, "\r\n", 2);
+		size_t n = strtoul(data + at, NULL, 16);
+
+		if (!line)
+			return len + 1;
+		at = (size_t)(line - data) + 2 + n + 2;
+		if (!n)
+			return at;
+	}
+	return len + 1;
+}
+
+static size_t body_len(const struct peer *p, size_t head)
+{
+	const char *length = strcasestr(p->in.data, "Content-Length:");
+	const char *chunked = strcasestr(p->in.data, "Transfer-Encoding: chunked");
+
+	if (!head)
+		return 0;
+	if (chunked && chunked < p->in.data + head)
+		return chunks_len(p->in.data + head, p->in.len - head);
+	return length && length < p->in.data + head ? strtoul(length + 15, NULL, 10) : 0;
+}
+
+/* The head and the body by its Content-Length or in chunks, 0 when the peer goes. */
 static size_t read_request(struct peer *p)
 {
 	for (;;) {
 		char *end = memmem(p->in.data, p->in.len, "\r\n\r\n", 4);
-		char *length = strcasestr(p->in.data, "Content-Length:");
 		size_t head = end ? (size_t)(end - p->in.data) + 4 : 0;
-		size_t body = end && length && length < end ? strtoul(length + 15, NULL, 10) : 0;
+		size_t body = body_len(p, head);
 		char data[4096];
 		ssize_t n;
 
@@ -90,6 +119,17 @@ static size_t read_request(struct peer *p)
 	}
 }
 
+/* Of the headers only the credentials are kept. Under the lock. */
+static void note_auth(struct peer *p, size_t head)
+{
+	const char *auth = memmem(p->in.data, head, "\r\nX-Registry-Auth: ", 19);
+
+	if (auth) {
+		kii_buf_add(&p->f->seen, auth + 2, strcspn(auth + 2, "\r"));
+		kii_buf_char(&p->f->seen, '\n');
+	}
+}
+
 static void note_request(struct peer *p, size_t len)
 {
 	struct fake *f = p->f;
@@ -100,6 +140,7 @@ static void note_request(struct peer *p, size_t len)
 	pthread_mutex_lock(&f->lock);
 	kii_buf_add(&f->seen, p->in.data, version ? (size_t)(version - p->in.data) : head);
 	kii_buf_char(&f->seen, '\n');
+	note_auth(p, head);
 	if (len > head) {
 		kii_buf_add(&f->seen, p->in.data + head, len - head);
 		kii_buf_char(&f->seen, '\n');

@@ -34,6 +34,8 @@ static void set_conf(struct fix *f)
 	c->firmware.git_url = kii_xstrdup("https://example.org/c.git");
 	c->firmware.git_refresh_ms = 3600000;
 	c->queue.slots = 2;
+	c->queue.operator_slots = c->docker.max_concurrent_pulls = 2;
+	c->paths.secrets = kii_xfmt("%s/secrets", f->dir);
 	c->queue.max_waiting = c->queue.per_client = 64;
 	c->limits.log = 1 << 20;
 	c->limits.artifact = 50000;
@@ -81,6 +83,7 @@ int fix_close(void **state)
 	free(f->conf.docker.socket_path);
 	free(f->conf.paths.state_dir);
 	free(f->conf.paths.run_dir);
+	free(f->conf.paths.secrets);
 	free(f->conf.paths.layouts[0]);
 	free(f->conf.firmware.image_prefix);
 	free(f->conf.firmware.git_url);

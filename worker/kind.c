@@ -7,6 +7,8 @@
 
 static const struct kind *const kinds[] = {
 	&kind_firmware,
+	&kind_pull,
+	&kind_push,
 };
 
 const struct kind *kind_find(const char *name)

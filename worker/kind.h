@@ -44,6 +44,7 @@ const struct kind *kind_at(size_t i);
 /* That of a kind that is not known is GROUP_WORK. */
 enum slot_group kind_group(const char *name);
 
-extern const struct kind kind_firmware;   /* firmware.c */
+extern const struct kind kind_firmware;          /* firmware.c */
+extern const struct kind kind_pull, kind_push;   /* transfer.c */
 
 #endif

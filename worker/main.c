@@ -1,11 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * kiisrv-worker [-c FILE]: records jobs and drives the container engine. TERM or INT ends it;
- * containers go on and the next worker takes them over.
+ * containers go on and the next worker takes them over. HUP has it start anew, from what lies at
+ * its path now and with the configuration as it is now, in the same process: its socket stays open
+ * meanwhile. With a configuration that is wrong it goes on as it was.
  */
 #include <config.h>
 
+#include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <stdint.h>
@@ -25,26 +30,73 @@
 enum { EXIT_CONFIG = 78 };
 
 struct threads {
+	struct worker *w;
 	pthread_t slots[LANE__MAX * WORKER_SLOTS_MAX];
 	size_t n_slots;
 	pthread_t janitor, git, signals;
 };
 
-/* Waits for TERM or INT, then lets every thread know. */
+static void own_signals(sigset_t *set)
+{
+	sigemptyset(set);
+	sigaddset(set, SIGHUP);
+	sigaddset(set, SIGTERM);
+	sigaddset(set, SIGINT);
+}
+
+/* Would a new worker take the configuration? */
+static bool may_start_again(const struct worker *w)
+{
+	struct kii_conf *conf = NULL;
+	struct kii_error err = { 0 };
+
+	if (kii_conf_load(w->conf_file, &conf, &err) != 0) {
+		kii_log_error("reload_refused", "error=%s", kii_q(err.msg));
+		return false;
+	}
+	kii_conf_free(conf);
+	return true;
+}
+
+static void end_server(struct worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n;
+
+	atomic_store(&w->closed, true);
+	n = write(w->wake_server, &one, sizeof(one));
+	(void)n;
+}
+
+static void join_threads(const struct threads *t)
+{
+	pthread_join(t->janitor, NULL);
+	pthread_join(t->git, NULL);
+	for (size_t i = 0; i < t->n_slots; i++)
+		pthread_join(t->slots[i], NULL);
+}
+
+/*
+ * Waits for a signal that ends this worker, then for all threads. The server ends at once, or last
+ * when another worker is to follow: what is submitted meanwhile is that one's.
+ */
 static void *await_signal(void *arg)
 {
-	struct worker *w = arg;
-	uint64_t one = 1;
+	const struct threads *t = arg;
+	struct worker *w = t->w;
 	sigset_t set;
-	ssize_t n;
 	int sig;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
-	sigwait(&set, &sig);
+	own_signals(&set);
+	do
+		sigwait(&set, &sig);
+	while (sig == SIGHUP && !may_start_again(w));
 	kii_log_info("stopping", "signal=%d", sig);
-	kii_notify("STOPPING=1");
+	if (sig == SIGHUP)
+		kii_notify_reloading();
+	else
+		kii_notify("STOPPING=1");
+	atomic_store(&w->again, sig == SIGHUP);
 	pthread_mutex_lock(&w->lock);
 	atomic_store(&w->stop, true);
 	for (size_t i = 0; i < LANE__MAX; i++)
@@ -53,8 +105,10 @@ static void *await_signal(void *arg)
 	pthread_cond_broadcast(&w->git_wake);
 	pthread_cond_broadcast(&w->job_ended);
 	pthread_mutex_unlock(&w->lock);
-	n = write(w->wake_server, &one, sizeof(one));
-	(void)n;
+	if (sig != SIGHUP)
+		end_server(w);
+	join_threads(t);
+	end_server(w);
 	return NULL;
 }
 
@@ -90,30 +144,32 @@ static void start_slots(struct threads *t, struct lane *lane)
 			start_thread(&t->slots[t->n_slots++], run_slot, lane);
 }
 
-static int work(struct worker *w, struct kii_error *err)
+/* *kept: the listening socket, for who comes after us. */
+static int work(struct worker *w, int *kept, struct kii_error *err)
 {
-	struct threads t = { .n_slots = 0 };
+	struct threads t = { .w = w };
 	int listener, rc;
 
 	first_look(w);
 	if (server_listen(w, &listener, err) != 0)
 		return -1;
-	start_thread(&t.signals, await_signal, w);
 	start_thread(&t.janitor, janitor_run, w);
 	start_thread(&t.git, git_run, w);
 	for (size_t i = 0; i < LANE__MAX; i++)
 		start_slots(&t, &w->lanes[i]);
+	start_thread(&t.signals, await_signal, &t);
 	kii_log_info("ready", "pid=%d instance=%s slots=%zu", (int)getpid(), w->instance,
 		t.n_slots);
 	kii_notify("READY=1");
+	*kept = fcntl(listener, F_DUPFD_CLOEXEC, STDERR_FILENO + 1);
 	rc = server_run(w, listener, err);
+	if (!atomic_load(&w->again) && *kept >= 0) {
+		close(*kept);
+		*kept = -1;
+	}
 	if (rc != 0)
 		kill(getpid(), SIGTERM);
 	pthread_join(t.signals, NULL);
-	pthread_join(t.janitor, NULL);
-	pthread_join(t.git, NULL);
-	for (size_t i = 0; i < t.n_slots; i++)
-		pthread_join(t.slots[i], NULL);
 	return rc;
 }
 
@@ -121,11 +177,23 @@ static void block_signals(void)
 {
 	sigset_t set;
 
-	sigemptyset(&set);
-	sigaddset(&set, SIGTERM);
-	sigaddset(&set, SIGINT);
+	own_signals(&set);
 	pthread_sigmask(SIG_BLOCK, &set, NULL);
 	signal(SIGPIPE, SIG_IGN);
+}
+
+/* Ends with another program in our place, or with 1. */
+static int start_again(char **argv, const char *self, int kept)
+{
+	char number[16];
+
+	if (kept >= 0 && fcntl(kept, F_SETFD, 0) == 0) {
+		snprintf(number, sizeof(number), "%d", kept);
+		setenv(SERVER_LISTENER, number, 1);
+	}
+	execv(self, argv);
+	kii_log_error("start_again", "errno=%d", errno);
+	return 1;
 }
 
 int main(int argc, char **argv)
@@ -134,7 +202,10 @@ int main(int argc, char **argv)
 	struct kii_conf *conf = NULL;
 	struct worker w;
 	const char *file = NULL;
-	int lock = -1, c, rc;
+	bool again;
+	char self[PATH_MAX] = "";   /* before an upgrade takes the file away */
+	ssize_t self_len = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	int lock = -1, kept = -1, c, rc;
 
 	while ((c = getopt(argc, argv, "c:")) != -1) {
 		if (c != 'c') {
@@ -150,13 +221,15 @@ int main(int argc, char **argv)
 		return EXIT_CONFIG;
 	}
 	rc = start_worker(&w, conf, kii_store_schema_dir(), &lock, &err);
+	w.conf_file = file;
 	if (rc == 0)
-		rc = work(&w, &err);
+		rc = work(&w, &kept, &err);
 	if (rc != 0)
 		kii_log_error("ended", "code=%s error=%s", kii_code_word(err.code), kii_q(err.msg));
+	again = rc == 0 && self_len > 0 && atomic_load(&w.again);
 	start_release(&w);
 	kii_conf_free(conf);
 	if (lock >= 0)
 		close(lock);
-	return rc == 0 ? 0 : 1;
+	return again ? start_again(argv, self, kept) : rc == 0 ? 0 : 1;
 }

@@ -20,7 +20,9 @@
 
 void run_pause(struct worker *w, int n)
 {
-	for (int64_t until = kii_io_now() + (int64_t)PAUSE_MS * n; !atomic_load(&w->stop) && kii_io_now() < until;)
+	int64_t until = kii_io_now() + (int64_t)PAUSE_MS * n;
+
+	while (!atomic_load(&w->stop) && kii_io_now() < until)
 		usleep(20000);
 }
 
@@ -86,8 +88,9 @@ void run_again(struct lane *lane, const struct kii_job *job, struct running *slo
 		struct kii_error err = { 0 };
 
 		pthread_mutex_lock(&w->lock);
-		done = kii_jobs_requeue(lane->jobs, job->id, &err) == 0 || err.code == KII_ECONFLICT ||
-			err.code == KII_ENOTFOUND || atomic_load(&w->stop);
+		done = kii_jobs_requeue(lane->jobs, job->id, &err) == 0 ||
+			err.code == KII_ECONFLICT || err.code == KII_ENOTFOUND ||
+			atomic_load(&w->stop);
 		if (done) {
 			queue_leave(slot);
 			pthread_cond_signal(&lane->work_to_do);

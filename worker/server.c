@@ -4,6 +4,7 @@
 #include "server.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/epoll.h>
@@ -15,6 +16,7 @@
 #include "io.h"
 #include "json.h"
 #include "log.h"
+#include "notify.h"
 #include "ops.h"
 #include "worklink.h"
 
@@ -55,6 +57,37 @@ struct server {
 	bool full;                 /* said so already */
 };
 
+/* Does it listen, at that very path? */
+static bool listens_at(int fd, const char *path)
+{
+	struct sockaddr_un addr = { 0 };
+	socklen_t len = sizeof(addr);
+	int on = 0;
+	socklen_t on_len = sizeof(on);
+	struct stat named;
+
+	return getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &on, &on_len) == 0 && on &&
+		getsockname(fd, (struct sockaddr *)&addr, &len) == 0 &&
+		addr.sun_family == AF_UNIX &&
+		strncmp(addr.sun_path, path, sizeof(addr.sun_path)) == 0 &&
+		stat(path, &named) == 0 && S_ISSOCK(named.st_mode);
+}
+
+/* The socket that a worker left to us when it started anew, or -1. */
+static int inherited(const char *path)
+{
+	const char *text = getenv(SERVER_LISTENER);
+	int fd = text ? (int)strtol(text, NULL, 10) : -1;
+
+	unsetenv(SERVER_LISTENER);
+	if (fd <= STDERR_FILENO)
+		return -1;
+	if (listens_at(fd, path) && fcntl(fd, F_SETFD, FD_CLOEXEC) == 0)
+		return fd;
+	close(fd);
+	return -1;
+}
+
 int server_listen(const struct worker *w, int *fd, struct kii_error *err)
 {
 	kii_autofree char *path = kii_xfmt("%s/worker/worker.sock", w->conf->paths.run_dir);
@@ -64,6 +97,9 @@ int server_listen(const struct worker *w, int *fd, struct kii_error *err)
 	if (strlen(path) >= sizeof(addr.sun_path))
 		return kii_error_set(err, KII_EINVAL, 0, "%s is too long for a socket", path);
 	memcpy(addr.sun_path, path, strlen(path) + 1);
+	*fd = inherited(path);
+	if (*fd >= 0)
+		return 0;
 	s = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (s < 0)
 		return kii_error_set(err, KII_EIO, errno, "socket: %s", strerror(errno));
@@ -331,10 +367,18 @@ static void drop_dead(struct server *s)
 
 static int loop(struct server *s, struct kii_error *err)
 {
+	int64_t alive_ms = kii_notify_watchdog();
+	int64_t alive_at = alive_ms ? kii_io_now() + alive_ms : INT64_MAX;
 	struct epoll_event events[16];
 
-	while (!atomic_load(&s->w->stop)) {
-		int n = epoll_wait(s->epoll, events, KII_COUNT(events), -1);
+	while (!atomic_load(&s->w->closed)) {
+		int n = epoll_wait(s->epoll, events, KII_COUNT(events),
+			alive_ms ? (int)alive_ms : -1);
+
+		if (kii_io_now() >= alive_at) {
+			alive_at = kii_io_now() + alive_ms;
+			kii_notify("WATCHDOG=1");
+		}
 
 		if (n < 0 && errno != EINTR)
 			return kii_error_set(err, KII_EIO, errno, "epoll: %s", strerror(errno));

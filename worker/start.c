@@ -13,6 +13,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "backup.h"
 #include "io.h"
 #include "log.h"
 #include "operator.h"
@@ -154,6 +155,10 @@ int start_worker(struct worker *w, const struct kii_conf *conf, const char *sche
 	w->wake_server = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	if (w->wake_server < 0)
 		return kii_error_set(err, KII_EIO, errno, "eventfd: %s", strerror(errno));
+	/* Folders that are on their way must not be made anew. */
+	if (kii_restore_pending(conf->paths.state_dir))
+		return kii_error_set(err, KII_ECONFLICT, 0,
+			"a restore was interrupted: kiisrvctl restore --finish");
 	umask(0027);
 	if (make_folders(w, err) != 0 || take_lock(conf->paths.state_dir, lock_fd, err) != 0 ||
 	    get_instance(w, err) != 0)

@@ -78,11 +78,14 @@ struct ended {
 
 struct worker {
 	const struct kii_conf *conf;
+	const char *conf_file;           /* as it was named; NULL: it was not */
 	char *artifacts, *work;          /* folders */
 	char instance[17];
 	struct kii_layouts *layouts;
 	atomic_bool stop;
-	int wake_server;                 /* eventfd: there are ended jobs, or stop */
+	atomic_bool again;               /* ... and start anew: HUP */
+	atomic_bool closed;              /* the server has to end */
+	int wake_server;                 /* eventfd: there are ended jobs, or closed */
 
 	pthread_mutex_t lock;
 	pthread_cond_t janitor_wake;

@@ -43,6 +43,29 @@ def test_a_killed_worker_comes_back_to_its_build(new_stack, pool):
     assert [line for line in lines if line.startswith("tick")] == [f"tick {n}" for n in range(1, 6)]
 
 
+def test_a_worker_that_starts_anew_keeps_its_socket(new_stack, pool):
+    """HUP: a new program in the same process; nobody notices, and the build goes on."""
+    mine = new_stack()
+    answer = pool.submit(mine.post, slow(mine, "HUP to the worker"))
+    wait_until(lambda: running(mine), 60, 0.01)
+    starts = mine.worker.text().count("event=ready")
+    mine.worker.kill(signal.SIGHUP)
+    while mine.worker.text().count("event=ready") == starts:
+        assert mine.get("/healthz").status == 200
+    assert answer.result(120).json["success"] is True
+    assert [(r["state"], r["attempts"]) for r in mine.jobs("state, attempts")] == [("succeeded", 1)]
+    # It was one process all the time; with nonsense for a configuration it stays what it is.
+    assert mine.worker.alive()
+    right = mine.conf.read_text()
+    mine.conf.write_text(right + "\n[nonsense]\n")
+    mine.worker.kill(signal.SIGHUP)
+    wait_until(lambda: "event=reload_refused" in mine.worker.text(), 20)
+    assert "nonsense" in mine.worker.text() and str(mine.conf) in mine.worker.text()
+    assert mine.worker.text().count("event=ready") == starts + 1
+    mine.conf.write_text(right)
+    assert mine.post(mine.ordered("after it")).json["success"] is True
+
+
 def test_a_stopped_worker_hands_its_build_over(new_stack, pool):
     mine = new_stack()
     answer = pool.submit(mine.post, slow(mine, "TERM"))

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""engine.py URL TAR NAME MARK CHANGE...: import a tar as image NAME:latest of the engine at URL.
+"""engine.py URL TAR NAME[:TAG] MARK CHANGE...: import a tar as an image of the engine at URL.
 
 An image that carries the same mark (label kiisrv.files) stays as it is. URL is a DOCKER_HOST:
 unix:///path or tcp://host:port; Docker and Podman speak the same here.
@@ -46,17 +46,19 @@ def call(url, method, path, body=None, headers=()):
 
 
 def mark_of(url, name):
-    status, text = call(url, "GET", "/v1.40/images/%s:latest/json" % name)
+    status, text = call(url, "GET", "/v1.40/images/%s/json" % name)
     if status != 200:
         return None
     return (json.loads(text)["Config"].get("Labels") or {}).get("kiisrv.files")
 
 
-def main(url, tar, name, mark, *changes):
+def main(url, tar, image, mark, *changes):
+    repo, _, tag = image.partition(":")
+    name = "%s:%s" % (repo, tag or "latest")
     if mark_of(url, name) == mark:
-        print("%s:latest is there" % name)
+        print("%s is there" % name)
         return
-    query = urlencode([("fromSrc", "-"), ("repo", name), ("tag", "latest")] + [
+    query = urlencode([("fromSrc", "-"), ("repo", repo), ("tag", tag or "latest")] + [
         ("changes", change) for change in ("LABEL kiisrv.files=" + mark,) + changes])
     with open(tar, "rb") as body:
         status, text = call(url, "POST", "/v1.40/images/create?" + query, body, {
@@ -64,7 +66,7 @@ def main(url, tar, name, mark, *changes):
             "Content-Length": str(os.path.getsize(tar))}.items())
     if status != 200 or mark_of(url, name) != mark:
         sys.exit("%s: import failed: %s" % (name, text.strip()[-500:]))
-    print("%s:latest imported" % name)
+    print("%s imported" % name)
 
 
 if __name__ == "__main__":

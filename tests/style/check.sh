@@ -18,10 +18,11 @@ say() {
 }
 
 files() {
-	find lib cgi worker ctl tests -path tests/images -prune -o -name '*.[ch]' -print | sort
+	find lib cgi worker ctl images/server tests -path tests/images -prune -o -name '*.[ch]' -print |
+		sort
 }
 sources() {
-	find lib cgi worker ctl -name '*.[ch]' | sort
+	find lib cgi worker ctl images/server -name '*.[ch]' | sort
 }
 # only HEADER ALLOWED_REGEX: who else includes a foreign header?
 only() {

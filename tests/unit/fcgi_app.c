@@ -9,6 +9,7 @@
  *   POST /parkjson/{name}: likewise, and its body must be JSON
  *   POST /early: answered by another thread before its handler returns
  *   POST /later: answered by another thread after 50 ms
+ *   GET /feed/{how}/{n}   GET /feeds: see fcgi_feed.h
  */
 #include <config.h>
 
@@ -22,6 +23,7 @@
 #include <unistd.h>
 
 #include "fcgi.h"
+#include "fcgi_feed.h"
 #include "log.h"
 
 #define PARKED_MAX 2048
@@ -271,6 +273,8 @@ int main(void)
 		{ KII_GET, "/gone", get_gone, 0 },
 		{ KII_GET, "/id*", get_id, 0 },
 		{ KII_GET, "/parked", get_parked, 0 },
+		{ KII_GET, "/feed/{}/{}", get_feed, 0 },
+		{ KII_GET, "/feeds", get_feeds, 0 },
 		{ KII_POST, "/echo", post_echo, 0 },
 		{ KII_POST, "/json", post_json, KII_BODY_JSON },
 		{ KII_POST, "/park/{}", post_park, 0 },

@@ -941,7 +941,8 @@ static void a_job_that_makes_no_kll_is_refused(void **state)
 		struct kii_job job = g.job;
 
 		job.request = (char *)requests[i];
-		must_fail(attempt_init(&a, &f->w.lanes[LANE_PUBLIC], &job, g.slot, &err), KII_EINVAL);
+		must_fail(attempt_init(&a, &f->w.lanes[LANE_PUBLIC], &job, g.slot, &err),
+			KII_EINVAL);
 		attempt_release(&a);
 	}
 	drop(&g);

@@ -54,7 +54,15 @@ static void dropping_keeps_the_rest(void **state)
 	assert_string_equal(s, "cdef");
 	assert_int_equal(b.len, 0);
 	kii_buf_drop(&b, 9);
+	kii_buf_cut(&b, 0);
 	free(s);
+	kii_buf_str(&b, "abc");
+	kii_buf_cut(&b, 3);
+	assert_string_equal(b.data, "abc");
+	kii_buf_cut(&b, 1);
+	assert_string_equal(b.data, "a");
+	kii_buf_cut(&b, 0);
+	free(kii_buf_steal(&b));
 	s = kii_buf_steal(&b);
 	assert_string_equal(s, "");
 	free(s);

@@ -132,7 +132,9 @@ static void every_key_is_taken_from_the_file(void **state)
 		"[queue]\nslots = 3\nmax_waiting = 5\nper_client = 2\n"
 		"[http]\nbody = '64 KiB'\n[limits]\nlog = 4096\nartifact = '4096 B'\n"
 		"disk_floor = 0\n[retention]\nartifacts = '1 TiB'\nartifact_days = 1\n"
-		"log_days = 2\naudit_days = 3\n");
+		"log_days = 2\naudit_days = 3\n[containers]\nbind_roots = ['/srv/', '/data']\n"
+		"capabilities = ['NET_ADMIN']\ndevices = ['/dev/ttyACM0']\nprivileged = true\n"
+		"host_namespaces = true\ncontainer_namespaces = true\n");
 
 	(void)state;
 	assert_string_equal(conf->file, file);
@@ -167,6 +169,13 @@ static void every_key_is_taken_from_the_file(void **state)
 	assert_int_equal(conf->retention.artifact_days, 1);
 	assert_int_equal(conf->retention.log_days, 2);
 	assert_int_equal(conf->retention.audit_days, 3);
+	assert_int_equal(conf->containers.bind_roots.n, 2);
+	assert_string_equal(conf->containers.bind_roots.items[0], "/srv");
+	assert_string_equal(conf->containers.bind_roots.items[1], "/data");
+	assert_string_equal(conf->containers.capabilities.items[0], "NET_ADMIN");
+	assert_string_equal(conf->containers.devices.items[0], "/dev/ttyACM0");
+	assert_true(conf->containers.privileged && conf->containers.host_namespaces
+		&& conf->containers.container_namespaces);
 	kii_conf_free(conf);
 }
 
@@ -227,6 +236,16 @@ static void values_of_the_wrong_type_are_refused(void **state)
 		  "such as \"512 MiB\" (B, KiB, MiB, GiB, TiB), not a float" },
 		{ "[paths]\nstate_dir = []", "2:13", "paths.state_dir: must be the name of a "
 		  "folder, not an array" },
+		{ "[containers]\nbind_roots = '/x'", "2:14", "containers.bind_roots: must be a "
+		  "list of absolute paths, not a string" },
+		{ "[containers]\nbind_roots = ['/x', 'y']", "2:14", "containers.bind_roots: must "
+		  "be " },
+		{ "[containers]\ncapabilities = 'ALL'", "2:16", "containers.capabilities: must be "
+		  "a list of capabilities, not a string" },
+		{ "[containers]\ncapabilities = ['NET_RAW', 2]", "2:16", "containers.capabilities:"
+		  " must be the name of a capability, not an integer" },
+		{ "[containers]\ncapabilities = ['CAP_NET_RAW']", "2:16",
+		  "containers.capabilities: must be names such as \"NET_ADMIN\", without CAP_" },
 		{ "[paths]\nlayouts = '/x'", "2:11", "paths.layouts: must be a list of folders, "
 		  "not a string" },
 		{ "[paths]\nlayouts = ['/x', 2]", "2:11", "paths.layouts: must be the name of a "
@@ -299,6 +318,10 @@ static void values_out_of_range_are_refused(void **state)
 		{ "[paths]\nlayouts = []", "2:11", "paths.layouts: must list 1 to 8 folders" },
 		{ "[paths]\nlayouts = ['/','/','/','/','/','/','/','/','/']", "2:11",
 		  "paths.layouts: must list 1 to 8 folders" },
+		{ "[containers]\ndevices = ['/','/','/','/','/','/','/','/','/','/','/','/','/',"
+		  "'/','/','/','/','/','/','/','/','/','/',"
+		  "'/','/','/','/','/','/','/','/','/','/']",
+		  "2:11", "containers.devices: must list at most 32" },
 		{ "[paths]\nlayouts = ['/a', '/b', 'c']", "2:11", "paths.layouts: must be "
 		  "absolute" },
 		{ "[paths]\nrun_dir = '/2345678901234567890123456789012345678901234567890123456789"
@@ -601,6 +624,7 @@ static void json_has_every_key(void **state)
 	assert_int_equal(json_integer_value(VALUE("firmware.memory")), 536870912);
 	assert_int_equal(json_integer_value(VALUE("queue.per_client")), 4);
 	assert_int_equal(json_array_size(VALUE("paths.layouts")), 2);
+	assert_int_equal(json_array_size(VALUE("containers.bind_roots")), 0);
 	assert_true(json_is_true(VALUE("docker.tls_verify")));
 	assert_true(json_is_null(VALUE("docker.cert_path")));
 #undef VALUE

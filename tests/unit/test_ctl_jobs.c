@@ -18,6 +18,7 @@
 #include "io.h"
 #include "jobs.h"
 #include "json.h"
+#include "operator.h"
 #include "testlib.h"
 
 #define ONE   "11111111111111111111111111111111"
@@ -170,11 +171,12 @@ static void the_list_is_aligned_newest_first(void **state)
 	finish(ONE, KII_JOB_FAILED, "no");
 	assert_int_equal(ctlrun(&r, "jobs", "list"), CTL_OK);
 	assert_string_equal(r.out.data,
-		"ID                                STATE   BOARD  RELEASE         "
+		"ID                                STATE   KIND      BOARD  RELEASE         "
 		"CREATED               TIME   CLIENT     OUTCOME\n"
-		TWO "  queued  MD1    controller-057  2026-01-01T00:01:00Z  -      192.0.2.1  -\n"
-		ONE "  failed  MD1    controller-057  2026-01-01T00:00:00Z  4.1 s  192.0.2.1  "
-		"failed\n");
+		TWO "  queued  firmware  MD1    controller-057  2026-01-01T00:01:00Z  -      "
+		"192.0.2.1  -\n"
+		ONE "  failed  firmware  MD1    controller-057  2026-01-01T00:00:00Z  4.1 s  "
+		"192.0.2.1  failed\n");
 	assert_string_equal(r.err.data, "");
 	assert_int_equal(ctlrun(&r, "jobs", "list", "--limit", "1"), CTL_OK);
 	assert_non_null(strstr(r.out.data, TWO));
@@ -202,6 +204,65 @@ static void the_list_is_json_too(void **state)
 		"2026-01-01T00:00:00Z");
 	assert_true(json_is_null(json_object_get(json_array_get(all, 0), "duration_ms")));
 	json_decref(all);
+}
+
+/* A job of the operator's, in the database of those. */
+static void insert_operator(const char *id, int64_t created, const char *log)
+{
+	kii_autofree char *schema = test_source("schema");
+	kii_autofree char *engine = kii_xfmt("%s/state/engine", r.dir);
+	kii_autofree char *path = kii_xfmt("%s/operator.sqlite", engine);
+	kii_autofree char *folder = kii_xfmt("%s/state/operator-logs", r.dir);
+	kii_autofree char *file = kii_xfmt("%s/%s.log", folder, id);
+	struct kii_jobs *public = db;
+	struct kii_error err = { 0 };
+
+	must(kii_io_mkdirs(engine, 0700, &err));
+	must(kii_operator_migrate(path, schema, &err));
+	must(kii_jobs_open_operator(path, KII_STORE_WRITE, &db, &err));
+	insert(id, 'a', created);
+	kii_jobs_close(db);
+	db = public;
+	must(kii_io_mkdirs(folder, 0700, &err));
+	must(kii_io_publish(file, log, strlen(log), 0600, &err));
+}
+
+static void the_operators_jobs_are_told_too(void **state)
+{
+	const char *one, *two, *three;
+
+	(void)state;
+	insert(ONE, 'a', T0);
+	insert_operator(TWO, T0 + 1000, "of two\n");
+	insert(THREE, 'b', T0 + 2000);
+	assert_int_equal(ctlrun(&r, "jobs", "list"), CTL_OK);
+	one = strstr(r.out.data, ONE);
+	two = strstr(r.out.data, TWO);
+	three = strstr(r.out.data, THREE);
+	if (!(three && two > three && one > two))
+		fail_msg("%s", r.out.data);
+	assert_int_equal(ctlrun(&r, "jobs", "list", "--limit", "2"), CTL_OK);
+	assert_non_null(strstr(r.out.data, TWO));
+	assert_null(strstr(r.out.data, ONE));
+	assert_int_equal(ctlrun(&r, "jobs", "show", TWO), CTL_OK);
+	assert_non_null(strstr(r.out.data, TWO "\n"));
+	assert_int_equal(ctlrun(&r, "jobs", "log", TWO), CTL_OK);
+	assert_string_equal(r.out.data, "of two\n");
+	assert_int_equal(ctlrun(&r, "jobs", "show", NONE), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "there is no such job"));
+}
+
+static void an_operators_database_of_another_version_is_an_error(void **state)
+{
+	kii_autofree char *path = kii_xfmt("%s/state/engine/operator.sqlite", r.dir);
+	kii_autofree char *folder = kii_xfmt("%s/state/engine", r.dir);
+	struct kii_error err = { 0 };
+
+	(void)state;
+	must(kii_io_mkdirs(folder, 0700, &err));
+	must(kii_io_publish(path, "", 0, 0600, &err));
+	assert_int_equal(ctlrun(&r, "jobs", "list"), CTL_FAILED);
+	assert_non_null(strstr(r.err.data, "migrate it first"));
 }
 
 static void show_says_what_is_known(void **state)
@@ -671,6 +732,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		TEST(the_list_is_aligned_newest_first),
 		TEST(the_list_is_json_too),
+		TEST(the_operators_jobs_are_told_too),
+		TEST(an_operators_database_of_another_version_is_an_error),
 		TEST(show_says_what_is_known),
 		TEST(the_worker_says_whose_turn_it_is),
 		TEST(a_job_whose_turn_came_meanwhile_is_told_as_it_is),

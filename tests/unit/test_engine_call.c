@@ -87,6 +87,8 @@ static void each_status_has_its_class(void **state)
 		{ 500, "{\"cause\":\"name is in use\"}", KII_ECONFLICT, "" },
 		{ 500, "{\"cause\":\"container state improper\"}", KII_ECONFLICT, "" },
 		{ 500, "{\"cause\":\"volume is being used\"}", KII_ECONFLICT, "" },
+		{ 500, "{\"cause\":\"unable to delete image \\\"a\\\" by ID with more than one tag "
+			"([b c]): please force removal\"}", KII_ECONFLICT, "" },
 		{ 500, "{\"cause\":\"no such container\"}", KII_ENOTFOUND, "" },
 		{ 500, "{\"cause\":\"no such volume\"}", KII_ENOTFOUND, "" },
 		{ 500, "{\"cause\":\"image not known\"}", KII_ENOTFOUND, "" },

@@ -10,11 +10,13 @@
 
 #include <archive.h>
 #include <archive_entry.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "context.h"
 #include "engine_call.h"
 #include "io.h"
 #include "testlib.h"
@@ -703,6 +705,230 @@ static void an_image_is_built_from_a_recipe(void **state)
 	must(kii_call_run(r->engine, &c, &err));
 }
 
+/* --- building from a folder --- */
+
+struct tree {
+	char *dir;
+	int fd;
+	struct kii_context *context;
+};
+
+static void put(const struct tree *t, const char *name, const char *text)
+{
+	kii_autofree char *path = kii_xfmt("%s/%s", t->dir, name);
+	kii_autofree char *folder = kii_xstrndup(path, (size_t)(strrchr(path, '/') - path));
+	struct kii_error err = { 0 };
+
+	must(kii_io_mkdirs(folder, 0755, &err));
+	must(kii_io_publish(path, text, strlen(text), 0644, &err));
+}
+
+static void open_tree(struct tree *t)
+{
+	t->dir = test_dir_new();
+	t->fd = open(t->dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	t->context = NULL;
+}
+
+static void open_context(struct tree *t, struct kii_context_opts opts)
+{
+	struct kii_error err = { 0 };
+
+	kii_context_free(t->context);
+	t->context = NULL;
+	opts.dir = t->fd;
+	must(kii_context_open(&opts, &t->context, &err));
+}
+
+static void close_tree(struct tree *t)
+{
+	kii_context_free(t->context);
+	close(t->fd);
+	test_dir_remove(t->dir);
+	free(t->dir);
+}
+
+static void remove_image(struct real *r, const char *name)
+{
+	kii_autocall c = KII_CALL_INIT("DELETE");
+	struct kii_error err = { 0 };
+
+	kii_call_path(&c, "/images/%s?force=1", name);
+	must(kii_call_run(r->engine, &c, &err));
+}
+
+/* What its last step found below /ctx; limits, network and target are asked for, too. */
+static void build_tree(struct real *r, struct tree *t, struct kii_build_result *result,
+	struct kii_buf *out)
+{
+	kii_autofree char *name = kii_xfmt("kiitest-tree-%s:latest", r->run);
+	kii_autofree char *base = kii_xfmt("kiitest-%s:latest", r->run);
+	const struct kii_pair args[] = { { "BASE", base } };
+	const struct kii_pair labels[] = { { LABEL, r->run } };
+	struct kii_image image = { 0 };
+	struct kii_error err = { 0 };
+	const struct kii_build_spec spec = { .name = name, .context = t->context, .args = args,
+		.n_args = 1, .labels = labels, .n_labels = 1, .target = "seen", .network = "none",
+		.memory = 50 << 20, .cpus = 1.5, .result = result };
+
+	if (kii_engine_build(r->engine, &spec, take_text, out, &err) != 0)
+		fail_msg("%s: %s", err.msg, out->data);
+	must(kii_engine_image_inspect(r->engine, name, &image, &err));
+	assert_string_equal(image.id, result->image);
+	kii_image_release(&image);
+	remove_image(r, name);
+}
+
+#define RECIPE "ARG BASE\nFROM $BASE AS seen\nCOPY . /ctx/\n" \
+	"RUN echo begin; ls -A /ctx /ctx/sub | cat; echo end; cat /proc/net/dev " \
+	"/sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes; true\n" \
+	"FROM $BASE\nRUN false\n"
+
+static void check_listing(const struct kii_buf *out, const char *want)
+{
+	const char *begin = strstr(out->data, "begin\n");
+	const char *end = begin ? strstr(begin, "end\n") : NULL;
+
+	if (!end || strncmp(begin + 6, want, strlen(want)) != 0 || begin + 6 + strlen(want) != end)
+		fail_msg("%s", out->data);
+}
+
+static void a_folder_is_built_as_it_was_meant(void **state)
+{
+	static const struct kii_file ours[] = { { ".kiisrv/Dockerfile", RECIPE, sizeof(RECIPE) - 1,
+		0644 }, { ".kiisrv/conf", "x", 1, 0644 } };
+	struct real *r = *state;
+	struct tree t;
+	struct kii_build_result result;
+	kii_autobuf out = KII_BUF_INIT(1 << 20);
+
+	open_tree(&t);
+	put(&t, "Dockerfile", RECIPE);
+	put(&t, ".dockerignore", "Dockerfile*\nsub/*\n!sub/in\n");
+	put(&t, "sub/in", "");
+	put(&t, "sub/out", "");
+	open_context(&t, (struct kii_context_opts){ .dockerfile = NULL });
+	build_tree(r, &t, &result, &out);
+	check_listing(&out, "/ctx:\n.dockerignore\nsub\n\n/ctx/sub:\nin\n");
+	assert_null(strstr(out.data, "eth0"));
+	assert_non_null(strstr(out.data, "lo:"));
+	assert_non_null(strstr(out.data, "52428800\n"));
+	assert_true(result.last.step >= 3);
+	/* An exception with a wildcard: the engine itself is told no patterns. */
+	kii_buf_reset(&out);
+	put(&t, ".dockerignore", "*\n!**/in\n");
+	open_context(&t, (struct kii_context_opts){ .dockerfile = NULL });
+	build_tree(r, &t, &result, &out);
+	check_listing(&out, "/ctx:\nsub\n\n/ctx/sub:\nin\n");
+	/* A Dockerfile of its own ignore file, and one of ours. */
+	kii_buf_reset(&out);
+	put(&t, "Dockerfile.dockerignore", "sub/in\n*file\n");
+	open_context(&t, (struct kii_context_opts){ .dockerfile = NULL });
+	build_tree(r, &t, &result, &out);
+	check_listing(&out, "/ctx:\nDockerfile.dockerignore\nsub\n\n/ctx/sub:\nout\n");
+	kii_buf_reset(&out);
+	open_context(&t, (struct kii_context_opts){ .dockerfile = ".kiisrv/Dockerfile",
+		.extra = ours, .n_extra = 2 });
+	build_tree(r, &t, &result, &out);
+	check_listing(&out, "/ctx:\n.kiisrv\nsub\n\n/ctx/sub:\nin\n");
+	close_tree(&t);
+}
+
+static void a_step_that_fails_is_named_with_its_code(void **state)
+{
+	struct real *r = *state;
+	kii_autofree char *recipe = kii_xfmt("FROM kiitest-%s:latest\n"
+		"RUN echo last words; exit 7\n", r->run);
+	struct tree t;
+	struct kii_build_result result;
+	kii_autobuf out = KII_BUF_INIT(1 << 20);
+	struct kii_error err = { 0 };
+	struct kii_build_spec spec = { .result = &result, .no_cache = true };
+
+	open_tree(&t);
+	put(&t, "Dockerfile", recipe);
+	open_context(&t, (struct kii_context_opts){ .dockerfile = NULL });
+	spec.context = t.context;
+	assert_int_equal(kii_engine_build(r->engine, &spec, take_text, &out, &err), -1);
+	assert_int_equal(err.code, KII_EREFUSED);
+	assert_int_equal(strncmp(err.msg, "step 2/2: RUN echo last words; exit 7: ", 39), 0);
+	assert_int_equal(result.exit_code, 7);
+	assert_non_null(strstr(out.data, "last words\n"));
+	close_tree(&t);
+}
+
+/* Does any process of this machine have that in its command line? */
+static bool runs(const char *args, size_t len)
+{
+	DIR *proc = opendir("/proc");
+	struct dirent *entry;
+	bool found = false;
+
+	assert_non_null(proc);
+	while (!found && (entry = readdir(proc))) {
+		kii_autofree char *path = kii_xfmt("/proc/%s/cmdline", entry->d_name);
+		kii_autobuf line = KII_BUF_INIT(1 << 20);
+		struct kii_error err = { 0 };
+
+		if (entry->d_name[0] >= '1' && entry->d_name[0] <= '9' &&
+		    kii_io_read(path, &line, &err) == 0)
+			found = line.len == len && memcmp(line.data, args, len) == 0;
+	}
+	closedir(proc);
+	return found;
+}
+
+static void stop_in_second_step(void *arg, const struct kii_build_step *step)
+{
+	(void)arg;
+	assert_true(step->step <= 2);
+}
+
+struct stopper { atomic_bool *stop; };
+
+static bool stop_when_said(void *arg, const char *text, size_t len)
+{
+	struct stopper *s = arg;
+
+	if (memmem(text, len, "asleep", 6) && !memmem(text, len, "RUN", 3))
+		atomic_store(s->stop, true);
+	return true;
+}
+
+static void a_build_that_is_given_up_leaves_nothing_running(void **state)
+{
+	static const char args[] = "sleep\0" "98765";
+	struct real *r = *state;
+	kii_autofree char *recipe = kii_xfmt("FROM kiitest-%s:latest\n"
+		"RUN echo asleep; exec sleep 98765\nRUN echo never\n", r->run);
+	atomic_bool stop = false;
+	struct stopper s = { &stop };
+	struct tree t;
+	struct kii_error err = { 0 };
+	struct kii_build_spec spec = { .no_cache = true, .network = "none",
+		.step = stop_in_second_step };
+	char guard[128];
+	int64_t until;
+
+	open_tree(&t);
+	put(&t, "Dockerfile", recipe);
+	open_context(&t, (struct kii_context_opts){ .dockerfile = NULL });
+	create(r, "sleep 1000", NULL, guard);
+	must(kii_engine_start(r->engine, guard, &err));
+	spec.context = t.context;
+	spec.guard = guard;
+	kii_engine_stop_flag(r->engine, &stop);
+	must_fail(kii_engine_build(r->engine, &spec, stop_when_said, &s, &err), KII_ETIMEOUT);
+	assert_true(stop);
+	kii_engine_stop_flag(r->engine, NULL);
+	must(kii_engine_remove(r->engine, guard, &err));
+	until = kii_io_now() + 20000;
+	while (runs(args, sizeof(args)) && kii_io_now() < until)
+		usleep(20000);
+	assert_false(runs(args, sizeof(args)));
+	close_tree(&t);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -722,6 +948,9 @@ int main(void)
 		cmocka_unit_test(an_idle_log_ticks_and_ends_when_told),
 		cmocka_unit_test(volumes_come_with_labels_and_go),
 		cmocka_unit_test(an_image_is_built_from_a_recipe),
+		cmocka_unit_test(a_folder_is_built_as_it_was_meant),
+		cmocka_unit_test(a_step_that_fails_is_named_with_its_code),
+		cmocka_unit_test(a_build_that_is_given_up_leaves_nothing_running),
 	};
 
 	if (!getenv(VARIABLE) || !getenv(VARIABLE)[0]) {

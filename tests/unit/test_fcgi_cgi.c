@@ -123,6 +123,32 @@ static void a_parked_request_waits_for_its_answer(void **state)
 	has(out, "\r\n\r\nearly\n");
 }
 
+static void a_stream_is_written_as_it_comes(void **state)
+{
+	static const char *const env[] = { "REQUEST_METHOD=GET", "REQUEST_URI=/feed/good/300",
+		NULL };
+	static const char *const early[] = { "REQUEST_METHOD=GET", "REQUEST_URI=/feed/early/5",
+		NULL };
+	static const char *const dropped[] = { "REQUEST_METHOD=GET", "REQUEST_URI=/feed/drop/5",
+		NULL };
+	int status;
+	kii_autofree char *out = run(*state, env, "", &status);
+	const char *body = strstr(out, "\r\n\r\n");
+
+	assert_int_equal(status, 0);
+	has(out, "Status: 200 OK\r\n");
+	assert_non_null(body);
+	assert_int_equal(strlen(body), 4 + 6 + 300 * 1000);
+	assert_true(world_logged(*state, "path=/feed/good/300 status=200 bytes=300006", 0));
+	free(out);
+	out = run(*state, early, "", &status);
+	assert_int_equal(strlen(strstr(out, "\r\n\r\n")), 4 + 6 + 5 * 1000);
+	free(out);
+	out = run(*state, dropped, "", &status);
+	assert_int_equal(status, 1);
+	assert_true(world_logged(*state, "path=/feed/drop/5 status=499", 0));
+}
+
 static void started_by_hand_it_says_how_it_is_used(void **state)
 {
 	static const char *const env[] = { NULL };
@@ -173,6 +199,7 @@ int main(void)
 		prepared(without_a_uri_the_parts_make_the_path),
 		prepared(the_body_is_as_long_as_it_says),
 		prepared(a_parked_request_waits_for_its_answer),
+		prepared(a_stream_is_written_as_it_comes),
 		prepared(started_by_hand_it_says_how_it_is_used),
 		prepared(what_cannot_start_says_why),
 		prepared(a_foreign_ready_descriptor_is_ignored),

@@ -187,6 +187,22 @@ static void the_service_manager_is_told(void **state)
 	assert_string_equal(world_notice(w, room, sizeof(room), 50), "");
 }
 
+static void a_watchdog_hears_of_the_keeper(void **state)
+{
+	struct world *w = *state;
+	char room[200];
+
+	w->told = true;
+	setenv("WATCHDOG_USEC", "400000", 1);
+	world_start(w, 0);
+	unsetenv("WATCHDOG_USEC");
+	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "READY=1");
+	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "WATCHDOG=1");
+	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "WATCHDOG=1");
+	/* only the keeper is asked: a child has no NOTIFY_SOCKET */
+	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
+}
+
 /* A datagram socket takes about ten, then its sender waits; the keeper must not wait for long. */
 static void a_service_manager_that_does_not_listen_holds_nobody(void **state)
 {
@@ -531,6 +547,7 @@ int main(void)
 		prepared(a_fork_that_fails_later_is_tried_again),
 		prepared(a_child_that_is_never_ready_is_given_up),
 		prepared(the_service_manager_is_told),
+		prepared(a_watchdog_hears_of_the_keeper),
 		prepared(a_service_manager_that_does_not_listen_holds_nobody),
 		served(a_reload_lets_the_old_child_finish),
 		served(a_draining_child_ends_idle_connections_at_last),

@@ -582,6 +582,26 @@ static void numbers_of_a_query_have_bounds(void **state)
 	assert_int_equal(n, 3);
 }
 
+static void flags_of_a_query_are_true_or_false(void **state)
+{
+	static const struct { const char *query; bool want; } good[] = {
+		{ "", false }, { "x=1", false }, { "f=0", false }, { "f=false", false },
+		{ "f", true }, { "f=", true }, { "f=1", true }, { "x=0&f=true", true },
+	};
+	static const char *const bad[] = { "f=yes", "f=2", "f=TRUE", "f=%20" };
+	struct kii_error err = { 0 };
+	bool f = false;
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(good); i++) {
+		must(kii_query_flag(good[i].query, "f", &f, &err));
+		if (f != good[i].want)
+			fail_msg("%s", good[i].query);
+	}
+	for (size_t i = 0; i < KII_COUNT(bad); i++)
+		must_fail(kii_query_flag(bad[i], "f", &f, &err), KII_EINVAL);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -611,6 +631,7 @@ int main(void)
 		cmocka_unit_test(json_is_wanted_where_it_is_asked_for),
 		cmocka_unit_test(query_values_are_found_and_decoded),
 		cmocka_unit_test(numbers_of_a_query_have_bounds),
+		cmocka_unit_test(flags_of_a_query_are_true_or_false),
 	};
 
 	return cmocka_run_group_tests_name("http", tests, NULL, NULL);

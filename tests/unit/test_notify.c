@@ -4,6 +4,7 @@
 #include "notify.h"
 
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -131,6 +132,43 @@ static void a_manager_that_does_not_read_is_not_waited_for(void **state)
 	close(fd);
 }
 
+static void a_reload_is_told_with_its_time(void **state)
+{
+	int64_t before = kii_io_now(), at;
+	int fd = manager(path);
+	char got[100] = "";
+
+	(void)state;
+	kii_notify_reloading();
+	assert_in_range(recv(fd, got, sizeof(got) - 1, 0), 30, 99);
+	assert_int_equal(sscanf(got, "RELOADING=1\nMONOTONIC_USEC=%ld", &at), 1);
+	assert_in_range(at, before * 1000, kii_io_now() * 1000);
+	close(fd);
+}
+
+static void a_watchdog_is_told_in_half_its_time(void **state)
+{
+	kii_autofree char *own = kii_xfmt("%d", (int)getpid());
+
+	(void)state;
+	unsetenv("WATCHDOG_PID");
+	unsetenv("WATCHDOG_USEC");
+	assert_int_equal(kii_notify_watchdog(), 0);
+	setenv("WATCHDOG_USEC", "60000000", 1);
+	assert_int_equal(kii_notify_watchdog(), 30000);
+	setenv("WATCHDOG_PID", own, 1);
+	assert_int_equal(kii_notify_watchdog(), 30000);
+	/* another process is watched */
+	setenv("WATCHDOG_PID", "1", 1);
+	assert_int_equal(kii_notify_watchdog(), 0);
+	unsetenv("WATCHDOG_PID");
+	setenv("WATCHDOG_USEC", "1", 1);
+	assert_int_equal(kii_notify_watchdog(), 1);
+	setenv("WATCHDOG_USEC", "soon", 1);
+	assert_int_equal(kii_notify_watchdog(), 0);
+	unsetenv("WATCHDOG_USEC");
+}
+
 #define notify_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -140,6 +178,8 @@ int main(void)
 		notify_test(a_manager_may_have_an_abstract_name),
 		notify_test(without_a_manager_nothing_happens),
 		notify_test(a_manager_that_does_not_read_is_not_waited_for),
+		notify_test(a_reload_is_told_with_its_time),
+		notify_test(a_watchdog_is_told_in_half_its_time),
 	};
 
 	return cmocka_run_group_tests_name("notify", tests, NULL, NULL);

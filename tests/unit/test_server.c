@@ -42,10 +42,24 @@ static void stop(struct fix *f)
 {
 	const uint64_t one = 1;
 
-	atomic_store(&f->w.stop, true);
+	atomic_store(&f->w.closed, true);
 	assert_int_equal(write(f->w.wake_server, &one, sizeof(one)), sizeof(one));
 	pthread_join(thread, NULL);
 	assert_int_equal(result, 0);
+}
+
+/* The manager that the watchdog's messages go to. */
+static int manager(const struct fix *f)
+{
+	kii_autofree char *path = kii_xfmt("%s/notify", f->conf.paths.run_dir);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	setenv("NOTIFY_SOCKET", path, 1);
+	setenv("WATCHDOG_USEC", "100000", 1);
+	return fd;
 }
 
 static int serve(void **state)
@@ -63,7 +77,7 @@ static int leave(void **state)
 {
 	struct fix *f = *state;
 
-	if (!atomic_load(&f->w.stop))
+	if (!atomic_load(&f->w.closed))
 		stop(f);
 	return fix_close(state);
 }
@@ -773,6 +787,59 @@ static void a_stale_socket_is_replaced(void **state)
 	expect_listening(f);
 }
 
+static void a_watchdog_is_told_while_nobody_asks(void **state)
+{
+	struct kii_error err = { 0 };
+	struct fix *f = *state;
+	char got[20] = "";
+	int fd = manager(f);
+	struct pollfd p = { .fd = fd, .events = POLLIN };
+
+	must(server_listen(&f->w, &listener, &err));
+	assert_int_equal(pthread_create(&thread, NULL, run, &f->w), 0);
+	for (int i = 0; i < 2; i++) {
+		assert_int_equal(poll(&p, 1, 10000), 1);
+		assert_int_equal(recv(fd, got, sizeof(got) - 1, 0), 10);
+		assert_string_equal(got, "WATCHDOG=1");
+	}
+	stop(f);
+	unsetenv("NOTIFY_SOCKET");
+	unsetenv("WATCHDOG_USEC");
+	close(fd);
+}
+
+/* As between a worker and the one that it becomes: who has connected meanwhile is served. */
+static void a_socket_that_was_left_is_taken(void **state)
+{
+	struct fix *f = *state;
+	kii_autofree char *path = sock_path(f);
+	kii_autofree char *number = NULL;
+	struct kii_error err = { 0 };
+	int left, client, taken;
+
+	must(server_listen(&f->w, &left, &err));
+	must(kii_io_connect_unix(path, &client, &err));
+	number = kii_xfmt("%d", left);
+	setenv(SERVER_LISTENER, number, 1);
+	must(server_listen(&f->w, &taken, &err));
+	assert_int_equal(taken, left);
+	assert_int_equal(fcntl(taken, F_GETFD), FD_CLOEXEC);
+	assert_null(getenv(SERVER_LISTENER));
+	assert_true((taken = accept(taken, NULL, NULL)) >= 0);
+	close(taken);
+	close(client);
+	/* what is no listening socket at this path is not taken, and closed */
+	setenv(SERVER_LISTENER, number, 1);
+	unlink(path);
+	must(server_listen(&f->w, &taken, &err));
+	assert_int_equal(access(path, F_OK), 0);
+	must(kii_io_connect_unix(path, &client, &err));
+	close(client);
+	close(taken);
+	setenv(SERVER_LISTENER, "none", 1);
+	expect_listening(f);
+}
+
 static void a_path_that_is_no_use_is_an_error(void **state)
 {
 	struct fix *f = *state;
@@ -834,6 +901,8 @@ int main(void)
 		server_test(another_user_cannot_have_all_connections),
 		FIX_TEST(who_is_there_can_be_asked_of_sockets_only),
 		FIX_TEST(a_stale_socket_is_replaced),
+		FIX_TEST(a_watchdog_is_told_while_nobody_asks),
+		FIX_TEST(a_socket_that_was_left_is_taken),
 		FIX_TEST(a_path_that_is_no_use_is_an_error),
 		FIX_TEST(a_listener_that_is_none_is_an_error),
 	};
