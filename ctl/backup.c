@@ -72,7 +72,8 @@ static int write_file(const struct kii_conf *conf, bool artifacts, const char *f
 static void tell_backup(const struct ctl *ctl, const char *file, const struct kii_backup *done)
 {
 	kii_autofree char *bytes = ctl_bytes(done->bytes);
-	json_t *document = json_pack("{s:s, s:I, s:I}", "file", file, "files",
+	kii_autofree char *name = ctl_clean(file);
+	json_t *document = json_pack("{s:s, s:I, s:I}", "file", name, "files",
 		(json_int_t)done->files, "bytes", (json_int_t)done->bytes);
 
 	if (strcmp(file, "-") == 0)
@@ -80,7 +81,7 @@ static void tell_backup(const struct ctl *ctl, const char *file, const struct ki
 	else if (ctl->json)
 		ctl_print_json(document);
 	else
-		printf("%s: %lld files, %s\n", file, (long long)done->files, bytes);
+		printf("%s: %lld files, %s\n", name, (long long)done->files, bytes);
 	json_decref(document);
 }
 

@@ -6,7 +6,7 @@
 #include "ctl.h"
 
 #define CTL_BACKUP_ARGS   "[--artifacts] FILE"
-#define CTL_RESTORE_ARGS  "[--state-only] [--new-instance] [--finish | FILE]"
+#define CTL_RESTORE_ARGS  "[--state-only] [--new-instance] FILE|--finish"
 
 ctl_run ctl_backup;
 ctl_run ctl_restore;

@@ -12,6 +12,9 @@ _kiisrvctl_value() {
 	case $1 in
 	*FILE* | *PATH*) compgen -f -- "$current" ;;
 	*DIR*) compgen -d -- "$current" ;;
+	TOKEN) compgen -W "$(_kiisrvctl_column token list)" -- "$current" ;;
+	SCOPE) compgen -W "all containers:read containers:write images:read images:write \
+		images:build jobs:read jobs:write runtime:read audit:read" -- "$current" ;;
 	ID) compgen -W "$(_kiisrvctl_column jobs list)" -- "$current" ;;
 	NAME | ENV) compgen -W "$(_kiisrvctl_column versions list)" -- "$current" ;;
 	STATE) compgen -W "queued running succeeded failed timed_out cancelled lost" -- "$current" ;;

@@ -16,6 +16,7 @@
 #include "ctl_operator.h"
 #include "ctl_plan.h"
 #include "ctl_reference.h"
+#include "ctl_runtime.h"
 #include "doctor.h"
 #include "log.h"
 
@@ -45,6 +46,8 @@ static const struct ctl_command commands[] = {
 	{ "plan", CTL_PLAN_ARGS, "Show how a project would become an image", ctl_plan, NULL },
 	{ "restore", CTL_RESTORE_ARGS, "Put a backup in place, as a whole or not at all",
 		ctl_restore, NULL },
+	{ "runtime", CTL_RUNTIME_ARGS, "See what a server says of its container engine",
+		ctl_runtime, NULL },
 	{ "token", NULL, "Say who may come into the operator's zone", NULL, ctl_token },
 	{ "versions", NULL, "See and change the versions that can be built", NULL, ctl_versions },
 	{ NULL },

@@ -3,12 +3,13 @@
 # its own) and `top` (the checkout) first.
 
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
-	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev"
+	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev
+	python3-yaml"
 packages_deb="debhelper dpkg-dev fakeroot"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
-packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest python3-yaml
+packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest
 	python3-jsonschema python3-pip sqlite3 git mandoc docker-compose
 	podman crun catatonit netavark aardvark-dns uidmap slirp4netns fuse-overlayfs"
 

@@ -69,8 +69,10 @@ static char *url_part(CURLU *url, CURLUPart part)
 
 static bool is_this_machine(const char *host)
 {
-	return !strcasecmp(host, "localhost") || !strncmp(host, "127.", 4) ||
-		!strcmp(host, "[::1]");
+	/* A name may begin with 127. too. */
+	bool loopback = !strncmp(host, "127.", 4) && !host[strspn(host, "0123456789.")];
+
+	return loopback || !strcasecmp(host, "localhost") || !strcmp(host, "[::1]");
 }
 
 static int read_base(struct kii_httpc *h, CURLU *url, const char *base, struct kii_error *err)
@@ -127,6 +129,11 @@ void kii_httpc_free(struct kii_httpc *h)
 	curl_easy_cleanup(h->easy);
 	free(h->base);
 	free(h);
+}
+
+bool kii_httpc_is_private(const struct kii_httpc *h)
+{
+	return h->direct || strncasecmp(h->base, "https:", 6) == 0;
 }
 
 void kii_httpc_answer_release(struct kii_httpc_answer *answer)
@@ -253,21 +260,39 @@ static void set_limits(struct kii_httpc *h, const struct kii_httpc_request *requ
 		curl_easy_setopt(easy, CURLOPT_PROXY, "");
 }
 
-static struct curl_slist *set_request(CURL *easy, const struct kii_httpc_request *request)
+static struct curl_slist *set_headers(const struct kii_httpc_request *request)
 {
 	struct curl_slist *headers = NULL;
+
+	if (request->body) {
+		headers = curl_slist_append(headers, "Content-Type: application/json");
+		headers = curl_slist_append(headers, "Expect:");
+	}
+	if (request->token) {
+		kii_autofree char *line = kii_xfmt("Authorization: Bearer %s", request->token);
+
+		headers = curl_slist_append(headers, line);
+		explicit_bzero(line, strlen(line));
+	}
+	return headers;
+}
+
+static struct curl_slist *set_request(CURL *easy, const struct kii_httpc_request *request)
+{
+	struct curl_slist *headers = set_headers(request);
 	char range[32];
 
 	if (request->from) {
 		snprintf(range, sizeof(range), "%" PRIu64 "-", request->from);
 		curl_easy_setopt(easy, CURLOPT_RANGE, range);
 	}
-	if (!request->body)
-		return NULL;
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
-	curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body);
-	headers = curl_slist_append(NULL, "Content-Type: application/json");
-	headers = curl_slist_append(headers, "Expect:");
+	/* A POST without a body still says that it has none. */
+	if (request->body || (request->method && strcmp(request->method, "POST") == 0)) {
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)request->body_len);
+		curl_easy_setopt(easy, CURLOPT_POSTFIELDS, request->body ? request->body : "");
+	}
+	if (request->method)
+		curl_easy_setopt(easy, CURLOPT_CUSTOMREQUEST, request->method);
 	curl_easy_setopt(easy, CURLOPT_HTTPHEADER, headers);
 	return headers;
 }

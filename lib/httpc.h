@@ -7,6 +7,7 @@
 #ifndef KII_HTTPC_H
 #define KII_HTTPC_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "buf.h"
@@ -21,7 +22,9 @@ kii_httpc_sink kii_httpc_to_fd;
 /* Borrowed for the call. What is zero or NULL is not used. */
 struct kii_httpc_request {
 	const char *path;        /* behind the base: "/api/v1/builds?fresh=1", escaped already */
-	const char *body;        /* a POST of JSON; NULL: a GET */
+	const char *method;      /* NULL: GET, or POST where there is a body */
+	const char *token;       /* Authorization: Bearer ... */
+	const char *body;        /* JSON */
 	size_t body_len;
 	uint64_t from;           /* Range: bytes=<from>- */
 	uint64_t cap;            /* bytes of a body that succeeds; 0: 1 MiB */
@@ -47,6 +50,9 @@ struct kii_httpc_answer {
 int kii_httpc_new(const char *base, struct kii_httpc **out, struct kii_error *err)
 	KII_MUST_CHECK;
 void kii_httpc_free(struct kii_httpc *h);
+
+/* Does what is sent stay on this machine, or go encrypted? */
+bool kii_httpc_is_private(const struct kii_httpc *h);
 
 /*
  * Ask. Any status is an answer. A body that reached the sink before a failure stays there. Fails:

@@ -5,6 +5,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "fcgi.h"
 
@@ -94,7 +95,9 @@ int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char 
 {
 	struct asked *a = kii_xcalloc(1, sizeof(*a));
 	kii_autofree char *who = kii_xstrdup(req->who);
-	kii_autojson *copy = json_deep_copy(request);
+	kii_autofree char *text = json_dumps(request, JSON_COMPACT);
+	const struct kii_link_order order = { .kind = kind, .client = who, .text = text,
+		.len = text ? strlen(text) : 0 };
 	uint64_t number;
 	bool gone;
 
@@ -103,7 +106,7 @@ int kii_opjob_submit(struct kii_worklink *link, struct kii_req *req, const char 
 	a->link = link;
 	snprintf(a->kind, sizeof(a->kind), "%s", kind);
 	a->ticket = kii_park(req, on_gone, a);
-	number = kii_worklink_submit(link, kind, who, false, copy, false, on_report, a);
+	number = kii_worklink_submit(link, &order, false, on_report, a);
 	pthread_mutex_lock(&a->lock);
 	a->number = number;
 	gone = a->gone;

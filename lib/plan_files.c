@@ -287,7 +287,7 @@ static bool is_plain(const char *name)
 static bool is_filled_by_tools(const char *name)
 {
 	static const char *const names[] = { ".git", "node_modules", "vendor", "target", ".venv",
-		"venv", "__pycache__", ".next", ".nuxt", ".cache", "_build", "deps", "bin", "obj",
+		"venv", "__pycache__", ".next", ".nuxt", ".cache", "_build", "deps",
 		".gradle", ".stack-work", "dist-newstyle", ".build", "zig-cache", ".zig-cache" };
 
 	for (size_t i = 0; i < KII_COUNT(names); i++) {
@@ -308,9 +308,9 @@ static unsigned char type_of(DIR *dir, const struct dirent *d)
 	return S_ISREG(st.st_mode) ? DT_REG : S_ISDIR(st.st_mode) ? DT_DIR : DT_UNKNOWN;
 }
 
-/* One folder's files into `files`, its folders into `folders`. */
-static void list_folder(const struct kii_tree *t, const char *path, struct kii_texts *files,
-	struct kii_texts *folders)
+/* One folder's files into `files`, its folders into `folders`, until there are `most`. */
+static void list_folder(const struct kii_tree *t, const char *path, size_t most,
+	struct kii_texts *files, struct kii_texts *folders)
 {
 	int fd = open_beneath(t, *path ? path : ".", O_RDONLY | O_DIRECTORY);
 	DIR *dir = fd < 0 ? NULL : fdopendir(fd);
@@ -321,7 +321,7 @@ static void list_folder(const struct kii_tree *t, const char *path, struct kii_t
 			close(fd);
 		return;
 	}
-	while ((d = readdir(dir)) && files->n + folders->n < KII_TREE_NAMES) {
+	while ((d = readdir(dir)) && files->n + folders->n < most) {
 		unsigned char type = type_of(dir, d);
 
 		if (!is_plain(d->d_name) || strcmp(d->d_name, ".") == 0 ||
@@ -347,10 +347,8 @@ static void build_index(struct kii_tree *t)
 		kii_autotexts files = { 0 };
 		kii_autotexts folders = { 0 };
 
-		for (size_t i = 0; i < level.n; i++) {
-			if (seen + files.n + folders.n < KII_TREE_NAMES)
-				list_folder(t, level.items[i], &files, &folders);
-		}
+		for (size_t i = 0; i < level.n; i++)
+			list_folder(t, level.items[i], KII_TREE_NAMES - seen, &files, &folders);
 		kii_texts_sort(&files);
 		kii_texts_sort(&folders);
 		kii_texts_append(&t->index, &files);

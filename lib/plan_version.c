@@ -256,7 +256,7 @@ char *kii_version_pick(const struct kii_lines *lines, const char *text)
 	int fits;
 
 	text += strspn(text, " \t");
-	if (!*text || strlen(text) > 200)
+	if (!strpbrk(text, "0123456789*xX") || strlen(text) > 200)
 		return NULL;
 	version = exact(lines, text);
 	if (version)
@@ -307,6 +307,19 @@ static const char *note_version(struct kii_plan *p, const char *name, char *valu
 	return v->value;
 }
 
+/* The field is the file, or the variable; what stands behind it says where in the file. */
+static int no_version(const char *source, const char *text, const char *name,
+	struct kii_error *err)
+{
+	size_t n = strcspn(source, " ");
+	kii_autofree char *field = kii_xfmt("%s%.*s",
+		strncmp(source, "NIXPACKS_", 9) == 0 ? "variables." : "", (int)n, source);
+
+	return kii_error_field(err, field, "%s%s\"%.60s\" is no version of %s",
+		source[n] ? source + n + 1 : "", source[n] ? ": " : "",
+		kii_draft_is_text(text, false) ? text : "...", name);
+}
+
 int kii_draft_version(struct kii_draft *d, const struct kii_lines *lines, struct kii_said *said,
 	size_t n, const char **value, struct kii_error *err)
 {
@@ -325,8 +338,7 @@ int kii_draft_version(struct kii_draft *d, const struct kii_lines *lines, struct
 	}
 	version = kii_version_pick(lines, text);
 	if (!version)
-		return kii_error_field(err, source, "\"%.60s\" is no version of %s",
-			kii_draft_is_text(text, false) ? text : "...", lines->name);
+		return no_version(source, text, lines->name, err);
 	if (strcmp(version, text) != 0 && kii_draft_is_text(text, false))
 		*value = note_version(d->plan, lines->name, version,
 			kii_xfmt("%s (%.60s)", source, text));

@@ -24,8 +24,11 @@ static json_t *scalar(struct fy_node *node)
 	return value ? value : json_null();
 }
 
-/* The library caps the nesting. Keys that are no texts are left out. */
-static json_t *value_of(struct fy_node *node)
+/*
+ * The library caps the nesting. Keys that are no texts are left out; whether one comes twice is
+ * looked at here, since the library compares each with all others.
+ */
+static json_t *value_of(struct fy_node *node, bool *twice)
 {
 	void *at = NULL;
 	struct fy_node_pair *pair;
@@ -37,7 +40,7 @@ static json_t *value_of(struct fy_node *node)
 	if (fy_node_is_sequence(node)) {
 		all = json_array();
 		while ((item = fy_node_sequence_iterate(node, &at)))
-			json_array_append_new(all, value_of(item));
+			json_array_append_new(all, value_of(item, twice));
 		return all;
 	}
 	if (!fy_node_is_mapping(node))
@@ -47,9 +50,11 @@ static json_t *value_of(struct fy_node *node)
 		json_auto_t *key = fy_node_is_scalar(fy_node_pair_key(pair)) ?
 			scalar(fy_node_pair_key(pair)) : NULL;
 
-		if (json_is_string(key))
-			json_object_set_new(all, json_string_value(key),
-				value_of(fy_node_pair_value(pair)));
+		if (!json_is_string(key))
+			continue;
+		*twice |= json_object_get(all, json_string_value(key)) != NULL;
+		json_object_set_new(all, json_string_value(key),
+			value_of(fy_node_pair_value(pair), twice));
 	}
 	return all;
 }
@@ -67,12 +72,25 @@ static bool first_error(struct fy_diag *diag, const char *path, struct kii_error
 	return true;
 }
 
+/* Nothing but blank lines and comments: an empty file, which is no document. */
+static bool is_empty(const char *text)
+{
+	for (;;) {
+		text += strspn(text, " \t\r\n");
+		if (*text != '#')
+			return !*text;
+		text += strcspn(text, "\n");
+	}
+}
+
 int kii_plan_yaml(const char *text, const char *path, json_t **out, struct kii_error *err)
 {
 	struct fy_diag_cfg quiet;
 	struct fy_diag *diag;
-	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG };
+	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
+		FYPCF_ALLOW_DUPLICATE_KEYS };
 	__attribute__((cleanup(free_document))) struct fy_document *doc = NULL;
+	bool twice = false;
 	int rc = 0;
 
 	fy_diag_cfg_default(&quiet);
@@ -84,14 +102,19 @@ int kii_plan_yaml(const char *text, const char *path, json_t **out, struct kii_e
 	cfg.diag = diag;
 	doc = fy_document_build_from_string(&cfg, text, strlen(text));
 	if (!doc) {
-		/* a file without a document is an empty one */
-		if (!first_error(diag, path, err) && text[strspn(text, " \t\r\n")] != '\0')
-			kii_error_field(err, path, "is no YAML");
-		rc = err->code == KII_OK ? 0 : -1;
-		if (rc == 0)
+		if (is_empty(text))
 			*out = json_object();
+		else if (first_error(diag, path, err))
+			rc = -1;
+		else
+			rc = kii_error_field(err, path, "is no YAML");
 	} else {
-		*out = value_of(fy_document_root(doc));
+		*out = value_of(fy_document_root(doc), &twice);
+	}
+	if (twice) {
+		json_decref(*out);
+		*out = NULL;
+		rc = kii_error_field(err, path, "a key comes twice");
 	}
 	fy_diag_destroy(diag);
 	return rc;

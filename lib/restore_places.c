@@ -124,7 +124,7 @@ int kii_places_find(const struct kii_places *p, const char *name, char **path,
 		}
 	}
 	/* Of folders that this configuration lacks the caller says more. */
-	if (strncmp(name, "layouts/", 8) == 0 && is_inside(name, true))
+	if (strncmp(name, "layouts/", 8) == 0 && strchr(name + 8, '/') && is_inside(name, true))
 		return 0;
 	if (p->state_only && strcmp(name, KII_RESTORE_CONFIG) == 0)
 		return 0;
@@ -286,9 +286,10 @@ static int prepare_zone(const struct kii_place *place, bool *without_users, stru
 	if (!owner.known)
 		*without_users = true;
 	if (each_file(place, visit_database, NULL, err) != 0 ||
-	    each_file(place, visit_owner, &owner, err) != 0)
+	    each_file(place, visit_owner, &owner, err) != 0 ||
+	    give(place->new, &owner, place->zone->folder, err) != 0)
 		return -1;
-	return give(place->new, &owner, place->zone->folder, err);
+	return kii_sync_folder(place->new, err);
 }
 
 /* As what is there, where something is. */
@@ -317,7 +318,6 @@ int kii_places_prepare(const struct kii_places *p, bool *without_users, struct k
 		if (rc != 0)
 			return -1;
 	}
-	sync();
 	return 0;
 }
 

@@ -39,6 +39,9 @@ int kii_places_swap(const struct kii_places *p, struct kii_error *err) KII_MUST_
 int kii_swap(const char *state_dir, const char *const *targets, size_t n, struct kii_error *err)
 	KII_MUST_CHECK;
 
+/* Names in it that have changed are on disk. Fails: EIO. */
+int kii_sync_folder(const char *path, struct kii_error *err) KII_MUST_CHECK;
+
 /* Remove what was unpacked. */
 void kii_places_drop(const struct kii_places *p);
 

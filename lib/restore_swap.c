@@ -6,6 +6,7 @@
 #include <config.h>
 
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -16,6 +17,15 @@
 #include "restore_private.h"
 
 #define MARK_MAX 65536
+
+int kii_sync_folder(const char *path, struct kii_error *err)
+{
+	kii_autoclose int fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (fd >= 0 && fsync(fd) == 0)
+		return 0;
+	return kii_error_set(err, KII_EIO, errno, "sync %s: %s", path, strerror(errno));
+}
 
 static char *mark_path(const char *state_dir)
 {
@@ -78,16 +88,18 @@ static int write_mark(const char *state_dir, const char *const *targets, size_t 
 
 	for (size_t i = 0; i < n; i++)
 		json_array_append_new(list, json_string(targets[i]));
-	if (kii_json_dump(list, 0, &text, err) != 0)
+	if (kii_json_dump(list, 0, &text, err) != 0 ||
+	    kii_io_publish(path, text.data, text.len, 0644, err) != 0)
 		return -1;
-	return kii_io_publish(path, text.data, text.len, 0644, err);
+	return kii_sync_folder(state_dir, err);
 }
 
 static int remove_mark(const char *state_dir, struct kii_error *err)
 {
 	kii_autofree char *path = mark_path(state_dir);
 
-	sync();
+	if (kii_sync_folder(state_dir, err) != 0)
+		return -1;
 	if (unlink(path) == 0)
 		return 0;
 	return kii_error_set(err, KII_EIO, errno, "remove %s: %s", path, strerror(errno));

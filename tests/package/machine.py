@@ -144,7 +144,7 @@ class Machine:
     def instance(self):
         return self.sh("cat /var/lib/kiisrv/engine/instance")
 
-    def build(self, env="latest", orders="", name="a test"):
+    def build(self, env="latest", orders="", name="a test", path="/download.php"):
         """The client's way: the answer's status and body."""
         layout = json.loads(LAYOUT.read_text())
         layout["header"]["Author"] = name
@@ -153,10 +153,22 @@ class Machine:
         done = subprocess.run(
             ["docker", "exec", "--interactive", self.name, "curl", "-s", "-w", "\n%{http_code}",
              "-H", "Content-Type: application/json", "--data-binary", "@-",
-             "http://localhost:3001/download.php"], env=self.env, check=True, text=True,
+             f"http://localhost:3001{path}"], env=self.env, check=True, text=True,
             input=json.dumps({"env": env, "config": layout}), capture_output=True, timeout=300)
         body, _, status = done.stdout.rpartition("\n")
         return int(status), body
+
+    def programs(self):
+        """What lies where each of its processes was started from; " (deleted)" where nothing."""
+        found = []
+        inside = os.readlink(f"/proc/{self.pid}/ns/pid")
+        for folder in pathlib.Path("/proc").glob("[0-9]*"):
+            try:
+                if os.readlink(folder / "ns/pid") == inside:
+                    found.append(os.readlink(folder / "exe"))
+            except OSError:
+                continue
+        return found
 
     def files(self):
         """Every file, but for those that a running system or dpkg itself writes."""

@@ -154,10 +154,10 @@ def test_an_upgrade_under_load_loses_nothing(machine, debs):
     version = machine.sh("dpkg-query -W -f '${Version}' kiisrv")
     assert f"_{version}_" in debs["new"].name
     # New programs run: what lies on the disk is what is in memory.
-    out = machine.sh("for p in $(pgrep -f /usr/libexec/kiisrv/); do readlink /proc/$p/exe; done")
-    worker = [line for line in out.splitlines() if "worker" in line]
-    assert worker == ["/usr/libexec/kiisrv/kiisrv-worker"]
-    assert sum("deleted" not in line for line in out.splitlines()) >= 7, out
+    programs = [p for p in machine.programs() if "/libexec/kiisrv/" in p]
+    assert [p for p in programs if "worker" in p] == ["/usr/libexec/kiisrv/kiisrv-worker"]
+    for unit in SERVICES - {"kiisrv-worker.service"}:
+        assert f"/usr/libexec/kiisrv/{unit[7:-8]}" in programs
 
 
 def test_an_interrupted_upgrade_is_taken_up_again(machine, debs):
@@ -171,10 +171,7 @@ def test_an_interrupted_upgrade_is_taken_up_again(machine, debs):
 def test_a_removal_keeps_the_state_and_a_purge_takes_it(life, machine, engine, debs):
     instance = machine.instance()
     # A build runs while it goes.
-    job = json.loads(machine.sh(
-        "curl -s -H 'Content-Type: application/json' "
-        "--data-binary '" + json.dumps({"env": "v0.5.6", "config": ticking()}) +
-        "' http://localhost:3001/api/v1/builds"))
+    job = json.loads(machine.build("v0.5.6", "//! tick 8", "cut short", "/api/v1/builds")[1])
     wait_until(lambda: own_containers(engine, instance), 30, 0.05)
     machine.sh("apt-get -q -y remove kiisrv")
     assert machine.units() == set()
@@ -195,8 +192,3 @@ def test_a_removal_keeps_the_state_and_a_purge_takes_it(life, machine, engine, d
     assert own_containers(engine, instance) == [] and own_volumes(engine, instance) == []
     machine.sh("nginx -t && test ! -e /run/kiisrv && curl -fs -o /dev/null http://localhost/")
 
-
-def ticking():
-    layout = json.loads((TOP / "layouts/MD1-Standard.json").read_text())
-    layout["custom"] = {"0": "//! tick 8\n"}
-    return layout

@@ -363,11 +363,58 @@ static void nobody_there_is_down(void **state)
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
+static void any_method_and_a_token_are_sent(void **state)
+{
+	struct fixture *f = *state;
+	struct kii_error err = { 0 };
+
+	f->reply = "HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}";
+	must(ask(f, .path = "/x", .method = "DELETE", .token = "kii_0"));
+	assert_ptr_equal(strstr(f->seen, "DELETE /x HTTP/1.1\r\n"), f->seen);
+	assert_non_null(strstr(f->seen, "\r\nAuthorization: Bearer kii_0\r\n"));
+	assert_null(strstr(f->seen, "Content-Type"));
+	/* A POST without a body has none, and says so; it is JSON only where there is some. */
+	must(ask(f, .path = "/x", .method = "POST", .token = "kii_0"));
+	assert_ptr_equal(strstr(f->seen, "POST /x HTTP/1.1\r\n"), f->seen);
+	assert_non_null(strstr(f->seen, "\r\nContent-Length: 0\r\n"));
+	must(ask(f, .path = "/x", .method = "PUT", .body = "{}", .body_len = 2));
+	assert_ptr_equal(strstr(f->seen, "PUT /x HTTP/1.1\r\n"), f->seen);
+	assert_string_equal(f->seen_body, "{}");
+	/* And no token where none is given. */
+	assert_null(strstr(f->seen, "Authorization"));
+	must(ask(f, .path = "/x"));
+	assert_ptr_equal(strstr(f->seen, "GET /x HTTP/1.1\r\n"), f->seen);
+}
+
+static void what_leaves_the_machine_in_the_clear_is_known(void **state)
+{
+	static const struct { const char *base; bool want; } rows[] = {
+		{ "http://127.0.0.1:3001", true }, { "http://localhost", true },
+		{ "http://[::1]:80/x", true }, { "https://example.org", true },
+		{ "HTTPS://example.org", true }, { "http://example.org", false },
+		{ "http://10.0.0.1", false }, { "http://localhost.example.org", false },
+		{ "http://127.0.0.1.example.org", false },
+	};
+	struct kii_error err = { 0 };
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(rows); i++) {
+		struct kii_httpc *h = NULL;
+
+		must(kii_httpc_new(rows[i].base, &h, &err));
+		if (kii_httpc_is_private(h) != rows[i].want)
+			fail_msg("%s", rows[i].base);
+		kii_httpc_free(h);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		TEST(a_get_brings_status_and_body),
 		TEST(a_post_sends_json),
+		TEST(any_method_and_a_token_are_sent),
+		TEST(what_leaves_the_machine_in_the_clear_is_known),
 		TEST(a_connection_is_used_again),
 		TEST(a_base_may_have_a_path),
 		TEST(bad_addresses_are_refused),

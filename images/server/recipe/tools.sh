@@ -3,7 +3,8 @@
 # What builds kiisrv; nothing of it is in the image.
 set -eu
 packages="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev libjansson-dev
-	libcurl4-openssl-dev libarchive-dev libgit2-dev libssl-dev nettle-dev zlib1g-dev"
+	libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev nettle-dev
+	python3-yaml zlib1g-dev"
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
 # shellcheck disable=SC2086
