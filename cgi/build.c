@@ -210,7 +210,7 @@ static int submit(struct kii_req *req, bool held, struct kii_error *err)
 		return -1;
 	w = new_waiter(req, held, &order);
 	w->ticket = kii_park(req, on_gone, w);
-	number = kii_worklink_order(worker, &(struct kii_link_order){ .kind = "firmware",
+	number = kii_worklink_submit(worker, &(struct kii_link_order){ .kind = "firmware",
 		.client = w->client, .fresh = fresh && !strcmp(fresh, "1"), .text = req->body,
 		.len = req->body_len, .env = order.env, .content = order.content }, held,
 		on_report, w);

@@ -487,7 +487,7 @@ static char *submit_line(uint64_t number, const struct kii_link_order *o)
 	return kii_buf_steal(&text);
 }
 
-uint64_t kii_worklink_order(struct kii_worklink *l, const struct kii_link_order *order, bool wait,
+uint64_t kii_worklink_submit(struct kii_worklink *l, const struct kii_link_order *order, bool wait,
 	kii_link_call *call, void *arg)
 {
 	struct call *c = kii_xcalloc(1, sizeof(*c));
@@ -527,20 +527,6 @@ uint64_t kii_worklink_order(struct kii_worklink *l, const struct kii_link_order 
 	}
 	wake(l);
 	return number;
-}
-
-uint64_t kii_worklink_submit(struct kii_worklink *l, const char *kind, const char *client,
-	bool fresh, const json_t *request, bool wait, kii_link_call *call, void *arg)
-{
-	kii_autobuf text = KII_BUF_INIT(KII_WORKLINK_LINE);
-	struct kii_link_order order = { .kind = kind, .client = client, .fresh = fresh };
-	struct kii_error err = { 0 };
-
-	if (kii_json_dump(request, 0, &text, &err) == 0) {
-		order.text = text.data;
-		order.len = text.len;
-	}
-	return kii_worklink_order(l, &order, wait, call, arg);
 }
 
 bool kii_worklink_forget(struct kii_worklink *l, uint64_t number)

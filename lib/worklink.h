@@ -83,12 +83,8 @@ struct kii_link_order {
  * later ENDED, or ENDED, REFUSED or LOST at once; without, exactly one of them. Returns a number
  * for kii_worklink_forget, never 0.
  */
-uint64_t kii_worklink_order(struct kii_worklink *link, const struct kii_link_order *order,
+uint64_t kii_worklink_submit(struct kii_worklink *link, const struct kii_link_order *order,
 	bool wait, kii_link_call *call, void *arg);
-
-/* The same for a parsed request (borrowed), of whose content nothing is known. */
-uint64_t kii_worklink_submit(struct kii_worklink *link, const char *kind, const char *client,
-	bool fresh, const json_t *request, bool wait, kii_link_call *call, void *arg);
 
 /* No more calls for this number afterwards. False: its last call was made or is being made. */
 bool kii_worklink_forget(struct kii_worklink *link, uint64_t number);
