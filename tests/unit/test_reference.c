@@ -287,7 +287,8 @@ static void without_our_databases_there_is_nowhere_to_put_it(void **state)
 	struct kii_error err = { 0 };
 
 	assert_int_equal(unlink(p->h->stats), 0);
-	must_fail(kii_reference_import(p->dir, p->h->state, false, NULL, &done, &err), KII_ENOTFOUND);
+	must_fail(kii_reference_import(p->dir, p->h->state, false, NULL, &done, &err),
+		KII_ENOTFOUND);
 	assert_int_equal(unlink(p->h->config), 0);
 	assert_int_equal(kii_reference_import(p->dir, p->h->state, false, NULL, &done, &err), -1);
 	assert_int_equal(err.code, KII_ENOTFOUND);
