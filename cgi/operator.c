@@ -23,11 +23,13 @@
 #include "guard.h"
 #include "io.h"
 #include "job_json.h"
+#include "log.h"
 #include "worklink.h"
 
 #define LIMIT      50
 #define LIMIT_MOST 500
 #define ANSWER_MS  5000
+#define PLACE_MS   1000
 
 static kii_handler list_jobs, get_job, get_log, cancel_job, retry_job;
 
@@ -158,8 +160,14 @@ static int find(const char *id, struct facts *f, struct kii_error *err)
 static int get_job(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 {
 	struct facts f = { .estimate_ms = -1 };
+	struct kii_error why = { 0 };
 	int rc = find(req->args[0], &f, err);
 
+	/* Who is next goes by turns, which the worker alone knows; the rows tell but their age. */
+	if (rc == 0 && f.job.state == KII_JOB_QUEUED &&
+	    kii_worklink_place(conf->paths.run_dir, f.job.id, PLACE_MS, &f.place, &f.estimate_ms,
+			&why) != 0)
+		kii_log_warn("place", "error=%s", kii_q(why.msg));
 	if (rc == 0) {
 		kii_res_json(res, 200, kii_job_json_whole(&f.job, f.place, f.estimate_ms));
 		kii_res_etag(res, req);

@@ -5,9 +5,13 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <unistd.h>
 
 #include "conf.h"
+#include "io.h"
 #include "reference.h"
+
+#define TALK_MS 1000
 
 static int parse_options(bool *dry_run, const char **dir, int argc, char **argv)
 {
@@ -28,6 +32,38 @@ static int parse_options(bool *dry_run, const char **dir, int argc, char **argv)
 		return ctl_usage("usage: kiisrvctl import-reference %s", CTL_REFERENCE_ARGS);
 	*dir = argv[optind];
 	return CTL_OK;
+}
+
+/* --- what is said meanwhile, to a terminal --- */
+
+struct talk {
+	int64_t since, told;
+};
+
+static void say_progress(void *arg, int64_t requests)
+{
+	struct talk *t = arg;
+	int64_t now = kii_io_now();
+
+	if (t->told && now - t->told < TALK_MS)
+		return;
+	t->told = now;
+	fprintf(stderr, "\rkiisrvctl: %lld requests are looked through: %lld s",
+		(long long)requests, (long long)((now - t->since) / 1000));
+	fflush(stderr);
+}
+
+static int import(const char *dir, const struct kii_conf *conf, bool dry_run,
+	struct kii_reference *done, struct kii_error *err)
+{
+	struct talk t = { .since = kii_io_now() };
+	const struct kii_reference_watch watch = { say_progress, &t };
+	int rc = kii_reference_import(dir, conf->paths.state_dir, dry_run,
+		isatty(STDERR_FILENO) ? &watch : NULL, done, err);
+
+	if (t.told)
+		fputc('\n', stderr);
+	return rc;
 }
 
 static void print_json(const struct kii_reference *r, bool dry_run)
@@ -65,7 +101,7 @@ int ctl_reference(struct ctl *ctl, int argc, char **argv)
 		return rc;
 	if (kii_conf_load(ctl->config_file, &conf, &err) != 0)
 		return ctl_fail_as_asked(ctl, &err);
-	rc = kii_reference_import(dir, conf->paths.state_dir, dry_run, &done, &err);
+	rc = import(dir, conf, dry_run, &done, &err);
 	kii_conf_free(conf);
 	if (rc != 0)
 		return ctl_fail_as_asked(ctl, &err);

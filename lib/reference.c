@@ -147,12 +147,31 @@ static int take_versions(struct kii_store *s, const char *theirs, struct kii_ref
 
 /* --- requests --- */
 
-static int take_requests(struct kii_store *s, const char *theirs, struct kii_reference *out,
-	struct kii_error *err)
+struct watched {
+	const struct kii_reference_watch *watch;
+	int64_t requests;
+};
+
+static void tell(void *arg)
 {
+	const struct watched *w = arg;
+
+	w->watch->call(w->watch->arg, w->requests);
+}
+
+static int take_requests(struct kii_store *s, const char *theirs,
+	const struct kii_reference_watch *watch, struct kii_reference *out, struct kii_error *err)
+{
+	struct watched watched = { .watch = watch };
+	int rc;
+
 	if (begin(s, theirs, &out->requests, err) != 0)
 		return -1;
-	if (kii_store_run(s, PUT, &out->requests_taken, err, "") == 0)
+	watched.requests = out->requests;
+	kii_store_watch(s, watch ? tell : NULL, &watched);
+	rc = kii_store_run(s, PUT, &out->requests_taken, err, "");
+	kii_store_watch(s, NULL, NULL);
+	if (rc == 0)
 		return 0;
 	if (err->code != KII_ECONFLICT)
 		return -1;
@@ -176,18 +195,18 @@ static int open_ours(const char *state_dir, const char *name, int version,
 }
 
 static int take_all(struct kii_store *config, struct kii_store *stats, const char *dir,
-	struct kii_reference *out, struct kii_error *err)
+	const struct kii_reference_watch *watch, struct kii_reference *out, struct kii_error *err)
 {
 	kii_autofree char *versions = kii_xfmt("%s/config.db", dir);
 	kii_autofree char *requests = kii_xfmt("%s/stats.db", dir);
 
 	if (take_versions(config, versions, out, err) != 0)
 		return -1;
-	return take_requests(stats, requests, out, err);
+	return take_requests(stats, requests, watch, out, err);
 }
 
 int kii_reference_import(const char *dir, const char *state_dir, bool dry_run,
-	struct kii_reference *out, struct kii_error *err)
+	const struct kii_reference_watch *watch, struct kii_reference *out, struct kii_error *err)
 {
 	struct kii_store *config = NULL;
 	struct kii_store *stats = NULL;
@@ -199,7 +218,7 @@ int kii_reference_import(const char *dir, const char *state_dir, bool dry_run,
 		rc = open_ours(state_dir, "public/stats.sqlite", KII_STATS_VERSION,
 			request_statements, KII_COUNT(request_statements), &stats, err);
 	if (rc == 0)
-		rc = take_all(config, stats, dir, &done, err);
+		rc = take_all(config, stats, dir, watch, &done, err);
 	/* Should only one of them come to be, the next run adds the other one. */
 	if (rc == 0 && !dry_run)
 		rc = kii_store_commit(stats, err);

@@ -16,14 +16,21 @@ struct kii_reference {
 	int64_t requests, requests_taken;
 };
 
+/* Told now and then while it lasts. */
+struct kii_reference_watch {
+	void (*call)(void *arg, int64_t requests);   /* so many there are */
+	void *arg;
+};
+
 /*
  * From `dir`/config.db and `dir`/stats.db, opened for reading only, into the databases of the state
  * folder: one transaction each, both or none. A version is taken over once; a request that is here
  * already (all of its values, as often) is not taken again. With `dry_run` it is all done and
- * undone. Fails: ENOTFOUND (a database is missing, there or here), EINVAL (no database of the
- * reference server, or a row that cannot be ours), EBUSY, EDB.
+ * undone. `watch` may be NULL. Fails: ENOTFOUND (a database is missing, there or here), EINVAL (no
+ * database of the reference server, or a row that cannot be ours), EBUSY, EDB.
  */
 int kii_reference_import(const char *dir, const char *state_dir, bool dry_run,
-	struct kii_reference *out, struct kii_error *err) KII_MUST_CHECK;
+	const struct kii_reference_watch *watch, struct kii_reference *out, struct kii_error *err)
+	KII_MUST_CHECK;
 
 #endif

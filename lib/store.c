@@ -16,6 +16,8 @@
 
 #define HURRY_MS 300
 
+#define WATCH_STEPS 1000000   /* of its machine: some 30 ms */
+
 struct kii_store {
 	sqlite3 *db;
 	char *path;
@@ -23,6 +25,8 @@ struct kii_store {
 	size_t n_sql;
 	sqlite3_stmt **stmts;
 	bool full;               /* synchronous is FULL */
+	void (*watch)(void *arg);
+	void *watch_arg;
 };
 
 /* Clients may get to see the words of a conflict: none of SQLite's there. */
@@ -234,6 +238,21 @@ int kii_store_attach(struct kii_store *s, const char *path, const char *name,
 		kii_store_failed(s->db, path, rc, "attach", err);
 	sqlite3_finalize(stmt);
 	return rc == SQLITE_DONE ? 0 : -1;
+}
+
+static int watched(void *arg)
+{
+	const struct kii_store *s = arg;
+
+	s->watch(s->watch_arg);
+	return 0;
+}
+
+void kii_store_watch(struct kii_store *s, void (*call)(void *arg), void *arg)
+{
+	s->watch = call;
+	s->watch_arg = arg;
+	sqlite3_progress_handler(s->db, WATCH_STEPS, call ? watched : NULL, s);
 }
 
 bool kii_store_moved(struct kii_store *s)

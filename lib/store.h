@@ -37,6 +37,12 @@ int kii_store_verify(const char *path, int newest, struct kii_error *err) KII_MU
 /* Rolls back what is open. NULL does nothing. */
 void kii_store_close(struct kii_store *s);
 
+/*
+ * While a statement takes long, `call` is called now and then, many times a second; it must leave
+ * the handle alone. NULL: no more.
+ */
+void kii_store_watch(struct kii_store *s, void (*call)(void *arg), void *arg);
+
 /* Is the file that was opened no longer the one at its path? Then close and open again. */
 bool kii_store_moved(struct kii_store *s);
 

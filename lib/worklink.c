@@ -459,8 +459,8 @@ static char *find_line(uint64_t number, const struct kii_link_order *o)
 }
 
 /*
- * The submit's line; NULL when it is too long. In JSON a newline is but a blank, where it may be at
- * all: as one the request's fit into a line.
+ * The submit's line; NULL when it, or the request alone, is too long. In JSON a newline is but a
+ * blank, where it may be at all: as blanks the request's fit into a line.
  */
 static char *submit_line(uint64_t number, const struct kii_link_order *o)
 {
@@ -474,7 +474,7 @@ static char *submit_line(uint64_t number, const struct kii_link_order *o)
 	kii_json_set_str(message, "kind", o->kind);
 	kii_json_set_str(message, "client", o->client);
 	json_object_set_new(message, "fresh", json_boolean(o->fresh));
-	if (kii_json_dump(message, 0, &text, &err) != 0)
+	if (!o->text || kii_json_dump(message, 0, &text, &err) != 0)
 		return NULL;
 	text.len--;   /* the brace */
 	kii_buf_str(&text, ",\"request\":");

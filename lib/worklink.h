@@ -70,7 +70,7 @@ struct kii_link_order {
 	const char *kind;       /* "firmware" */
 	const char *client;     /* its address */
 	bool fresh;             /* build it, whatever is known */
-	/* The request: JSON that was parsed before. The worker reads it again. */
+	/* The request: JSON that was parsed before; the worker reads it again. NULL: too long. */
 	const char *text;
 	size_t len;
 	/* Where it is known: what a result or a live job may be found by. NULL: ask nothing. */

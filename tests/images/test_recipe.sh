@@ -71,7 +71,7 @@ of_tree() {
 	git -C "$tree" "$@" 2>/dev/null
 }
 
-echo 1..33
+echo 1..34
 controller "file://$up" v0.5.7
 ok "the tree is made" test "$status" = 0 -a "$(cat "$tree/file")" = two
 ok "it has every commit" test "$(of_tree rev-list --count HEAD)" = 2 -a \
@@ -220,4 +220,12 @@ known=$(sed -n "s/.*'\(v[0-9.]*\)', '[a-z]*', '\(controller-[0-9]*\)', .*/\2 kii
 	echo "$name $image $tag $(awk -v t="$tag" '$1 == t { print $2 }' "$src/images/controller/releases.tsv")"
 done)
 ok "compose.yaml builds what versions there are" test -n "$known" -a "$composed" = "$known"
+# Debian's Compose is of version 1; what both know is all that is used.
+if command -v docker-compose >/dev/null; then
+	run docker-compose -f "$src/compose.yaml" config --services
+	ok "docker-compose reads it" test "$status" = 0 -a \
+		"$(sort "$tmp/out")" = "$(echo "$composed" | cut -d ' ' -f 1 | sort)"
+else
+	echo "ok $((n + 1)) - docker-compose reads it # SKIP no docker-compose"
+fi
 exit $failed

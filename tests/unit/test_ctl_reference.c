@@ -82,6 +82,24 @@ static void it_tells_what_was_taken(void **state)
 	json_decref(want);
 }
 
+static void a_terminal_sees_that_it_goes_on(void **state)
+{
+	const char *const args[CTLRUN_ARGS + 1] = { "import-reference", r.dir };
+
+	(void)state;
+	make("stats.db", "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n "
+		"WHERE i < 20000) INSERT INTO Requests SELECT i, NULL, '192.0.2.1', 'Linux', 1, "
+		"NULL, i, 'MD1', 'Standard', 2, 'controller-057', 1, '2018-01-02T03:04:05Z', 1 "
+		"FROM n");
+	ctlrun_start(&r, STDERR_FILENO, args);
+	assert_int_equal(ctlrun_wait(&r), CTL_OK);
+	assert_non_null(strstr(r.err.data, "kiisrvctl: 20002 requests are looked through: 0 s"));
+	assert_non_null(strstr(r.out.data, "requests: 20002 found, 20002 taken over\n"));
+	/* No terminal, no talk. */
+	assert_int_equal(ctlrun(&r, "import-reference", r.dir), CTL_OK);
+	assert_string_equal(r.err.data, "");
+}
+
 static void what_is_wrong_is_told(void **state)
 {
 	(void)state;
@@ -112,6 +130,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_run(it_tells_what_was_taken),
+		with_run(a_terminal_sees_that_it_goes_on),
 		with_run(what_is_wrong_is_told),
 		with_run(a_wrong_command_line_is_told),
 	};

@@ -105,7 +105,7 @@ static void assert_import(struct place *p, bool dry_run, const char *want)
 	struct kii_error err = { 0 };
 	kii_autofree char *told = NULL;
 
-	must(kii_reference_import(p->dir, p->h->state, dry_run, &done, &err));
+	must(kii_reference_import(p->dir, p->h->state, dry_run, NULL, &done, &err));
 	told = kii_xfmt("%d of %d versions, %d of %d requests", (int)done.versions_taken,
 		(int)done.versions, (int)done.requests_taken, (int)done.requests);
 	assert_string_equal(told, want);
@@ -116,7 +116,7 @@ static void assert_refused(struct place *p, enum kii_code want, const char *word
 	struct kii_reference done;
 	struct kii_error err = { 0 };
 
-	assert_int_equal(kii_reference_import(p->dir, p->h->state, false, &done, &err), -1);
+	assert_int_equal(kii_reference_import(p->dir, p->h->state, false, NULL, &done, &err), -1);
 	assert_int_equal(err.code, want);
 	if (!strstr(err.msg, words))
 		fail_msg("%s", err.msg);
@@ -287,9 +287,10 @@ static void without_our_databases_there_is_nowhere_to_put_it(void **state)
 	struct kii_error err = { 0 };
 
 	assert_int_equal(unlink(p->h->stats), 0);
-	must_fail(kii_reference_import(p->dir, p->h->state, false, &done, &err), KII_ENOTFOUND);
+	must_fail(kii_reference_import(p->dir, p->h->state, false, NULL, &done, &err),
+		KII_ENOTFOUND);
 	assert_int_equal(unlink(p->h->config), 0);
-	assert_int_equal(kii_reference_import(p->dir, p->h->state, false, &done, &err), -1);
+	assert_int_equal(kii_reference_import(p->dir, p->h->state, false, NULL, &done, &err), -1);
 	assert_int_equal(err.code, KII_ENOTFOUND);
 	assert_non_null(strstr(err.msg, "start kiisrv once before"));
 }

@@ -540,6 +540,23 @@ static void after_a_burst_its_memory_is_given_back_once(void **state)
 	assert_int_equal(trims, 1);
 }
 
+/* Refused at once: it does not fit into a line, or is none. */
+static void a_request_that_is_too_long_is_refused(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = KII_WORKLINK_LINE - 40;
+	kii_autofree char *text = kii_xmalloc(len + 1);
+
+	memset(text, ' ', len);
+	text[len] = '\0';
+	for (int i = 0; i < 2; i++) {
+		kii_worklink_submit(f->link, &(struct kii_link_order){ .kind = "pull",
+			.client = "token", .text = i ? NULL : text, .len = len }, true, on_report,
+			f);
+		expect_events(f, 1, "refused  too_big 413;");
+	}
+}
+
 /* --- one question, one answer --- */
 
 static void *answer_one(void *arg)
@@ -658,6 +675,7 @@ int main(void)
 		link_test(a_request_may_be_answered_before_its_submit_returns),
 		link_test(after_a_burst_its_memory_is_given_back_once),
 		link_test(who_frees_the_link_leaves_nobody_waiting),
+		link_test(a_request_that_is_too_long_is_refused),
 		link_test(a_question_gets_its_answer_or_the_reason),
 		link_test(a_job_is_told_where_it_stands),
 		link_test(a_question_is_not_waited_on_for_ever),
