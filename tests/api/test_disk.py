@@ -254,7 +254,7 @@ def test_an_end_waits_for_a_locked_database(disk, pool):
 def test_another_attempt_waits_for_a_locked_database(disk, pool):
     """And every attempt's log is kept under its number."""
     stack = disk.stack
-    hold = disk.gate.hold("POST /containers/.*/wait")
+    hold = disk.gate.hold("GET /containers/.*/logs")
     first = pool.submit(stack.post, stack.ordered("again is locked out", "say an attempt", "kill"))
     hold.wait()
     lock = hold_lock(stack.state / "queue/jobs.sqlite")
