@@ -172,7 +172,8 @@ static void limits_and_rights_reach_the_engine(void **state)
 
 static void words_choose(void **state)
 {
-	struct kii_container_request *r = good("{\"image\": \"r.example:5000/a/b@sha256:0123\", "
+	struct kii_container_request *r = good("{\"image\": \"r.example:5000/a/b@sha256:"
+		"0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef\", "
 		"\"pull\": \"never\", \"start\": true}");
 
 	(void)state;
