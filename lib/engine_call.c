@@ -158,6 +158,9 @@ static size_t take_body(char *data, size_t size, size_t n, void *arg)
 		kii_buf_add(&c->refusal, data, len);   /* what is past its limit is left out */
 		return len;
 	}
+	/* curl forgets a pause that was asked for before the connection was there */
+	if (c->paused && *c->paused)
+		return CURL_WRITEFUNC_PAUSE;
 	rc = c->sink ? c->sink(c->sink_arg, data, len, c->err) : take_reply(c, data, len);
 	return rc ? 0 : len;
 }

@@ -34,6 +34,7 @@ struct kii_call {
 	int64_t limit_ms;        /* from begin to end, or KII_LIMIT_... */
 	kii_call_sink *sink;     /* NULL: into `reply` */
 	void *sink_arg;
+	const bool *paused;      /* where it is true nothing goes to the sink; NULL: never */
 	kii_engine_tick *tick;   /* while nothing comes */
 	void *tick_arg;
 	const char *want[KII_WANTS];        /* names of reply headers to keep, or NULL */

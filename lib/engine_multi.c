@@ -102,6 +102,7 @@ static int begin(struct kii_async *a, const char *api, const char *path)
 	c->plain = true;
 	c->sink = take;
 	c->sink_arg = a;
+	c->paused = &a->paused;
 	c->limit_ms = KII_LIMIT_NONE;
 	c->err = &a->err;
 	kii_call_path(c, "/v%s%s", api, path);
