@@ -21,6 +21,7 @@
 #include "operator.h"
 
 #define LOOK_MS      10000
+#define ABOUT_MS     300000
 #define LIST_TRIES   3
 #define LIST_PAUSE_MS 200
 #define RECONCILE_MS 60000
@@ -86,17 +87,33 @@ static int list_images(struct worker *w, struct kii_engine *engine, struct kii_i
 	return rc;
 }
 
-void janitor_look(struct worker *w, struct kii_engine *engine)
+/*
+ * What it is changes with the engine only, and costs Podman half a second of CPU: a ping tells
+ * whether it is there.
+ */
+static int ask_engine(struct worker *w, struct kii_engine *engine, struct kii_error *err)
 {
 	struct kii_engine_about about = { 0 };
+
+	if (w->engine_up && w->about_at && kii_io_now() < w->about_at + ABOUT_MS)
+		return kii_engine_ping(engine, err);
+	if (kii_engine_about(engine, &about, err) != 0)
+		return -1;
+	pthread_mutex_lock(&w->lock);
+	w->about = about;
+	w->about_at = kii_io_now();
+	pthread_mutex_unlock(&w->lock);
+	return 0;
+}
+
+void janitor_look(struct worker *w, struct kii_engine *engine)
+{
 	struct kii_image *images = NULL;
 	struct kii_error err = { 0 };
 	size_t n = 0;
 
-	if (kii_engine_about(engine, &about, &err) == 0 &&
-	    list_images(w, engine, &images, &n, &err) == 0) {
+	if (ask_engine(w, engine, &err) == 0 && list_images(w, engine, &images, &n, &err) == 0) {
 		pthread_mutex_lock(&w->lock);
-		w->about = about;
 		keep_images(w, images, n);
 	} else {
 		pthread_mutex_lock(&w->lock);

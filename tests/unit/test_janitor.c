@@ -128,6 +128,7 @@ static void an_engine_that_answers_half_is_down(void **state)
 			.status = 500, .times = asked[i].times };
 
 		toy_fault(f->toy, &fault);
+		f->w.about_at = 0;
 		janitor_look(&f->w, engine);
 		assert_false(f->w.engine_up);
 		assert_non_null(strstr(f->w.engine_error, "500"));
@@ -135,6 +136,24 @@ static void an_engine_that_answers_half_is_down(void **state)
 		janitor_look(&f->w, engine);
 		assert_true(f->w.engine_up);
 	}
+}
+
+static void what_it_is_is_asked_when_it_may_be_another(void **state)
+{
+	struct fix *f = *state;
+	int first;
+
+	janitor_look(&f->w, engine);
+	first = toy_asked(f->toy, "GET /info");
+	janitor_look(&f->w, engine);
+	assert_int_equal(toy_asked(f->toy, "GET /info"), first);
+	toy_down(f->toy);
+	janitor_look(&f->w, engine);
+	assert_false(f->w.engine_up);
+	toy_up(f->toy);
+	janitor_look(&f->w, engine);
+	assert_true(f->w.engine_up);
+	assert_int_equal(toy_asked(f->toy, "GET /info"), first + 1);
 }
 
 static void a_list_that_breaks_is_asked_for_again(void **state)
@@ -749,6 +768,7 @@ int main(void)
 		janitor_test(what_the_engine_loses_is_forgotten),
 		janitor_test(an_engine_that_is_down_is_no_error_and_its_images_stay),
 		janitor_test(an_engine_that_answers_half_is_down),
+		janitor_test(what_it_is_is_asked_when_it_may_be_another),
 		janitor_test(a_list_that_breaks_is_asked_for_again),
 		janitor_test(our_own_end_says_nothing_of_the_engine),
 		janitor_test(a_table_that_cannot_be_written_hides_no_image),
