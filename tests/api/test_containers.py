@@ -346,15 +346,16 @@ def test_policy_refuses_by_rule(containers):
 
 def test_a_volume_that_is_a_bind_in_disguise_is_refused(containers, engine):
     name = f"{MARK}-disguise"
-    made = engine.post("/volumes/create", {"Name": name, "DriverOpts": {
-        "type": "none", "o": "bind", "device": "/etc"}})
-    assert made.status == 201, made
-    try:
-        told = check_error(containers.op.post("/containers", containers.body(
-            "true", volumes={name: "/x"})), 403, "policy")
-        assert told["rule"] == "bind_roots", told
-    finally:
-        engine.ask("DELETE", f"/volumes/{name}")
+    for options, rule in (({"type": "none", "o": "bind", "device": "/etc"}, "bind_roots"),
+                          ({"type": "tmpfs", "o": "bind", "device": "/etc"}, "volume_options")):
+        made = engine.post("/volumes/create", {"Name": name, "DriverOpts": options})
+        assert made.status == 201, made
+        try:
+            told = check_error(containers.op.post("/containers", containers.body(
+                "true", volumes={name: "/x"})), 403, "policy")
+            assert told["rule"] == rule, told
+        finally:
+            engine.ask("DELETE", f"/volumes/{name}")
     assert not containers.known()
 
 

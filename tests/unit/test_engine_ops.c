@@ -487,6 +487,9 @@ static void facts_are_what_verbs_need(void **state)
 	assert_true(f.paused && f.tty && f.podman && f.own_job);
 	assert_int_equal(json_array_size(f.ports), 1);
 	assert_int_equal(json_array_size(f.binds), 1);
+	assert_string_equal(json_string_value(json_array_get(f.binds, 0)), "/srv");
+	assert_int_equal(json_array_size(f.volumes), 1);
+	assert_string_equal(json_string_value(json_array_get(f.volumes, 0)), "v");
 	kii_ops_facts_release(&f);
 	fake_reply(p->fake, 200, "", "{\"Id\":\"a\",\"State\":{\"Status\":\"created\"}}");
 	must(kii_ops_facts(p->engine, "web", &f, &err));
