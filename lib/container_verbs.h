@@ -22,8 +22,8 @@ typedef int kii_verb_run(struct kii_engine *e, const struct kii_verb *verb,
 	struct kii_refusal *refusal, struct kii_error *err);
 
 /*
- * Each is success where there is nothing to do; a port that is taken: ECONFLICT, who has it. What an
- * operator's container binds of the host is judged again at each start: it may have become a link.
+ * Each is success where there is nothing to do; a port that is taken: ECONFLICT, who has it. What
+ * an operator's container binds of the host is judged again at each start: it may be a link by now.
  */
 kii_verb_run kii_verb_start, kii_verb_stop, kii_verb_restart;
 /* KILL to what does not run is success; another signal: ECONFLICT. */

@@ -65,6 +65,8 @@ class Containers:
 
     def clean(self):
         for container in self.known():
+            # Podman's own force waits for the container's patience.
+            self.engine.ask("POST", f"/containers/{container}/kill", signal="KILL")
             self.engine.remove(container)
 
 

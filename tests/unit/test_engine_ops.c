@@ -228,6 +228,32 @@ static void what_runs_or_is_not_there_is_not_removed(void **state)
 	must_fail(kii_ops_remove(p->engine, "web", false, true, &err), KII_ENOTFOUND);
 }
 
+static void by_force_podman_kills_first(void **state)
+{
+	struct fake_pair *p = *state;
+	struct kii_error err = { 0 };
+
+	must_fail(kii_ops_remove(p->engine, "web", true, true, &err), KII_EDOWN);
+	podman(p);
+	fake_reply(p->fake, 204, "", "");
+	fake_reply(p->fake, 204, "", "");
+	must(kii_ops_remove(p->engine, "web", true, true, &err));
+	fake_reply(p->fake, 409, "", "{\"message\":\"can only kill running containers. x is in state "
+		"exited: container state improper\"}");
+	fake_reply(p->fake, 204, "", "");
+	must(kii_ops_remove(p->engine, "web", true, true, &err));
+	fake_reply(p->fake, 404, "", "{}");
+	must_fail(kii_ops_remove(p->engine, "web", true, true, &err), KII_ENOTFOUND);
+	fake_reply(p->fake, 204, "", "");
+	must(kii_ops_remove(p->engine, "web", false, true, &err));
+	was_asked(p, "POST /v1.41/containers/web/kill?signal=KILL\n"
+		"DELETE /v1.41/containers/web?force=1&v=1\n"
+		"POST /v1.41/containers/web/kill?signal=KILL\n"
+		"DELETE /v1.41/containers/web?force=1&v=1\n"
+		"POST /v1.41/containers/web/kill?signal=KILL\n"
+		"DELETE /v1.41/containers/web?force=0&v=1\n");
+}
+
 static void all_of_a_label_are_removed(void **state)
 {
 	struct fake_pair *p = *state;
@@ -678,6 +704,7 @@ int main(void)
 		FAKE_TEST(create_gives_id_and_warnings),
 		FAKE_TEST(a_removal_elsewhere_is_waited_for),
 		FAKE_TEST(what_runs_or_is_not_there_is_not_removed),
+		FAKE_TEST(by_force_podman_kills_first),
 		FAKE_TEST(all_of_a_label_are_removed),
 		FAKE_TEST(volumes_are_looked_at_and_made),
 		FAKE_TEST(lists_are_told_in_our_words),
