@@ -348,6 +348,14 @@ static void lists_are_told_in_our_words(void **state)
 	list(p, &all, "[{\"Id\":\"1\"}]", "[{\"id\":\"1\",\"name\":null,\"image\":null,"
 		"\"image_id\":null,\"command\":null,\"created\":\"1970-01-01T00:00:00Z\","
 		"\"state\":null,\"status\":null,\"ports\":[],\"networks\":[],\"labels\":{}}]");
+	list(p, &all, "[{\"Id\":\"1\",\"Names\":[\"\"],\"Image\":7,\"Created\":9223372036854775807,"
+		"\"State\":[],\"Ports\":null,\"Labels\":null,\"NetworkSettings\":{\"Networks\":null,"
+		"\"Other\":{}}},{\"Id\":\"2\",\"Names\":[1],\"Created\":-5,\"Ports\":[ ]}]",
+		"[{\"id\":\"1\",\"name\":\"\",\"image\":null,\"image_id\":null,\"command\":null,"
+		"\"created\":\"1970-01-01T00:00:00Z\",\"state\":null,\"status\":null,\"ports\":[],"
+		"\"networks\":[],\"labels\":{}},{\"id\":\"2\",\"name\":null,\"image\":null,"
+		"\"image_id\":null,\"command\":null,\"created\":\"1970-01-01T00:00:00Z\","
+		"\"state\":null,\"status\":null,\"ports\":[],\"networks\":[],\"labels\":{}}]");
 }
 
 static void a_list_may_be_long(void **state)
@@ -374,7 +382,8 @@ static void what_is_no_list_is_broken(void **state)
 {
 	static const char *const bad[] = { "", "{}", "[", "[{}]", "[1]", "[" ITEM("1", "a"),
 		"[" ITEM("1", "a") ",", "[{\"Id\":\"1\"", "[{\"Id\":\"1\"}}", "[{\"Id\" \"1\"}]",
-		"[{\"Id\":\"\\" };
+		"[{\"Id\":\"\\", "[{\"Id\":1}]", "[" ITEM("1", "a") "]x", "[" ITEM("1", "a") "}",
+		"[{\"Id\":\"1\",\"Ports\":[{\"a\":1,\"a\":2}]}]" };
 	const struct kii_ops_filter all = { .all = true };
 	struct fake_pair *p = *state;
 
