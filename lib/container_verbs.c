@@ -50,6 +50,12 @@ static void note(const char *id)
 	pthread_mutex_unlock(&lock);
 }
 
+void kii_verb_known(const char *id)
+{
+	if (is_hex(id) && strlen(id) == ID_LEN)
+		note(id);
+}
+
 /* May it be touched? A name that is not like ours is nobody's of ours. */
 static int may(struct kii_engine *e, const char *id, struct kii_refusal *refusal,
 	struct kii_error *err)

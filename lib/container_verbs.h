@@ -26,6 +26,8 @@ typedef int kii_verb_run(struct kii_engine *e, const struct kii_verb *verb,
  * an operator's container binds of the host is judged again at each start: it may be a link by now.
  */
 kii_verb_run kii_verb_start, kii_verb_stop, kii_verb_restart;
+/* An operator has just made it (its whole ID): it is none of our own. */
+void kii_verb_known(const char *id);
 /* KILL to what does not run is success; another signal: ECONFLICT. */
 kii_verb_run kii_verb_kill;
 /* Returns when it is gone. ENOTFOUND where there was none. */

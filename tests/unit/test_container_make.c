@@ -359,6 +359,22 @@ static void an_id_is_looked_at_once(void **state)
 		"POST /containers/" ID "/stop; ");
 }
 
+static void what_was_just_made_is_not_looked_at(void **state)
+{
+	static const char id[] = "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789";
+
+	(void)state;
+	kii_verb_known("abcdef");
+	kii_verb_known(id);
+	fake_reply(p->fake, 204, "", "");
+	assert_int_equal(verb(kii_verb_start, id, NULL), 0);
+	was_asked("POST /containers/"
+		"abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789/start; ");
+	fake_reply(p->fake, 404, "", "{}");
+	assert_int_equal(verb(kii_verb_start, "abcdef", NULL), -1);
+	assert_int_equal(err.code, KII_ENOTFOUND);
+}
+
 static void what_is_ours_is_not_touched(void **state)
 {
 	static const char *const names[] = { "kiisrv-x", "0123456789ab",
@@ -519,6 +535,7 @@ int main(void)
 		TEST(what_cannot_be_taken_away_at_the_end_is_logged),
 		TEST(a_name_that_is_nobody_s_of_ours_is_not_looked_at),
 		TEST(an_id_is_looked_at_once),
+		TEST(what_was_just_made_is_not_looked_at),
 		TEST(what_is_ours_is_not_touched),
 		TEST(what_is_not_there_is_not_found),
 		TEST(kill_of_what_is_dead_is_done),
