@@ -14,6 +14,8 @@
 struct toy_thing {               /* an image or a volume */
 	struct toy_thing *next;
 	char *id, *tag, *user;   /* a volume: its name is `id` */
+	char *parent;            /* of an image */
+	int64_t size, created;
 	json_t *labels;
 };
 

@@ -123,6 +123,7 @@ static void drop_thing(struct toy_thing **list, const char *id)
 		free(it->id);
 		free(it->tag);
 		free(it->user);
+		free(it->parent);
 		free(it);
 		return;
 	}
@@ -528,15 +529,52 @@ static json_t *show_image(const struct toy_thing *image)
 		image->user);
 }
 
+/* As a list has it; what has no name is in the list of all alone. */
+static json_t *list_image(const struct toy_thing *image)
+{
+	kii_autofree char *id = kii_xfmt("%s%s", strchr(image->id, ':') ? "" : "sha256:", image->id);
+	kii_autofree char *parent = kii_xfmt("%s%s", image->parent && *image->parent ? "sha256:" :
+		"", image->parent ? image->parent : "");
+
+	return json_pack("{s:s, s:s, s:[s], s:I, s:I}", "Id", id, "ParentId", parent, "RepoTags",
+		image->tag ? image->tag : "<none>:<none>", "Size", (json_int_t)image->size,
+		"Created", (json_int_t)image->created);
+}
+
 static bool images(struct toy_peer *p)
 {
+	kii_autofree char *every = toy_query(p, "all");
 	json_t *all = json_array();
 
 	pthread_mutex_lock(&p->t->lock);
-	for (struct toy_thing *i = p->t->images; i; i = i->next)
-		json_array_append_new(all, show_image(i));
+	for (struct toy_thing *i = p->t->images; i; i = i->next) {
+		if (every || i->tag)
+			json_array_append_new(all, list_image(i));
+	}
 	pthread_mutex_unlock(&p->t->lock);
 	return toy_reply_json(p, 200, all);
+}
+
+static bool image_remove(struct toy_peer *p)
+{
+	kii_autojson *done = NULL;
+	struct toy_thing *image;
+	int status = 404;
+
+	pthread_mutex_lock(&p->t->lock);
+	image = find_thing(p->t->images, p->name);
+	if (image)
+		status = 200;
+	for (struct toy_thing *i = p->t->images; image && i; i = i->next)
+		if (i->parent && strcmp(i->parent, image->id) == 0)
+			status = 409;
+	if (status == 200) {
+		done = json_pack("[{s:o}]", "Deleted", json_sprintf("sha256:%s", image->id));
+		drop_thing(&p->t->images, image->id);
+	}
+	pthread_mutex_unlock(&p->t->lock);
+	return status == 200 ? toy_reply_json(p, 200, json_incref(done))
+		: toy_refuse(p, status, "image %s", p->name);
 }
 
 static bool image_inspect(struct toy_peer *p)
@@ -641,6 +679,7 @@ static const struct {
 	{ "GET /info", info },
 	{ "GET /images/json", images },
 	{ "GET /images/*/json", image_inspect },
+	{ "DELETE /images/*", image_remove },
 	{ "POST /volumes/create", volume_create },
 	{ "GET /volumes", volumes },
 	{ "DELETE /volumes/*", volume_remove },
@@ -697,6 +736,30 @@ void toy_image(struct toy *t, const char *id, const char *tag, const char *user)
 	image->tag = kii_xstrdup(tag);
 	image->user = kii_xstrdup(user);
 	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_layer(struct toy *t, const char *id, const char *parent, const char *tag, int64_t size,
+	int64_t created)
+{
+	struct toy_thing *image;
+
+	pthread_mutex_lock(&t->lock);
+	image = add_thing(&t->images, id);
+	image->parent = kii_xstrdup(parent);
+	image->tag = kii_xstrdup(tag);
+	image->size = size;
+	image->created = created;
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool toy_has_image(struct toy *t, const char *id)
+{
+	bool there;
+
+	pthread_mutex_lock(&t->lock);
+	there = find_thing(t->images, id);
+	pthread_mutex_unlock(&t->lock);
+	return there;
 }
 
 void toy_image_gone(struct toy *t, const char *id)
