@@ -532,7 +532,8 @@ static json_t *show_image(const struct toy_thing *image)
 /* As a list has it; what has no name is in the list of all alone. */
 static json_t *list_image(const struct toy_thing *image)
 {
-	kii_autofree char *id = kii_xfmt("%s%s", strchr(image->id, ':') ? "" : "sha256:", image->id);
+	kii_autofree char *id = kii_xfmt("%s%s", strchr(image->id, ':') ? "" : "sha256:",
+		image->id);
 	kii_autofree char *parent = kii_xfmt("%s%s", image->parent && *image->parent ? "sha256:" :
 		"", image->parent ? image->parent : "");
 

@@ -134,7 +134,8 @@ static void every_key_is_taken_from_the_file(void **state)
 		"[queue]\nslots = 3\nmax_waiting = 5\nper_client = 2\n"
 		"[http]\nbody = '64 KiB'\n[limits]\nlog = 4096\nartifact = '4096 B'\n"
 		"disk_floor = 0\n[retention]\nartifacts = '1 TiB'\nartifact_days = 1\n"
-		"log_days = 2\naudit_days = 3\nbuild_cache = 0\n[containers]\nbind_roots = ['/srv/', '/data']\n"
+		"log_days = 2\naudit_days = 3\nbuild_cache = 0\n"
+		"[containers]\nbind_roots = ['/srv/', '/data']\n"
 		"capabilities = ['NET_ADMIN']\ndevices = ['/dev/ttyACM0']\nprivileged = true\n"
 		"host_namespaces = true\ncontainer_namespaces = true\n");
 
