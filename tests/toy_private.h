@@ -45,6 +45,7 @@ struct toy {
 	pthread_mutex_t lock;    /* of all below */
 	struct toy_plan plan;
 	char *log;
+	char *build;             /* what a build says */
 	struct toy_box *boxes;
 	struct toy_thing *images, *volumes;
 	unsigned made;

@@ -65,6 +65,8 @@ void toy_image_gone(struct toy *t, const char *id);
  */
 void toy_layer(struct toy *t, const char *id, const char *parent, const char *tag, int64_t size,
 	int64_t created);
+/* What a build's stream says from now on; copied. */
+void toy_build(struct toy *t, const char *stream);
 bool toy_has_image(struct toy *t, const char *id);
 /* A container that is there already, by the plan; `labels` end with a NULL name. */
 void toy_container(struct toy *t, const char *name, const struct kii_pair *labels,
