@@ -4,6 +4,7 @@
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -362,6 +363,44 @@ def test_what_is_wrong_with_a_compose_file_is_said(once, anna):
         told = build(anna, compose(anna, text, image_tag="kinds-web:4",
                                    compose_config={"service": "web"}))
         assert told["outcome"] == "bad_project" and word in told["error"], told
+
+
+# --- what stays with the engine
+
+
+def test_cached_layers_have_a_budget(once, new_stack):
+    stack = new_stack(conf={"retention": {"build_cache": 0}})
+    anna = stack.operator()
+    base = image(stack, SHELL)["Id"].removeprefix("sha256:")
+
+    def make(content, last="ENV A=1"):
+        """What the build's steps made, in their order."""
+        told = build(anna, dockerfile(
+            anna, f"FROM {SHELL} AS first\nCOPY f /f\nFROM {SHELL}\nENV T={stack.instance()}\n"
+            f"COPY --from=first /f /g\n{last}\n", {"f": content + os.urandom(8).hex()},
+            image_tag="kinds-cache:1"))
+        made = re.findall("-> ([0-9a-f]{11,})\n", log(anna, told["job"]))
+        return [id for id in made if not base.startswith(id)]
+    first = make("one")
+    # The build's own stage goes, what the image is made of stays.
+    stack.ctl("gc")
+    assert not image(stack, first[0]) and image(stack, first[1]), first
+    assert image(stack, "kinds-cache:1")["Id"].removeprefix("sha256:").startswith(first[-1])
+    # It loses its name to the next one, and a step that fails leaves layers too.
+    second = make("two")
+    third = make("three", "RUN false")
+    assert len(third) > 2, third
+    stack.ctl("gc")
+    # What all three have, the middle of them, stays as long as one does.
+    gone = [id for id in first + third if id not in second]
+    assert first[-1] in gone and third[-1] in gone
+    assert not any(image(stack, id) for id in gone), gone
+    assert image(stack, second[-1])
+    assert stack.engine.ask("DELETE", "/images/kinds-cache:1").status == 200
+    stack.ctl("gc")
+    assert not any(image(stack, id) for id in second)
+    assert not (stack.state / "engine/layers").read_text()
+    assert image(stack, SHELL)
 
 
 # --- out of git
