@@ -102,6 +102,7 @@ struct worker {
 
 	/* What the janitor last learned of the engine. */
 	struct kii_engine_about about;
+	int64_t about_at;                /* when, ms of kii_io_now; 0: it has to be asked */
 	bool engine_up;
 	char engine_error[200];
 	int64_t engine_seen;             /* ms since 1970 of the last look; 0: none yet */
