@@ -16,6 +16,7 @@
 #include "image.h"
 #include "io.h"
 #include "json.h"
+#include "layers.h"
 #include "log.h"
 #include "upload.h"
 #include "operator.h"
@@ -365,6 +366,8 @@ void *janitor_run(void *arg)
 			else
 				kii_log_warn("reconcile", "error=%s", kii_q(err.msg));
 		}
+		if (w->engine_up && layers_due(w->layers))
+			gc_layers(w);
 		if (kii_io_now() >= gc_at) {
 			collect(w);
 			janitor_trim_audit(w);

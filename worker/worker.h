@@ -82,6 +82,7 @@ struct worker {
 	char *artifacts, *work;          /* folders */
 	char instance[17];
 	struct kii_layouts *layouts;
+	struct layers *layers;           /* of builds, for layers.h */
 	atomic_bool stop;
 	atomic_bool again;               /* ... and start anew: HUP */
 	atomic_bool closed;              /* the server has to end */
