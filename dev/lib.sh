@@ -106,7 +106,7 @@ copy_source() {
 	else
 		tar -C "$top" --exclude=./autom4te.cache -cf - . | tar -C "$1" -xf - --no-same-owner
 	fi
-	chmod -R u+w,a+rX "$1"
+	chmod -R u+w,go-w,a+rX "$1"
 }
 
 # --- processes: each is recorded as "pid start-time" in $work/pid/NAME, so that a number that has

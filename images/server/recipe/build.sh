@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: MIT
 # Build kiisrv from /src and install it below /out, with the files of this folder.
 #
-# libarchive is linked statically, and only the two formats that are used come along (the linker
+# libarchive is linked statically, and only the formats that are used come along (the linker
 # drops the sections of the others, and what those would need): Debian's shared one brings libxml2
 # and with it 36 MB of ICU.
 set -eu
@@ -14,7 +14,7 @@ flags="-O2 -D_FORTIFY_SOURCE=2 -fPIE -ffunction-sections -fdata-sections"
 libs=$(pkg-config --libs sqlite3 jansson libcurl libcrypto libfyaml)
 /src/configure -q --prefix=/usr --sysconfdir=/etc --localstatedir=/var --runstatedir=/run \
 	--disable-tests CFLAGS="$flags" LDFLAGS="-pie -Wl,-z,relro,-z,now,--as-needed,--gc-sections" \
-	DEPS_LIBS="$libs -l:libarchive.a -lnettle -lz"
+	DEPS_LIBS="$libs -l:libarchive.a -lnettle -lz -lzstd -llzma -lbz2"
 make -s -j"$(nproc)"
 make -s images/server/init
 make -s install-strip DESTDIR=/out
