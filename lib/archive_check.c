@@ -259,7 +259,7 @@ static int make_entry(struct unpack *u, const char *path, struct archive_entry *
 {
 	mode_t type = archive_entry_filetype(e);
 	kii_autoclose int parent = -1;
-	const char *name;
+	const char *name = NULL;
 
 	if (open_parent(u, path, &parent, &name) != 0)
 		return -1;

@@ -344,6 +344,23 @@ static char *project_name(const char *text)
 	return kii_xstrdup("app");
 }
 
+static void note_unknown_top(struct compose *c, const json_t *all)
+{
+	static const char *const known[] = { "configs", "models", "name", "networks", "secrets",
+		"services", "version", "volumes", NULL };
+	const char *name;
+	const json_t *value;
+
+	json_object_foreach((json_t *)all, name, value) {
+		char where[128];
+
+		if (is_one_of(known, name) || strncmp(name, "x-", 2) == 0)
+			continue;
+		kii_path_text(KII_PATH_NAME(NULL, name), where, sizeof(where));
+		kii_texts_fmt(&c->out->notes, "%s is not known and is left aside", where);
+	}
+}
+
 static int take_all(struct compose *c, const json_t *all, struct kii_error *err)
 {
 	kii_autofree char *name = NULL;
@@ -352,6 +369,7 @@ static int take_all(struct compose *c, const json_t *all, struct kii_error *err)
 		return kii_error_field(err, c->name, "must be a mapping");
 	if (json_object_get(all, "include"))
 		return kii_error_field(err, "include", "is not supported");
+	note_unknown_top(c, all);
 	if (take_text(c, json_object_get(all, "name"), KII_PATH_NAME(NULL, "name"), &name,
 			err) != 0)
 		return -1;

@@ -96,6 +96,8 @@ const struct kii_conf_key kii_conf_keys[] = {
 	  "30" },
 	{ "retention", "log_days", KII_CONF_COUNT, AT(retention.log_days), 1, 36500, "90" },
 	{ "retention", "audit_days", KII_CONF_COUNT, AT(retention.audit_days), 1, 36500, "365" },
+	{ "retention", "build_cache", KII_CONF_SIZE, AT(retention.build_cache), 0, 1024 * TIB,
+	  QUOTED("10 GiB") },
 
 	{ "containers", "bind_roots", KII_CONF_PATHS, AT(containers.bind_roots), 0, 32, "[]" },
 	{ "containers", "capabilities", KII_CONF_CAPS, AT(containers.capabilities), 0, 48, "[]" },

@@ -233,6 +233,12 @@ struct kii_build_step {
 };
 /* A step begins. `arg` is the sink's. */
 typedef void kii_engine_step(void *arg, const struct kii_build_step *step);
+#define KII_MADE_DIGITS 11
+/*
+ * There is an image of a step's, made or found again: at least KII_MADE_DIGITS of its ID's digits.
+ * What a step prints may look the same.
+ */
+typedef void kii_engine_made(void *arg, const char *id);
 
 struct kii_build_result {
 	char image[128];             /* the image's ID, "" until it is built */
@@ -269,6 +275,7 @@ struct kii_build_spec {
 	const char *guard;
 	int64_t limit_ms;        /* for all of it; 0: none */
 	kii_engine_step *step;   /* or NULL */
+	kii_engine_made *made;   /* or NULL */
 	kii_engine_tick *tick;   /* while nothing comes, with the sink's `arg`; or NULL */
 	struct kii_build_result *result;   /* or NULL; filled in as the build goes on */
 };

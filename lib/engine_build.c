@@ -17,6 +17,7 @@ struct build {
 	kii_engine_say *say;
 	void *arg;
 	kii_engine_step *step;
+	kii_engine_made *made;
 	struct kii_build_result *result;
 	struct kii_error failed;     /* what the engine says went wrong */
 };
@@ -109,6 +110,27 @@ static void take_step(struct build *b, const char *text)
 		b->step(b->arg, &step);
 }
 
+/* " ---> 0123456789ab" of Docker, "--> 0123456789a" of Podman, a line by itself. */
+static void take_made(struct build *b, const char *text)
+{
+	char id[65];
+	size_t len, dashes;
+
+	if (!b->made || !text)
+		return;
+	text += strspn(text, " ");
+	dashes = strspn(text, "-");
+	if (dashes < 2 || text[dashes] != '>' || text[dashes + 1] != ' ')
+		return;
+	text += dashes + 2;
+	len = strspn(text, "0123456789abcdef");
+	if (len < KII_MADE_DIGITS || len >= sizeof(id) || text[len + strspn(text + len, "\r\n")])
+		return;
+	memcpy(id, text, len);
+	id[len] = '\0';
+	b->made(b->arg, id);
+}
+
 /* Docker tells the code beside the message, Podman at its end. */
 static int exit_code(const json_t *document, const char *error)
 {
@@ -157,6 +179,7 @@ static int take_document(void *arg, const json_t *document, struct kii_error *er
 		return kii_engine_odd("object in a line", err);
 	take_id(b, document);
 	take_step(b, kii_json_str(document, "stream"));
+	take_made(b, kii_json_str(document, "stream"));
 	if (error && !b->failed.code)
 		fail(b, document, error);
 	if (say(b, kii_json_str(document, "stream"), err) != 0)
@@ -209,6 +232,7 @@ int kii_engine_build(struct kii_engine *e, const struct kii_build_spec *spec, ki
 	kii_autocall c = KII_CALL_INIT("POST");
 	struct kii_build_result ignored;
 	struct build b = { .say = sink, .arg = arg, .step = spec->step,
+		.made = spec->made,
 		.result = spec->result ? spec->result : &ignored };
 	int rc;
 

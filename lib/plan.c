@@ -3,6 +3,7 @@
 
 #include "plan.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -162,6 +163,15 @@ static int choose_providers(struct kii_draft *d, struct kii_error *err)
 	return 0;
 }
 
+/* Of the table. */
+static int run_detector(const char *name, struct kii_draft *d, struct kii_error *err)
+{
+	const struct kii_detector *found = kii_detector_find(name);
+
+	assert(found);
+	return found->plan(d, err);
+}
+
 /* Node beside another language: it builds assets in a stage of its own. */
 static int plan_assets(struct kii_draft *d, struct kii_error *err)
 {
@@ -178,7 +188,7 @@ static int plan_assets(struct kii_draft *d, struct kii_error *err)
 	json_object_update(a->plan->variables, d->plan->variables);
 	/* whatever it would start, the language starts something */
 	a->given_start = "true";
-	if (kii_detector_find("node")->plan(a, err) != 0)
+	if (run_detector("node", a, err) != 0)
 		return -1;
 	kii_texts_append(&a->plan->build, &a->collect);
 	return 0;
@@ -201,7 +211,7 @@ static int plan_nixpacks(struct kii_draft *d, struct kii_error *err)
 
 	if (kii_plan_config(d, err) != 0 || kii_plan_given(d, &start, err) != 0 ||
 	    choose_providers(d, err) != 0 ||
-	    kii_detector_find(d->plan->providers.items[0])->plan(d, err) != 0 ||
+	    run_detector(d->plan->providers.items[0], d, err) != 0 ||
 	    plan_assets(d, err) != 0 || kii_plan_override(d, err) != 0)
 		return -1;
 	d->given_start = NULL;

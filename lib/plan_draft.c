@@ -13,6 +13,8 @@
 
 #define STEP_MAX 60000      /* bytes of one step: classic builders take lines of 64 KiB */
 
+static char *formatted(const char *fmt, va_list ap) KII_PRINTF(1, 0);
+
 static char *formatted(const char *fmt, va_list ap)
 {
 	kii_autobuf text = KII_BUF_INIT(STEP_MAX);

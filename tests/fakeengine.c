@@ -68,8 +68,7 @@ static bool ready(struct peer *p, short events)
 	return false;
 }
 
-/* Length of a body in chunks, or more than there is. */
-static size_t chunks_len(const char *data, size_t len)
+size_t fake_chunks(const char *data, size_t len)
 {
 	size_t at = 0;
 
@@ -94,7 +93,7 @@ static size_t body_len(const struct peer *p, size_t head)
 	if (!head)
 		return 0;
 	if (chunked && chunked < p->in.data + head)
-		return chunks_len(p->in.data + head, p->in.len - head);
+		return fake_chunks(p->in.data + head, p->in.len - head);
 	return length && length < p->in.data + head ? strtoul(length + 15, NULL, 10) : 0;
 }
 

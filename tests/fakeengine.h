@@ -47,6 +47,9 @@ char *fake_seen(struct fake *f);
 /* Connections that were made since the reset. */
 unsigned fake_connections(struct fake *f);
 
+/* How long a body in chunks is; more than `len` while it is not whole. */
+size_t fake_chunks(const char *data, size_t len);
+
 /* A fake and a client of it, as cmocka's setup and teardown of a test. */
 struct fake_pair {
 	struct fake *fake;

@@ -14,6 +14,8 @@
 struct toy_thing {               /* an image or a volume */
 	struct toy_thing *next;
 	char *id, *tag, *user;   /* a volume: its name is `id` */
+	char *parent;            /* of an image */
+	int64_t size, created;
 	json_t *labels;
 };
 
@@ -43,6 +45,7 @@ struct toy {
 	pthread_mutex_t lock;    /* of all below */
 	struct toy_plan plan;
 	char *log;
+	char *build;             /* what a build says */
 	struct toy_box *boxes;
 	struct toy_thing *images, *volumes;
 	unsigned made;

@@ -12,6 +12,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "fakeengine.h"
 #include "io.h"
 #include "testlib.h"
 #include "toy_private.h"
@@ -286,14 +287,23 @@ static bool answer(struct toy_peer *p)
 
 /* --- requests --- */
 
-/* The head and the body by its Content-Length, 0 when the peer goes. */
+static size_t body_len(const struct toy_peer *p, size_t head)
+{
+	const char *length = strcasestr(p->in.data, "Content-Length:");
+	const char *chunked = strcasestr(p->in.data, "Transfer-Encoding: chunked");
+
+	if (chunked && chunked < p->in.data + head)
+		return fake_chunks(p->in.data + head, p->in.len - head);
+	return length && length < p->in.data + head ? strtoul(length + 15, NULL, 10) : 0;
+}
+
+/* The head and the body by its Content-Length or in chunks, 0 when the peer goes. */
 static size_t read_request(struct toy_peer *p)
 {
 	for (;;) {
 		char *end = memmem(p->in.data, p->in.len, "\r\n\r\n", 4);
-		char *length = strcasestr(p->in.data, "Content-Length:");
 		size_t head = end ? (size_t)(end - p->in.data) + 4 : 0;
-		size_t body = end && length && length < end ? strtoul(length + 15, NULL, 10) : 0;
+		size_t body = head ? body_len(p, head) : 0;
 		char data[4096];
 		ssize_t n;
 

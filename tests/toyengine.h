@@ -59,6 +59,15 @@ void toy_plan(struct toy *t, const struct toy_plan *plan);
 /* An image; containers are made by its id or its tag. */
 void toy_image(struct toy *t, const char *id, const char *tag, const char *user);
 void toy_image_gone(struct toy *t, const char *id);
+/*
+ * One that a build's step has made: 64 hex digits of its own and of its parent ("": none), `tag` or
+ * NULL, `created` in seconds since 1970. Removed with DELETE, where nothing was made of it.
+ */
+void toy_layer(struct toy *t, const char *id, const char *parent, const char *tag, int64_t size,
+	int64_t created);
+/* What a build's stream says from now on; copied. */
+void toy_build(struct toy *t, const char *stream);
+bool toy_has_image(struct toy *t, const char *id);
 /* A container that is there already, by the plan; `labels` end with a NULL name. */
 void toy_container(struct toy *t, const char *name, const struct kii_pair *labels,
 	enum kii_container_state state);

@@ -123,6 +123,7 @@ static void drop_thing(struct toy_thing **list, const char *id)
 		free(it->id);
 		free(it->tag);
 		free(it->user);
+		free(it->parent);
 		free(it);
 		return;
 	}
@@ -216,8 +217,9 @@ static json_t *show(const struct toy_box *b)
 
 	stamp(b->started, started);
 	stamp(b->finished, finished);
-	return json_pack("{s:s, s:s, s:{s:s, s:i, s:b, s:s, s:s}, s:{s:O}}", "Id", b->id,
-		"Name", name, "State", "Status", state_word(b), "ExitCode", b->exit_code,
+	return json_pack("{s:s, s:s, s:{s:s, s:i, s:i, s:b, s:s, s:s}, s:{s:O}}", "Id", b->id,
+		"Name", name, "State", "Status", state_word(b), "Pid",
+		b->state == KII_CONTAINER_RUNNING ? 4242 : 0, "ExitCode", b->exit_code,
 		"OOMKilled", b->plan.oom && b->state == KII_CONTAINER_EXITED,
 		"StartedAt", started, "FinishedAt", finished, "Config", "Labels", labels_of(b));
 }
@@ -528,29 +530,82 @@ static json_t *show_image(const struct toy_thing *image)
 		image->user);
 }
 
+/* As a list has it; what has no name is in the list of all alone. */
+static json_t *list_image(const struct toy_thing *image)
+{
+	kii_autofree char *id = kii_xfmt("%s%s", strchr(image->id, ':') ? "" : "sha256:",
+		image->id);
+	kii_autofree char *parent = kii_xfmt("%s%s", image->parent && *image->parent ? "sha256:" :
+		"", image->parent ? image->parent : "");
+
+	return json_pack("{s:s, s:s, s:[s], s:I, s:I}", "Id", id, "ParentId", parent, "RepoTags",
+		image->tag ? image->tag : "<none>:<none>", "Size", (json_int_t)image->size,
+		"Created", (json_int_t)image->created);
+}
+
 static bool images(struct toy_peer *p)
 {
+	kii_autofree char *every = toy_query(p, "all");
 	json_t *all = json_array();
 
 	pthread_mutex_lock(&p->t->lock);
-	for (struct toy_thing *i = p->t->images; i; i = i->next)
-		json_array_append_new(all, show_image(i));
+	for (struct toy_thing *i = p->t->images; i; i = i->next) {
+		if (every || i->tag)
+			json_array_append_new(all, list_image(i));
+	}
 	pthread_mutex_unlock(&p->t->lock);
 	return toy_reply_json(p, 200, all);
 }
 
-static bool image_inspect(struct toy_peer *p)
+static bool image_remove(struct toy_peer *p)
 {
-	json_t *body = NULL;
-	const struct toy_thing *image;
+	kii_autojson *done = NULL;
+	struct toy_thing *image;
+	int status = 404;
 
 	pthread_mutex_lock(&p->t->lock);
 	image = find_thing(p->t->images, p->name);
 	if (image)
+		status = 200;
+	for (struct toy_thing *i = p->t->images; image && i; i = i->next)
+		if (i->parent && strcmp(i->parent, image->id) == 0)
+			status = 409;
+	if (status == 200) {
+		done = json_pack("[{s:o}]", "Deleted", json_sprintf("sha256:%s", image->id));
+		drop_thing(&p->t->images, image->id);
+	}
+	pthread_mutex_unlock(&p->t->lock);
+	return status == 200 ? toy_reply_json(p, 200, json_incref(done))
+		: toy_refuse(p, status, "image %s", p->name);
+}
+
+/* A name of several parts is a part of the path all the same. */
+static bool image_inspect(struct toy_peer *p)
+{
+	static const char before[] = "/images/", behind[] = "/json";
+	kii_autofree char *name = kii_xstrndup(p->path + sizeof(before) - 1,
+		strlen(p->path) - (sizeof(before) - 1) - (sizeof(behind) - 1));
+	json_t *body = NULL;
+	const struct toy_thing *image;
+
+	pthread_mutex_lock(&p->t->lock);
+	image = find_thing(p->t->images, name);
+	if (image)
 		body = show_image(image);
 	pthread_mutex_unlock(&p->t->lock);
 	return body ? toy_reply_json(p, 200, body)
-		: toy_refuse(p, 404, "No such image: %s", p->name);
+		: toy_refuse(p, 404, "No such image: %s", name);
+}
+
+static bool build(struct toy_peer *p)
+{
+	kii_autofree char *stream = NULL;
+
+	pthread_mutex_lock(&p->t->lock);
+	stream = kii_xstrdup(p->t->build ? p->t->build : "{}\n");
+	pthread_mutex_unlock(&p->t->lock);
+	return toy_begin(p, "Content-Type: application/json\r\n") &&
+		toy_chunk(p, stream, strlen(stream)) && toy_finish(p);
 }
 
 static bool volume_create(struct toy_peer *p)
@@ -622,7 +677,8 @@ static bool ping(struct toy_peer *p)
 
 static bool version(struct toy_peer *p)
 {
-	return toy_reply_json(p, 200, json_pack("{s:s, s:s, s:s, s:[{s:s}]}", "Version", "20.10.24",
+	return toy_reply_json(p, 200, json_pack("{s:s, s:s, s:s, s:[{s:s}]}", "Version",
+		p->t->podman ? "4.3.1" : "20.10.24",
 		"ApiVersion", "1.41", "MinAPIVersion", "1.12", "Components", "Name",
 		p->t->podman ? "Podman Engine" : "Engine"));
 }
@@ -641,6 +697,10 @@ static const struct {
 	{ "GET /info", info },
 	{ "GET /images/json", images },
 	{ "GET /images/*/json", image_inspect },
+	{ "GET /images/*/*/json", image_inspect },
+	{ "GET /images/*/*/*/json", image_inspect },
+	{ "DELETE /images/*", image_remove },
+	{ "POST /build", build },
 	{ "POST /volumes/create", volume_create },
 	{ "GET /volumes", volumes },
 	{ "DELETE /volumes/*", volume_remove },
@@ -676,6 +736,7 @@ void toy_world_free(struct toy *t)
 	while (t->volumes)
 		drop_thing(&t->volumes, t->volumes->id);
 	free(t->log);
+	free(t->build);
 }
 
 void toy_plan(struct toy *t, const struct toy_plan *plan)
@@ -697,6 +758,38 @@ void toy_image(struct toy *t, const char *id, const char *tag, const char *user)
 	image->tag = kii_xstrdup(tag);
 	image->user = kii_xstrdup(user);
 	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_layer(struct toy *t, const char *id, const char *parent, const char *tag, int64_t size,
+	int64_t created)
+{
+	struct toy_thing *image;
+
+	pthread_mutex_lock(&t->lock);
+	image = add_thing(&t->images, id);
+	image->parent = kii_xstrdup(parent);
+	image->tag = kii_xstrdup(tag);
+	image->size = size;
+	image->created = created;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_build(struct toy *t, const char *stream)
+{
+	pthread_mutex_lock(&t->lock);
+	free(t->build);
+	t->build = kii_xstrdup(stream);
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool toy_has_image(struct toy *t, const char *id)
+{
+	bool there;
+
+	pthread_mutex_lock(&t->lock);
+	there = find_thing(t->images, id);
+	pthread_mutex_unlock(&t->lock);
+	return there;
 }
 
 void toy_image_gone(struct toy *t, const char *id)

@@ -13,6 +13,7 @@
 
 #include "io.h"
 #include "json.h"
+#include "layers.h"
 #include "log.h"
 
 #define HOUR_MS 3600000
@@ -316,6 +317,32 @@ static int collect_all(struct gc *gc, struct kii_error *err)
 	return 0;
 }
 
+/* --- what the engine keeps --- */
+
+static void note_layer(void *arg, const char *id, int64_t bytes)
+{
+	note(arg, "layer", id, bytes, "budget");
+}
+
+/* An engine that is away keeps them until it is back. */
+static void collect_layers(struct gc *gc)
+{
+	struct kii_error err = { 0 };
+
+	if (layers_collect(gc->w, gc->dry_run, note_layer, gc, &err) != 0)
+		kii_log_warn("gc", "error=%s", kii_q(err.msg));
+}
+
+void gc_layers(struct worker *w)
+{
+	struct gc gc = { .w = w, .items = json_array() };
+
+	pthread_mutex_lock(&one_at_a_time);
+	collect_layers(&gc);
+	pthread_mutex_unlock(&one_at_a_time);
+	json_decref(gc.items);
+}
+
 int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 {
 	struct gc gc = { .w = w, .dry_run = dry_run, .now = kii_io_wall(),
@@ -324,6 +351,8 @@ int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 
 	pthread_mutex_lock(&one_at_a_time);
 	rc = collect_all(&gc, err);
+	if (rc == 0)
+		collect_layers(&gc);
 	pthread_mutex_unlock(&one_at_a_time);
 	json_decref(gc.forgotten);
 	json_decref(gc.forgetters);

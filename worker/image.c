@@ -14,6 +14,7 @@
 #include "io.h"
 #include "json.h"
 #include "kind.h"
+#include "layers.h"
 #include "log.h"
 #include "plan.h"
 #include "secret.h"
@@ -188,12 +189,14 @@ static int build_image(struct task *t, struct kii_error *err)
 	int rc;
 
 	kii_buf_init(&x.tail, 4096);
+	x.layers = layers_begin(t->w->layers);
 	rc = begin(&x, false, err);
 	if (rc == 0)
 		rc = image_guard(&x, err);
 	if (rc == 0)
 		rc = image_pack(&x, err);
 	image_unguard(&x);
+	layers_end(t->w->layers, x.layers);
 	if (rc == 0)
 		rc = task_image(t, x.image, err);
 	if (rc == 0)

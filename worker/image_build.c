@@ -9,6 +9,7 @@
 #include "dockerfile_from.h"
 #include "image.h"
 #include "json.h"
+#include "layers.h"
 
 #define TAIL_SHOWN 1000    /* bytes of the last lines in an error */
 
@@ -18,15 +19,11 @@ static bool hear(void *arg, const char *text, size_t len)
 {
 	struct image_work *x = arg;
 
-	if (len >= x->tail.limit) {
-		kii_buf_reset(&x->tail);
-		kii_buf_add(&x->tail, text + len - x->tail.limit / 2, x->tail.limit / 2);
-	} else {
-		if (x->tail.len + len > x->tail.limit)
-			kii_buf_drop(&x->tail, x->tail.len - x->tail.limit / 2 < x->tail.len ?
-				x->tail.len + len - x->tail.limit : 0);
-		kii_buf_add(&x->tail, text, len);
-	}
+	size_t shown = len < x->tail.limit ? len : x->tail.limit;
+
+	if (x->tail.len > x->tail.limit - shown)
+		kii_buf_drop(&x->tail, x->tail.len - (x->tail.limit - shown));
+	kii_buf_add(&x->tail, text + len - shown, shown);
 	return task_write(x->t, text, len);
 }
 
@@ -40,6 +37,13 @@ static void at_step(void *arg, const struct kii_build_step *step)
 			step->stage, step->stages, step->text);
 	else
 		task_progress(x->t, "step %u/%u: %s", step->step, step->steps, step->text);
+}
+
+static void at_image(void *arg, const char *id)
+{
+	struct image_work *x = arg;
+
+	layers_made(x->t->w->layers, id, x->t->job->created);
 }
 
 static bool may_go_on(void *arg)
@@ -141,7 +145,7 @@ static int run(struct image_work *x, const struct image_recipe *recipe,
 		.cpus = x->r.cpus > 0 ? x->r.cpus : conf->build.cpus,
 		.network = x->r.network ? x->r.network : "default",
 		.guard = x->guard[0] ? x->guard : NULL,
-		.step = at_step, .tick = may_go_on, .result = &result,
+		.step = at_step, .made = at_image, .tick = may_go_on, .result = &result,
 	};
 	int rc = kii_engine_build(x->t->engine, &spec, hear, x, err);
 
@@ -152,6 +156,12 @@ static int run(struct image_work *x, const struct image_recipe *recipe,
 	}
 	if (x->t->stopped != STOPPED_NOT)
 		return -1;
+	/* A step's image went while the build was on: the next attempt makes it anew. */
+	if (err->code == KII_EREFUSED && result.exit_code < 0 &&
+	    strstr(err->msg, "No such image: sha256:")) {
+		kii_error_clear(err);
+		return kii_error_set(err, KII_EBROKEN, 0, "the engine lost a layer");
+	}
 	if (err->code == KII_EREFUSED)
 		return failed(x, &result, err);
 	return unfit(x, "bad_context", err);

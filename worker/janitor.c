@@ -5,6 +5,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -15,11 +16,15 @@
 #include "image.h"
 #include "io.h"
 #include "json.h"
+#include "layers.h"
 #include "log.h"
 #include "upload.h"
 #include "operator.h"
 
 #define LOOK_MS      10000
+#define ABOUT_MS     300000
+#define LIST_TRIES   3
+#define LIST_PAUSE_MS 200
 #define RECONCILE_MS 60000
 #define GC_MS        600000
 #define DAY_MS       INT64_C(86400000)
@@ -57,31 +62,66 @@ static void keep_images(struct worker *w, struct kii_image *images, size_t n)
 static void engine_state(struct worker *w, const struct kii_error *err)
 {
 	bool up = err->code == KII_OK;
+	const char *error = up ? "" : err->msg;
 
-	if (up != w->engine_up || !w->engine_seen)
+	if (up != w->engine_up || !w->engine_seen ||
+	    strncmp(error, w->engine_error, sizeof(w->engine_error) - 1) != 0)
 		kii_log_info("engine", "up=%d version=%s error=%s", up, kii_q(w->about.version),
 			kii_q(up ? NULL : err->msg));
 	w->engine_up = up;
 	w->engine_seen = kii_io_wall();
-	snprintf(w->engine_error, sizeof(w->engine_error), "%.199s", up ? "" : err->msg);
+	snprintf(w->engine_error, sizeof(w->engine_error), "%.199s", error);
+}
+
+/* Podman's list breaks at an image that somebody is removing just then: another time it is gone. */
+static int list_images(struct worker *w, struct kii_engine *engine, struct kii_image **images,
+	size_t *n, struct kii_error *err)
+{
+	const char *prefix = w->conf->firmware.image_prefix;
+	int rc = kii_engine_images(engine, prefix, images, n, err);
+
+	for (int i = 1; rc != 0 && err->detail >= 500 && i < LIST_TRIES; i++) {
+		poll(NULL, 0, LIST_PAUSE_MS);
+		kii_error_clear(err);
+		rc = kii_engine_images(engine, prefix, images, n, err);
+	}
+	return rc;
+}
+
+/*
+ * What it is changes with the engine only, and costs Podman half a second of CPU: a ping tells
+ * whether it is there.
+ */
+static int ask_engine(struct worker *w, struct kii_engine *engine, struct kii_error *err)
+{
+	struct kii_engine_about about = { 0 };
+
+	if (w->engine_up && w->about_at && kii_io_now() < w->about_at + ABOUT_MS)
+		return kii_engine_ping(engine, err);
+	if (kii_engine_about(engine, &about, err) != 0)
+		return -1;
+	pthread_mutex_lock(&w->lock);
+	w->about = about;
+	w->about_at = kii_io_now();
+	pthread_mutex_unlock(&w->lock);
+	return 0;
 }
 
 void janitor_look(struct worker *w, struct kii_engine *engine)
 {
-	struct kii_engine_about about = { 0 };
 	struct kii_image *images = NULL;
 	struct kii_error err = { 0 };
 	size_t n = 0;
 
-	if (kii_engine_about(engine, &about, &err) == 0 &&
-	    kii_engine_images(engine, w->conf->firmware.image_prefix, &images, &n, &err) == 0) {
+	if (ask_engine(w, engine, &err) == 0 && list_images(w, engine, &images, &n, &err) == 0) {
 		pthread_mutex_lock(&w->lock);
-		w->about = about;
 		keep_images(w, images, n);
 	} else {
 		pthread_mutex_lock(&w->lock);
 	}
-	engine_state(w, &err);
+	/* A look that our own end has cut short says nothing of the engine. */
+	if (err.code == KII_OK || !atomic_load(&w->stop))
+		engine_state(w, &err);
 	pthread_mutex_unlock(&w->lock);
 }
 
@@ -326,6 +366,8 @@ void *janitor_run(void *arg)
 			else
 				kii_log_warn("reconcile", "error=%s", kii_q(err.msg));
 		}
+		if (w->engine_up && layers_due(w->layers))
+			gc_layers(w);
 		if (kii_io_now() >= gc_at) {
 			collect(w);
 			janitor_trim_audit(w);

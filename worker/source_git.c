@@ -198,12 +198,13 @@ static int make(struct run *run, struct kii_error *err)
 	kii_autofree char *alias = s->host ? kii_xfmt("FETCH_ALIAS=%s%s%s", usual ? "" : "[",
 		s->host, usual ? "" : "]") : NULL;
 	kii_autofree char *whole = alias && !usual ? kii_xfmt("%s:%u", alias, s->port) : NULL;
-	const char *env[] = { kib, files, seconds, whole ? whole : alias, resolve,
+	const char *modules = all->r->submodules ? "FETCH_SUBMODULES=1" : "FETCH_SUBMODULES=0";
+	const char *env[] = { kib, files, seconds, modules, whole ? whole : alias, resolve,
 		resolve ? address : NULL, NULL };
 
 	/* A missing one would end the list early. */
 	if (!alias)
-		env[3] = NULL;
+		env[4] = NULL;
 	return create(run, env, err);
 }
 

@@ -15,6 +15,7 @@
 
 #include "backup.h"
 #include "io.h"
+#include "layers.h"
 #include "log.h"
 #include "operator.h"
 #include "queue.h"
@@ -163,6 +164,7 @@ int start_worker(struct worker *w, const struct kii_conf *conf, const char *sche
 	if (make_folders(w, err) != 0 || take_lock(conf->paths.state_dir, lock_fd, err) != 0 ||
 	    get_instance(w, err) != 0)
 		return -1;
+	w->layers = layers_new(conf->paths.state_dir);
 	if (kii_layouts_load((const char *const *)conf->paths.layouts, conf->paths.n_layouts,
 			&w->layouts, err) != 0)
 		return -1;
@@ -184,6 +186,7 @@ void start_release(struct worker *w)
 		free(w->lanes[i].logs);
 	}
 	kii_layouts_free(w->layouts);
+	layers_free(w->layers);
 	kii_images_free(w->images, w->n_images);
 	if (w->wake_server >= 0)
 		close(w->wake_server);

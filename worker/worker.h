@@ -82,6 +82,7 @@ struct worker {
 	char *artifacts, *work;          /* folders */
 	char instance[17];
 	struct kii_layouts *layouts;
+	struct layers *layers;           /* of builds, for layers.h */
 	atomic_bool stop;
 	atomic_bool again;               /* ... and start anew: HUP */
 	atomic_bool closed;              /* the server has to end */
@@ -101,6 +102,7 @@ struct worker {
 
 	/* What the janitor last learned of the engine. */
 	struct kii_engine_about about;
+	int64_t about_at;                /* when, ms of kii_io_now; 0: it has to be asked */
 	bool engine_up;
 	char engine_error[200];
 	int64_t engine_seen;             /* ms since 1970 of the last look; 0: none yet */

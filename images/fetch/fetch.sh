@@ -14,6 +14,7 @@ MIRROR=${MIRROR:-/mirror}
 FETCH_SECONDS=${FETCH_SECONDS:-540}     # in all; the worker waits a little longer
 FETCH_KIB=${FETCH_KIB:-262144}          # of a file, and of the mirror or the source
 FETCH_FILES=${FETCH_FILES:-100000}      # of a source
+FETCH_SUBMODULES=${FETCH_SUBMODULES:-1} # 0: nobody wants to know of them
 TAGS_MAX=1000
 repo=$MIRROR/repo.git
 
@@ -247,7 +248,9 @@ source_main() {
 	seconds=$(source_git log -1 --no-show-signature --format=%ct "$commit" --) ||
 		fail 3 "the commit cannot be read"
 	# In a file first: what comes before a failure is no answer.
-	list_submodules >"$notes.out" || exit
+	n=0
+	: >"$notes.out" || fail 3 "no room in /tmp"
+	[ "$FETCH_SUBMODULES" = 0 ] || list_submodules >"$notes.out" || exit
 	pack
 	echo "commit $commit $seconds"
 	cat "$notes.out"

@@ -25,7 +25,7 @@ def stack(engine):
     """One for all tests that leave it as it was."""
     shared = Stack(engine)
     try:
-        shared.start()
+        shared.start().start_operators()
         yield shared
     finally:
         shared.stop()

@@ -82,6 +82,9 @@ class Link:
             if not self.admit(head.split(b"\r\n", 1)[0].decode()):
                 return
             self.engine.sendall(head + HEAD_END)
+            if re.search(rb"(?i)\r\ntransfer-encoding: *chunked", head):
+                data = self.chunks(data)
+                continue
             length = re.search(rb"(?i)\r\ncontent-length: *(\d+)", head)
             left = int(length[1]) if length else 0
             while left:
@@ -91,6 +94,26 @@ class Link:
                 data = data[len(part):]
                 left -= len(part)
                 self.engine.sendall(part)
+
+    def chunks(self, data):
+        """A body without a length to its end; what came behind that."""
+        while True:
+            while b"\r\n" not in data:
+                data += self.more()
+            size = int(data.partition(b"\r\n")[0], 16)
+            length = data.index(b"\r\n") + 2 + size + 2
+            while len(data) < length:
+                data += self.more()
+            self.engine.sendall(data[:length])
+            data = data[length:]
+            if not size:
+                return data
+
+    def more(self):
+        part = self.client.recv(65536)
+        if not part:
+            raise OSError("the client has gone")
+        return part
 
     def put_back(self):
         """An answer was shorter than it had to be: the next one will do."""

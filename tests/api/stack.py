@@ -57,6 +57,10 @@ class Engine:
         self.url = url
         self.socket = url[len("unix://"):]
 
+    @property
+    def rootless(self):
+        return os.stat(self.socket).st_uid != 0
+
     def ask(self, method, path, timeout=60, **query):
         if query:
             path += "?" + urllib.parse.urlencode(
@@ -165,7 +169,8 @@ class Stack:
 
     def write_conf(self, conf):
         tables = {
-            "docker": {"runtime": self.engine.name, "socket_path": self.engine.socket},
+            "docker": {"runtime": self.engine.name, "socket_path": self.engine.socket,
+                       "rootless": self.engine.rootless},
             "paths": {"state_dir": str(self.state), "run_dir": str(self.run),
                       "layouts": [str(self.etc / "layouts"), str(LAYOUTS)]},
             "limits": {"disk_floor": "64 MiB"},
@@ -207,9 +212,6 @@ class Stack:
         self.start_worker()
         for name in PUBLIC:
             self.start_public(name)
-        for name in OPERATOR:
-            if (PREFIX / "libexec/kiisrv" / name).exists():
-                self.start_operator(name)
         self.spawn("nginx", ["nginx", "-e", "stderr", "-c", str(self.nginx_dir / "nginx.conf")])
         wait_until(self.answers, 30)
         return self
@@ -236,9 +238,12 @@ class Stack:
         return worker
 
     def worker_listens(self):
+        return self.listens("worker/worker.sock")
+
+    def listens(self, name):
         with socket.socket(socket.AF_UNIX) as s:
             try:
-                s.connect(str(self.run / "worker/worker.sock"))
+                s.connect(str(self.run / name))
                 return True
             except OSError:
                 return False
@@ -250,6 +255,13 @@ class Stack:
              "-b", "4096", "-U", "kiisrv", "-G", "www-data", "--",
              str(PREFIX / "libexec/kiisrv" / name)],
             {"KIISRV_CONFIG": str(self.conf), **(env or {})})
+
+    def start_operators(self):
+        """The executables of the operator's zone; most tests have no need of them."""
+        for name in OPERATOR:
+            if name not in self.processes:
+                self.start_operator(name)
+        wait_until(lambda: all(self.listens(f"operator/{name}.sock") for name in OPERATOR), 30)
 
     def start_operator(self, name, env=None):
         group = os.stat(self.engine.socket).st_gid
@@ -390,6 +402,7 @@ class Stack:
 
     def operator(self, scopes="all"):
         """The operator's zone, entered with a new token of these scopes."""
+        self.start_operators()
         Stack.tokens += 1
         name = f"t{Stack.tokens}"
         secret = self.ctl("token", "add", "--scope", scopes, name).strip()

@@ -1,9 +1,10 @@
 # SPDX-License-Identifier: MIT
-"""Images built from sources: what is asked, what the engine has then, and what nothing is left of."""
+"""Images built from sources: what is asked, what the engine has then, what nothing is left of."""
 
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import tarfile
@@ -14,12 +15,14 @@ import zipfile
 import pytest
 
 from client import check_error
-from stack import TOP, Process, wait_until
+from gate import Gate
+from stack import TMP, TOP, Process, Stack, wait_until
 
 JOBS = "/operator/jobs"
 BUILD = "/images/build"
 BASE = "kiisrv-test-tiny:latest"     # has no shell
 SHELL = "kiisrv-fetch:latest"        # has one
+LANGUAGES = "kiisrv-test-languages:latest"
 LONG = bool(os.environ.get("KIISRV_TEST_LONG"))
 
 
@@ -183,6 +186,38 @@ def test_limits_end_it(stack, anna):
         assert check_error(reply, 400, "bad_request")["field"] == field
 
 
+def test_steps_have_the_limits_and_the_network_that_were_asked_for(stack, anna):
+    told = build(anna, dockerfile(
+        anna, f"FROM {SHELL}\nRUN cat /proc/self/cgroup; cat /proc/net/dev; "
+        "cat /sys/fs/cgroup/memory.max /sys/fs/cgroup/memory/memory.limit_in_bytes "
+        "/sys/fs/cgroup/cpu.max /sys/fs/cgroup/cpu/cpu.cfs_quota_us; true\n", no_cache=True,
+        network_mode="none", limits={"memory": 64 << 20, "cpus": 0.5}))
+    text = log(anna, told["job"])
+    assert told["success"] and f"\n{64 << 20}\n" in text and "\n50000" in text, text
+    assert "lo:" in text and "eth0" not in text, text
+
+
+def test_an_engine_that_goes_away_in_the_middle(engine):
+    """The connection is cut while a step runs: the job begins anew, and nothing is left."""
+    gate = Gate(TMP / "gate-images", engine.socket, os.stat(engine.socket).st_gid)
+    stack = Stack(engine, conf={"docker": {"socket_path": gate.path}}).start()
+    try:
+        anna = stack.operator()
+        hold = gate.hold("POST /build", 60)
+        made = anna.post(BUILD, dockerfile(
+            anna, f"FROM {SHELL}\nRUN echo $$; sleep 1\n", no_cache=True)).json["job"]
+        hold.wait()
+        hold.cut()
+        told = wait_until(lambda: (j := job(anna, made))["finished"] and j)
+        assert (told["state"], told["attempts"]) == ("succeeded", 2), told
+        assert anna.get(f"{JOBS}/{made}/log?attempt=1").status == 200
+        assert not list((stack.state / "engine/work").iterdir())
+    finally:
+        gate.open()
+        stack.stop()
+        gate.close()
+
+
 def test_one_that_prints_for_ever_keeps_head_and_tail(once, new_stack):
     stack = new_stack(conf={"limits": {"log": 65536, "disk_floor": "64 MiB"}})
     anna = stack.operator()
@@ -192,6 +227,11 @@ def test_one_that_prints_for_ever_keeps_head_and_tail(once, new_stack):
     text = log(anna, told["job"])
     assert "bytes left out]" in text and len(text) < 80000, len(text)
     assert "\n17\n" in text and "\n59999\n" in text
+    told = build(anna, dockerfile(anna, f"FROM {SHELL}\nRUN exec yes kinds-for-ever\n",
+                                  no_cache=True, limits={"timeout": 2}))
+    assert told["state"] == "timed_out", told
+    assert len(log(anna, told["job"])) < 80000
+    wait_until(lambda: not runs("kinds-for-ever"), 30)
 
 
 def test_a_build_that_the_worker_leaves_is_begun_anew(stack, anna):
@@ -364,6 +404,44 @@ def test_what_is_wrong_with_a_compose_file_is_said(once, anna):
         assert told["outcome"] == "bad_project" and word in told["error"], told
 
 
+# --- what stays with the engine
+
+
+def test_cached_layers_have_a_budget(once, new_stack):
+    stack = new_stack(conf={"retention": {"build_cache": 0}})
+    anna = stack.operator()
+    base = image(stack, SHELL)["Id"].removeprefix("sha256:")
+
+    def make(content, last="ENV A=1"):
+        """What the build's steps made, in their order."""
+        told = build(anna, dockerfile(
+            anna, f"FROM {SHELL} AS first\nCOPY f /f\nFROM {SHELL}\nENV T={stack.instance()}\n"
+            f"COPY --from=first /f /g\n{last}\n", {"f": content + os.urandom(8).hex()},
+            image_tag="kinds-cache:1"))
+        made = re.findall("-> ([0-9a-f]{11,})\n", log(anna, told["job"]))
+        return [id for id in made if not base.startswith(id)]
+    first = make("one")
+    # The build's own stage goes, what the image is made of stays.
+    stack.ctl("gc")
+    assert not image(stack, first[0]) and image(stack, first[1]), first
+    assert image(stack, "kinds-cache:1")["Id"].removeprefix("sha256:").startswith(first[-1])
+    # It loses its name to the next one, and a step that fails leaves layers too.
+    second = make("two")
+    third = make("three", "RUN false")
+    assert len(third) > 2, third
+    stack.ctl("gc")
+    # What all three have, the middle of them, stays as long as one does.
+    gone = [id for id in first + third if id not in second]
+    assert first[-1] in gone and third[-1] in gone
+    assert not any(image(stack, id) for id in gone), gone
+    assert image(stack, second[-1])
+    assert stack.engine.ask("DELETE", "/images/kinds-cache:1").status == 200
+    stack.ctl("gc")
+    assert not any(image(stack, id) for id in second)
+    assert not (stack.state / "engine/layers").read_text()
+    assert image(stack, SHELL)
+
+
 # --- out of git
 
 
@@ -391,6 +469,15 @@ class Repository:
                  "../../lib/.git", "lib", url=f"http://127.0.0.1:{self.port}/lib/.git")
         self.commit("app", {"Dockerfile": f"FROM {BASE}\nCOPY lib/in-lib /x\n"})
         self.git("-C", "app", "checkout", "-q", "-f", "main")
+        shutil.rmtree(folder / "app/lib")
+        self.git("-C", "app", "checkout", "-q", "-b", "node")
+        self.commit("app", {
+            "package.json": json.dumps({"name": "x", "scripts": {"start": "node x.js"}}),
+            "package-lock.json": json.dumps({"name": "x", "lockfileVersion": 3,
+                                             "packages": {"": {"name": "x"}}}), "x.js": ""})
+        self.git("-C", "app", "checkout", "-q", "-b", "compose", "main")
+        self.commit("app", {"compose.yaml": "services:\n  web:\n    build: .\n"})
+        self.git("-C", "app", "checkout", "-q", "-f", "main")
 
     def git(self, *args, url=None):
         args = [url if url and a == "../../lib/.git" else a for a in args]
@@ -416,7 +503,6 @@ class Repository:
 @pytest.fixture(scope="module")
 def git(engine):
     """(stack, operator, repository): of a stack that may fetch from this machine."""
-    from stack import TMP, Stack
     repository = Repository(TMP / "repositories")
     made = Stack(engine)
     secrets = made.etc / "secrets"
@@ -425,6 +511,7 @@ def git(engine):
     (secrets / "deploy").chmod(0o640)
     shutil.chown(secrets / "deploy", "root", "kiisrv-engine")
     made.write_conf({"paths": {"secrets": str(secrets)},
+                     "images": {name: LANGUAGES for name in ("node", "node-run", "nginx")},
                      "build": {"allow_http": True, "allow_private": True,
                                "source_network": "host", "source_timeout": 20}})
     made.start()
@@ -446,6 +533,42 @@ def test_a_branch_a_tag_and_a_commit_are_built(git):
         told = build(anna, of(repository, git_branch=ref))
         assert told["success"], (told, log(anna, told["job"]))
         assert word in image(stack, "kinds-git:1")["Config"]["Env"], ref
+
+
+def test_the_printed_request_for_nixpacks(git):
+    stack, anna, repository = git
+    told = build(anna, {
+        "id": "build-001", "git_repo": repository.url, "git_branch": "node",
+        "buildpack_type": "nixpacks", "image_tag": "kinds-node:latest",
+        "nixpacks_config": {"start_command": "npm start", "variables": {"NODE_ENV": "production"}}})
+    assert told["success"], (told, log(anna, told["job"])[-3000:])
+    made = image(stack, "kinds-node:latest")["Config"]
+    assert "NODE_ENV=production" in made["Env"] and "PORT=8080" in made["Env"], made
+    assert "npm start" in " ".join(made["Cmd"]) and made["User"].startswith("1000"), made
+    assert "[kiisrv: the plan's Dockerfile]" in log(anna, told["job"])
+    assert re.match(r"step \d+/\d+", job(anna, told["job"])["progress"])
+
+
+def test_the_printed_request_for_a_static_site(once, git):
+    stack, anna, repository = git
+    told = build(anna, {
+        "id": "build-002", "buildpack_type": "static", "image_tag": "kinds-site:latest",
+        "source": source(anna, {"package.json": json.dumps({"name": "x", "scripts": {
+            "build": "mkdir dist && echo built >dist/index.html"}}), "package-lock.json":
+            json.dumps({"name": "x", "lockfileVersion": 3, "packages": {"": {"name": "x"}}})}),
+        "static_config": {"build_command": "npm run build", "output_dir": "dist", "is_spa": True}})
+    assert told["success"], (told, log(anna, told["job"])[-3000:])
+    assert "80/tcp" in image(stack, "kinds-site:latest")["Config"]["ExposedPorts"]
+    assert "/index.html" in log(anna, told["job"])
+
+
+def test_services_are_called_as_their_repository(once, git):
+    stack, anna, repository = git
+    told = build(anna, {"git_repo": repository.url, "git_branch": "compose",
+                        "buildpack_type": "docker-compose"})
+    assert told["success"], (told, log(anna, told["job"]))
+    assert "FROM=main" in image(stack, "app-web")["Config"]["Env"]
+    assert stack.engine.ask("DELETE", "/images/app-web", force=1).status == 200
 
 
 def test_submodules_come_on_request(once, git):

@@ -73,7 +73,7 @@ refused() {
 		[ ! -s "$tmp/out" ] && [ ! -e "$tmp/mirror/tree.tar" ]
 }
 
-echo 1..37
+echo 1..38
 mine init -b main
 url=file://$up
 fetch "$url" ""
@@ -168,6 +168,9 @@ rm "$up/.gitmodules"
 commit b no
 fetch "$url" ""
 ok "one without any" refused 7 'submodule has no URL'
+FETCH_SUBMODULES=0 fetch "$url" ""
+ok "which does not matter to who wants none" test "$status" = 0 -a \
+	"$(sed 1d "$tmp/out")" = "end 0" -a -s "$tmp/mirror/tree.tar"
 mine rm -rf --cached lib/own
 rm -rf "$up/lib" "$up/zeros" "$up/sub" "$up/.gitattributes" "$up/run.sh"
 commit b last

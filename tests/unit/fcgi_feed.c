@@ -19,7 +19,7 @@ struct feed {
 };
 
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static int now, gone_count, room_count;
+static int now, begun, gone_count, full;
 
 static void count(int *what, int by)
 {
@@ -33,7 +33,6 @@ static void on_room(uint64_t ticket, void *arg)
 	struct feed *f = arg;
 
 	(void)ticket;
-	count(&room_count, 1);
 	pthread_mutex_lock(&f->lock);
 	f->room = true;
 	pthread_cond_broadcast(&f->change);
@@ -66,6 +65,16 @@ static bool wait_for(struct feed *f, const bool *what)
 	return there;
 }
 
+static bool wait_for_room(struct feed *f)
+{
+	bool there;
+
+	count(&full, 1);
+	there = wait_for(f, &f->room);
+	count(&full, -1);
+	return there;
+}
+
 static void pieces(struct feed *f)
 {
 	bool there = true;
@@ -78,7 +87,7 @@ static void pieces(struct feed *f)
 		waits = kii_stream_add(f->ticket, piece, 1000);
 		there = waits >= 0;
 		if (there && waits > (long)KII_STREAM_HIGH && strcmp(f->how, "rude") != 0)
-			there = wait_for(f, &f->room);
+			there = wait_for_room(f);
 	}
 }
 
@@ -92,8 +101,10 @@ static void *feed(void *arg)
 	kii_res_text(&res, 200, "begin\n");
 	rc = kii_park_stream(f->ticket, &res, on_room);
 	kii_res_release(&res);
-	if (rc > 0)
+	if (rc > 0) {
+		count(&begun, 1);
 		pieces(f);
+	}
 	if (strcmp(f->how, "drop") == 0)
 		kii_stream_drop(f->ticket);
 	if (rc > 0 && (strcmp(f->how, "quiet") == 0 || !kii_stream_end(f->ticket)))
@@ -101,6 +112,8 @@ static void *feed(void *arg)
 	pthread_cond_destroy(&f->change);
 	pthread_mutex_destroy(&f->lock);
 	free(f);
+	if (rc > 0)
+		count(&begun, -1);
 	count(&now, -1);
 	return NULL;
 }
@@ -130,8 +143,8 @@ int get_feeds(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 	(void)req;
 	(void)err;
 	pthread_mutex_lock(&lock);
-	kii_res_json(res, 200, json_pack("{s:i, s:i, s:b}", "now", now, "gone", gone_count, "room",
-		room_count > 0));
+	kii_res_json(res, 200, json_pack("{s:i, s:i, s:i, s:i}", "now", now, "begun", begun,
+		"gone", gone_count, "full", full));
 	pthread_mutex_unlock(&lock);
 	return KII_DONE;
 }

@@ -285,6 +285,12 @@ static void what_is_left_aside_is_named(void **state)
 	assert_string_equal(c.notes.items[0], "services.a.biuld is not known and is left aside");
 	assert_string_equal(c.notes.items[1], "the variable N is not set: it is empty");
 	kii_compose_release(&c);
+	put("compose.yaml", "version: '3'\nnetworks: {}\nx-own: 1\nservces: {}\n"
+		"services: {a: {build: .}}\n");
+	must(kii_compose_read(&opts, &c, &err));
+	assert_int_equal(c.notes.n, 1);
+	assert_string_equal(c.notes.items[0], "servces is not known and is left aside");
+	kii_compose_release(&c);
 	put(".env", "A='x\n");
 	must_fail(kii_compose_read(&opts, &c, &err), KII_EINVAL);
 }

@@ -371,6 +371,36 @@ static void the_failing_step_is_named(void **state)
 	}
 }
 
+static void note_made(void *arg, const char *id)
+{
+	kii_buf_fmt(arg, "<%s>", id);
+}
+
+static void images_of_steps_are_told(void **state)
+{
+	static const char body[] = "{\"stream\":\" ---\\u003e 0123456789ab\\n\"}\n"
+		"{\"stream\":\"--\\u003e abcdef01234\\n\"}\n"
+		"{\"stream\":\" ---\\u003e Using cache\\n\"}\n"
+		"{\"stream\":\" ---\\u003e Running in 0123456789ab\\n\"}\n"
+		"{\"stream\":\" ---\\u003e 0123456789\\n\"}\n"
+		"{\"stream\":\" ---\\u003e 0123456789ab and\\n\"}\n"
+		"{\"stream\":\" -\\u003e 0123456789ab\\n\"}\n"
+		"{\"stream\":\" ---\\u003e0123456789ab\\n\"}\n{\"stream\":\"\"}\n"
+		"{\"stream\":\"--\\u003e 012345678901234567890123456789012345678901234567890123"
+		"45678901234\\n\"}\n";
+	struct fake_pair *p = *state;
+	kii_autobuf out = KII_BUF_INIT(10000);
+	struct kii_error err = { 0 };
+	struct kii_build_spec s = spec;
+
+	s.made = note_made;
+	fake_ping(p->fake, "1.41", false);
+	fake_stream(p->fake, "", body, strlen(body), 9);
+	must(kii_engine_build(p->engine, &s, note, &out, &err));
+	assert_non_null(strstr(out.data, "<0123456789ab> ---> 0123456789ab\n<abcdef01234>--> "));
+	assert_null(strstr(strstr(out.data, "<abcdef01234>") + 1, "<"));
+}
+
 /* --- from a stream --- */
 
 static struct kii_context *folder(char **dir, int *fd)
@@ -495,6 +525,7 @@ int main(void)
 		FAKE_TEST(wishes_that_cannot_be_are_refused),
 		FAKE_TEST(steps_are_told_and_the_last_one_is_known),
 		FAKE_TEST(the_failing_step_is_named),
+		FAKE_TEST(images_of_steps_are_told),
 		FAKE_TEST(a_context_is_streamed),
 		FAKE_TEST(a_context_that_fails_ends_the_build),
 		FAKE_TEST(an_engine_may_refuse_a_stream),

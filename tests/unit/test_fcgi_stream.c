@@ -71,7 +71,7 @@ static void pieces_arrive_in_order_and_whole(void **state)
 	whole(w, "/feed/good/0", 0);
 	whole(w, "/feed/good/1", 1);
 	whole(w, "/feed/good/3000", 3000);
-	become(w, "\"now\":0,\"gone\":0");
+	become(w, "\"now\":0,\"begun\":0,\"gone\":0");
 	assert_true(world_logged(w, "path=/feed/good/3000 status=200 bytes=3000006", SOON_MS));
 }
 
@@ -81,7 +81,7 @@ static void it_may_begin_and_end_before_the_handler_returns(void **state)
 
 	for (int i = 0; i < 20; i++)
 		whole(w, "/feed/early/9", 9);
-	become(w, "\"now\":0,\"gone\":0");
+	become(w, "\"now\":0,\"begun\":0,\"gone\":0");
 }
 
 static void a_head_is_all_that_was_asked_for(void **state)
@@ -93,7 +93,7 @@ static void a_head_is_all_that_was_asked_for(void **state)
 	assert_int_equal(client_once(w->socket, &a, &r), 200);
 	assert_int_equal(r.body_len, 0);
 	reply_release(&r);
-	become(w, "\"now\":0,\"gone\":0");
+	become(w, "\"now\":0,\"begun\":0,\"gone\":0");
 }
 
 static void a_slow_reader_holds_nobody_and_misses_nothing(void **state)
@@ -105,8 +105,8 @@ static void a_slow_reader_holds_nobody_and_misses_nothing(void **state)
 
 	for (int i = 0; i < N; i++)
 		fds[i] = ask(w, "GET", "/feed/good/2000");
-	/* none of them reads, so none comes to its end */
-	become(w, "\"now\":12,\"gone\":0");
+	/* none of them reads, all of them are full */
+	become(w, "\"now\":12,\"begun\":12,\"gone\":0,\"full\":12");
 	for (int i = 0; i < 20; i++)
 		whole(w, "/feed/good/1", 1);
 	for (int i = 0; i < N; i++) {
@@ -115,7 +115,7 @@ static void a_slow_reader_holds_nobody_and_misses_nothing(void **state)
 		reply_release(&r);
 		close(fds[i]);
 	}
-	become(w, "\"now\":0,\"gone\":0,\"room\":true");
+	become(w, "\"now\":0,\"begun\":0,\"gone\":0,\"full\":0");
 }
 
 static void who_has_too_much_waiting_is_hung_up_on(void **state)
@@ -124,7 +124,7 @@ static void who_has_too_much_waiting_is_hung_up_on(void **state)
 	kii_autoclose int fd = ask(w, "GET", "/feed/rude/2000");
 	struct reply r;
 
-	become(w, "\"now\":0,\"gone\":1");
+	become(w, "\"now\":0,\"begun\":0,\"gone\":1");
 	assert_int_equal(client_read(fd, SOON_MS, &r), -1);
 	reply_release(&r);
 	assert_true(world_logged(w, "path=/feed/rude/2000 status=499", SOON_MS));
@@ -138,11 +138,11 @@ static void who_leaves_is_noticed(void **state)
 	char byte;
 
 	assert_int_equal(read(quiet, &byte, 1), 1);
-	become(w, "\"now\":2,\"gone\":0");
+	become(w, "\"now\":2,\"begun\":2,\"gone\":0");
 	close(quiet);
-	become(w, "\"now\":1,\"gone\":1");
+	become(w, "\"now\":1,\"begun\":1,\"gone\":1");
 	close(full);
-	become(w, "\"now\":0,\"gone\":2");
+	become(w, "\"now\":0,\"begun\":0,\"gone\":2");
 }
 
 static void who_feeds_can_hang_up(void **state)
@@ -153,7 +153,7 @@ static void who_feeds_can_hang_up(void **state)
 
 	assert_int_equal(client_read(fd, SOON_MS, &r), -1);
 	reply_release(&r);
-	become(w, "\"now\":0,\"gone\":1");
+	become(w, "\"now\":0,\"begun\":0,\"gone\":1");
 }
 
 /* All that a stream of two pieces says before it falls silent has come. */

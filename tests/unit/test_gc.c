@@ -11,6 +11,7 @@
 
 #include "io.h"
 #include "json.h"
+#include "layers.h"
 #include "testlib.h"
 
 #define HOUR 3600000LL
@@ -51,6 +52,7 @@ static int setup(void **state)
 	w->work = test_dir_new();
 	w->artifacts = kii_xfmt("%s/artifacts", w->work);
 	mkdir(w->artifacts, 0700);
+	w->layers = layers_new(w->work);
 	pthread_mutex_init(&w->lock, NULL);
 	open_lane(w, LANE_PUBLIC);
 	open_lane(w, LANE_OPERATOR);
@@ -66,6 +68,7 @@ static int teardown(void **state)
 		kii_jobs_close(w->lanes[i].jobs);
 		free(w->lanes[i].logs);
 	}
+	layers_free(w->layers);
 	test_dir_remove(w->work);
 	free(w->work);
 	free(w->artifacts);

@@ -118,16 +118,17 @@ static void an_engine_that_is_down_is_no_error_and_its_images_stay(void **state)
 
 static void an_engine_that_answers_half_is_down(void **state)
 {
-	static const char *const asked[] = { "GET /info", "GET /version", "GET /images/json",
-		"GET /images/*/json" };
+	static const struct { const char *what; unsigned times; } asked[] = { { "GET /info", 1 },
+		{ "GET /version", 1 }, { "GET /images/json", 3 }, { "GET /images/*/json", 3 } };
 	struct fix *f = *state;
 
 	janitor_look(&f->w, engine);
 	for (size_t i = 0; i < KII_COUNT(asked); i++) {
-		const struct toy_fault fault = { .match = asked[i], .trouble = TOY_REFUSE,
-			.status = 500, .times = 1 };
+		const struct toy_fault fault = { .match = asked[i].what, .trouble = TOY_REFUSE,
+			.status = 500, .times = asked[i].times };
 
 		toy_fault(f->toy, &fault);
+		f->w.about_at = 0;
 		janitor_look(&f->w, engine);
 		assert_false(f->w.engine_up);
 		assert_non_null(strstr(f->w.engine_error, "500"));
@@ -135,6 +136,51 @@ static void an_engine_that_answers_half_is_down(void **state)
 		janitor_look(&f->w, engine);
 		assert_true(f->w.engine_up);
 	}
+}
+
+static void what_it_is_is_asked_when_it_may_be_another(void **state)
+{
+	struct fix *f = *state;
+	int first;
+
+	janitor_look(&f->w, engine);
+	first = toy_asked(f->toy, "GET /info");
+	janitor_look(&f->w, engine);
+	assert_int_equal(toy_asked(f->toy, "GET /info"), first);
+	toy_down(f->toy);
+	janitor_look(&f->w, engine);
+	assert_false(f->w.engine_up);
+	toy_up(f->toy);
+	janitor_look(&f->w, engine);
+	assert_true(f->w.engine_up);
+	assert_int_equal(toy_asked(f->toy, "GET /info"), first + 1);
+}
+
+static void a_list_that_breaks_is_asked_for_again(void **state)
+{
+	const struct toy_fault fault = { .match = "GET /images/json", .trouble = TOY_REFUSE,
+		.status = 500, .times = 2 };
+	struct fix *f = *state;
+
+	toy_fault(f->toy, &fault);
+	janitor_look(&f->w, engine);
+	assert_true(f->w.engine_up);
+	expect_images(f, 1, "controller-057=sha256:aa ");
+}
+
+static void our_own_end_says_nothing_of_the_engine(void **state)
+{
+	struct fix *f = *state;
+
+	janitor_look(&f->w, engine);
+	atomic_store(&f->w.stop, true);
+	kii_engine_stop_flag(engine, &f->w.stop);
+	toy_down(f->toy);
+	janitor_look(&f->w, engine);
+	assert_true(f->w.engine_up);
+	atomic_store(&f->w.stop, false);
+	janitor_look(&f->w, engine);
+	assert_false(f->w.engine_up);
 }
 
 static void a_table_that_cannot_be_written_hides_no_image(void **state)
@@ -722,6 +768,9 @@ int main(void)
 		janitor_test(what_the_engine_loses_is_forgotten),
 		janitor_test(an_engine_that_is_down_is_no_error_and_its_images_stay),
 		janitor_test(an_engine_that_answers_half_is_down),
+		janitor_test(what_it_is_is_asked_when_it_may_be_another),
+		janitor_test(a_list_that_breaks_is_asked_for_again),
+		janitor_test(our_own_end_says_nothing_of_the_engine),
 		janitor_test(a_table_that_cannot_be_written_hides_no_image),
 		janitor_test(what_runs_is_kept),
 		janitor_test(what_has_ended_goes_with_its_volumes),

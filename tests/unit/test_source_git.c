@@ -273,7 +273,8 @@ static void the_container_knows_nothing_but_its_errand(void **state)
 	assert_true(said(env, "FETCH_FILES=100"));
 	assert_true(said(env, "FETCH_SECONDS=10"));
 	assert_true(said(env, "FETCH_ALIAS=[h.example]:99"));
-	assert_int_equal(json_array_size(env), 4);
+	assert_true(said(env, "FETCH_SUBMODULES=0"));
+	assert_int_equal(json_array_size(env), 5);
 	assert_string_equal(kii_json_str(json_object_get(body, "Labels"), "kiisrv.attempt"), "1");
 	assert_true(json_is_true(json_object_get(json_object_get(body, "HostConfig"),
 		"ReadonlyRootfs")));

@@ -3,7 +3,8 @@
 # What kiisrv needs of Debian, without documentation and translations.
 set -eu
 packages="nginx spawn-fcgi libfcgi0ldbl libsqlite3-0 libjansson4 libcurl4 libfyaml0 libgit2-1.5
-	libssl3 libnettle8 ca-certificates"
+	libssl3 libnettle8 liblzma5 libzstd1
+	ca-certificates"
 for path in doc man info locale lintian; do
 	echo "path-exclude=/usr/share/$path/*"
 done >/etc/dpkg/dpkg.cfg.d/kiisrv-small

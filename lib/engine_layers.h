@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_layers: all images that the engine has, those of a build's steps among them, and which was
+ * made of which. Of the steps' images it makes its cache.
+ */
+#ifndef KII_ENGINE_LAYERS_H
+#define KII_ENGINE_LAYERS_H
+
+#include "engine.h"
+
+struct kii_layer {
+	char id[65];             /* 64 hex digits */
+	char parent[65];         /* what it was made of, "" where that is not known */
+	bool named;              /* it has a tag or a digest */
+	int64_t size;            /* bytes, with all that it was made of */
+	int64_t created;         /* seconds since 1970 */
+};
+
+/* Caller frees *out. Fails as every call. */
+int kii_engine_layers(struct kii_engine *e, struct kii_layer **out, size_t *n,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/*
+ * Remove an image that has no name. *gone (the caller's) is an array of the IDs that went, as in
+ * struct kii_layer: Podman takes along what it was made of, where nothing else needs that. One that
+ * is gone already is success. Fails further with ECONFLICT: a container or an image needs it.
+ */
+int kii_engine_layer_remove(struct kii_engine *e, const char *id, json_t **gone,
+	struct kii_error *err) KII_MUST_CHECK;
+
+#endif

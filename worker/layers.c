@@ -1,0 +1,221 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "layers.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "io.h"
+#include "layers_notes.h"
+#include "log.h"
+
+#define NOTES_MAX 50000
+#define LINE_MAX  64
+
+struct layers {
+	char *path;
+	pthread_mutex_t lock;    /* of all below */
+	struct layers_list list;
+	size_t cap;
+	bool changed, due;
+	int64_t builds[WORKER_SLOTS_MAX];    /* when each has begun; 0: there is none */
+};
+
+/* --- the list --- */
+
+/* Where it is, or would be. */
+static size_t place_of(const struct layers_list *list, const char *id)
+{
+	size_t from = 0, to = list->n;
+
+	while (from < to) {
+		size_t middle = from + (to - from) / 2;
+
+		if (strncmp(list->notes[middle].id, id, KII_MADE_DIGITS) < 0)
+			from = middle + 1;
+		else
+			to = middle;
+	}
+	return from;
+}
+
+struct layers_note *layers_find(const struct layers_list *list, const char *id)
+{
+	size_t i = place_of(list, id);
+
+	return i < list->n && strncmp(list->notes[i].id, id, KII_MADE_DIGITS) == 0 ?
+		&list->notes[i] : NULL;
+}
+
+/* Under the lock. Its first word on `since` holds. */
+static void put(struct layers *l, const char *id, int64_t since, int64_t used)
+{
+	struct layers_note *note = layers_find(&l->list, id);
+	size_t i = place_of(&l->list, id);
+
+	if (note) {
+		note->used = used;
+		return;
+	}
+	if (l->list.n == NOTES_MAX)
+		return;
+	if (l->list.n == l->cap) {
+		l->cap = l->cap * 2 + 64;
+		l->list.notes = kii_xrealloc(l->list.notes, l->cap * sizeof(*l->list.notes));
+	}
+	note = &l->list.notes[i];
+	memmove(note + 1, note, (l->list.n - i) * sizeof(*note));
+	*note = (struct layers_note){ .since = since, .used = used };
+	memcpy(note->id, id, KII_MADE_DIGITS);
+	l->list.n++;
+}
+
+/* --- the file --- */
+
+/* "0123456789a SINCE USED" */
+static bool take_line(struct layers *l, const char *line)
+{
+	size_t len = strspn(line, "0123456789abcdef");
+	int64_t since, used;
+
+	if (len != KII_MADE_DIGITS || sscanf(line + len, " %" SCNd64 " %" SCNd64, &since,
+			&used) != 2 || since < 0 || used <= 0)
+		return false;
+	put(l, line, since, used);
+	return true;
+}
+
+static void load(struct layers *l)
+{
+	kii_autobuf text = KII_BUF_INIT(NOTES_MAX * LINE_MAX);
+	struct kii_error err = { 0 };
+	char *save = NULL;
+	size_t odd = 0;
+
+	if (kii_io_read(l->path, &text, &err) != 0) {
+		if (err.code != KII_ENOTFOUND)
+			kii_log_warn("layers", "error=%s", kii_q(err.msg));
+		return;
+	}
+	for (char *line = text.len ? strtok_r(text.data, "\n", &save) : NULL; line;
+			line = strtok_r(NULL, "\n", &save))
+		odd += !take_line(l, line);
+	if (odd)
+		kii_log_warn("layers", "odd_lines=%zu", odd);
+}
+
+/* Under the lock, so that what is older never comes after. */
+static void save(struct layers *l)
+{
+	kii_autobuf text = KII_BUF_INIT(NOTES_MAX * LINE_MAX);
+	struct kii_error err = { 0 };
+
+	for (size_t i = 0; i < l->list.n; i++)
+		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 "\n", l->list.notes[i].id,
+			l->list.notes[i].since, l->list.notes[i].used);
+	if (kii_io_publish(l->path, text.data, text.len, 0600, &err) != 0)
+		kii_log_warn("layers", "error=%s", kii_q(err.msg));
+	l->changed = false;
+}
+
+/* --- builds --- */
+
+struct layers *layers_new(const char *state_dir)
+{
+	struct layers *l = kii_xcalloc(1, sizeof(*l));
+
+	l->path = kii_xfmt("%s/engine/layers", state_dir);
+	pthread_mutex_init(&l->lock, NULL);
+	load(l);
+	l->due = l->list.n > 0;
+	return l;
+}
+
+void layers_free(struct layers *l)
+{
+	if (!l)
+		return;
+	pthread_mutex_destroy(&l->lock);
+	free(l->list.notes);
+	free(l->path);
+	free(l);
+}
+
+size_t layers_begin(struct layers *l)
+{
+	size_t i = 0;
+
+	pthread_mutex_lock(&l->lock);
+	while (l->builds[i])
+		i++;
+	l->builds[i] = kii_io_wall();
+	pthread_mutex_unlock(&l->lock);
+	return i;
+}
+
+void layers_made(struct layers *l, const char *id, int64_t since)
+{
+	pthread_mutex_lock(&l->lock);
+	put(l, id, since, kii_io_wall());
+	l->changed = true;
+	pthread_mutex_unlock(&l->lock);
+}
+
+void layers_end(struct layers *l, size_t build)
+{
+	pthread_mutex_lock(&l->lock);
+	l->builds[build] = 0;
+	l->due = true;
+	if (l->changed)
+		save(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
+bool layers_due(struct layers *l)
+{
+	bool due;
+
+	pthread_mutex_lock(&l->lock);
+	due = l->due;
+	l->due = false;
+	pthread_mutex_unlock(&l->lock);
+	return due;
+}
+
+/* --- for who collects --- */
+
+void layers_copy(struct layers *l, struct layers_list *out, int64_t *oldest)
+{
+	pthread_mutex_lock(&l->lock);
+	out->n = l->list.n;
+	out->notes = kii_xcalloc(out->n + 1, sizeof(*out->notes));
+	if (out->n)
+		memcpy(out->notes, l->list.notes, out->n * sizeof(*out->notes));
+	*oldest = INT64_MAX;
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
+		if (l->builds[i] && l->builds[i] < *oldest)
+			*oldest = l->builds[i];
+	pthread_mutex_unlock(&l->lock);
+}
+
+void layers_forget(struct layers *l, const struct layers_list *list)
+{
+	size_t kept = 0;
+
+	pthread_mutex_lock(&l->lock);
+	for (size_t i = 0; i < l->list.n; i++) {
+		const struct layers_note *note = &l->list.notes[i];
+		const struct layers_note *old = layers_find(list, note->id);
+
+		if (!old || !old->gone || old->used != note->used)
+			l->list.notes[kept++] = *note;
+	}
+	if (kept < l->list.n) {
+		l->list.n = kept;
+		save(l);
+	}
+	pthread_mutex_unlock(&l->lock);
+}
