@@ -82,7 +82,8 @@ static struct ask *ask_new(const struct kii_req *req)
 	struct ask *a = kii_xcalloc(1, sizeof(*a));
 
 	a->id = kii_xstrdup(req->args[0]);
-	a->verb = (struct kii_verb){ .id = a->id, .seconds = -1, .signal = "KILL" };
+	a->verb = (struct kii_verb){ .id = a->id, .seconds = -1, .signal = "KILL",
+		.conf = creator.conf };
 	return a;
 }
 

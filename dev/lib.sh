@@ -106,7 +106,7 @@ copy_source() {
 	else
 		tar -C "$top" --exclude=./autom4te.cache -cf - . | tar -C "$1" -xf - --no-same-owner
 	fi
-	chmod -R u+w,a+rX "$1"
+	chmod -R u+w,go-w,a+rX "$1"
 }
 
 # --- processes: each is recorded as "pid start-time" in $work/pid/NAME, so that a number that has
@@ -215,6 +215,13 @@ start_rootless() {
 		grep -q '^kiisrv-engine:' $file 2>/dev/null || echo kiisrv-engine:300000:65536 >>$file
 	done
 	mkdir -p "$1/home" "$1/run" || return 1
+	# To make networks it hides this folder, or what is above it: with DIR in it.
+	[ -d /var/lib/cni ] || { mkdir /var/lib/cni && touch "$1/cni"; }
+	# Where only root may make networks' devices; in a mount namespace of our own alone.
+	if [ -n "$KIISRV_TEST_INSIDE" ] && [ "$(stat -c %a /dev/net/tun)" != 666 ]; then
+		rm -f "$1/tun"
+		mknod -m 666 "$1/tun" c 10 200 && mount --bind "$1/tun" /dev/net/tun
+	fi
 	podman_conf "$1/containers.conf"
 	chmod 755 "$1" && chmod 700 "$1/run" && chown -R kiisrv-engine "$1" || return 1
 	spawn rootless setpriv --reuid kiisrv-engine --regid kiisrv-engine --clear-groups \
@@ -224,6 +231,13 @@ start_rootless() {
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/rootless.log" >&2; return 1; }
 	chgrp docker "$1/podman.sock" && chmod 660 "$1/podman.sock"
+}
+
+# stop_rootless DIR
+stop_rootless() {
+	stop rootless 15
+	[ ! -e "$1/cni" ] || rmdir /var/lib/cni
+	rm -f "$1/cni"
 }
 
 # engine URL CURL_ARGS... PATH: one call to an engine at unix:///... or tcp://host:port.

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "container_make.h"
+#include "container_verbs.h"
 #include "guard.h"
 #include "json.h"
 #include "opcall.h"
@@ -94,6 +95,7 @@ static int pull(struct create *k, struct kii_opcall *call)
 
 static void answer(struct kii_res *res, struct kii_made *made)
 {
+	kii_verb_known(made->id);
 	kii_res_header(res, "Location", "/api/v1/containers/%s", made->id);
 	kii_res_json(res, 201, json_pack("{s:s, s:s, s:o}", "id", made->id, "name", made->name,
 		"warnings", json_incref(made->warnings)));

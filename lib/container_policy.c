@@ -123,6 +123,45 @@ bool kii_container_policy_bind(const struct kii_conf *conf, const char *path, co
 	return true;
 }
 
+/*
+ * What stands in "o": "bind" makes a bind of a tmpfs, too, and "loop" has the host's kernel read a
+ * file system that anybody made.
+ */
+static bool is_option(const char *word, size_t len, bool bind)
+{
+	static const char *const plain[] = { "ro", "rw", "noexec", "nosuid", "nodev", "noatime" };
+	static const char *const binds[] = { "bind", "rbind" };
+	static const char *const sizes[] = { "size=", "nr_inodes=", "mode=", "uid=", "gid=" };
+
+	for (size_t i = 0; i < KII_COUNT(plain); i++) {
+		if (strlen(plain[i]) == len && memcmp(plain[i], word, len) == 0)
+			return true;
+	}
+	for (size_t i = 0; bind && i < KII_COUNT(binds); i++) {
+		if (strlen(binds[i]) == len && memcmp(binds[i], word, len) == 0)
+			return true;
+	}
+	for (size_t i = 0; !bind && i < KII_COUNT(sizes); i++) {
+		if (strlen(sizes[i]) < len && memcmp(sizes[i], word, strlen(sizes[i])) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool are_options(const json_t *options, bool bind)
+{
+	const char *text = kii_json_str(options, "o");
+
+	while (text && *text) {
+		size_t len = strcspn(text, ",");
+
+		if (!is_option(text, len, bind))
+			return false;
+		text += len + (text[len] == ',');
+	}
+	return true;
+}
+
 /* Only what is known to take nothing of the host: "tmpfs", and what has no path in it. */
 bool kii_container_policy_options(const struct kii_conf *conf, const char *driver,
 	const json_t *options, const char *field, struct kii_refusal *refusal)
@@ -130,14 +169,15 @@ bool kii_container_policy_options(const struct kii_conf *conf, const char *drive
 	const char *type = kii_json_str(options, "type");
 	const char *device = kii_json_str(options, "device");
 	kii_autofree char *resolved = NULL;
+	bool tmpfs = type && strcmp(type, "tmpfs") == 0;
 
 	if (driver && strcmp(driver, "local") != 0)
 		return refuse(refusal, "volume_driver", field, "only the driver \"local\" is "
 			"allowed");
-	if (!json_object_size(options) || (type && strcmp(type, "tmpfs") == 0))
+	if (!json_object_size(options) || (tmpfs && are_options(options, false)))
 		return true;
-	if (!device || *device != '/' || (type && strcmp(type, "none") != 0 &&
-			strcmp(type, "bind") != 0))
+	if (tmpfs || !are_options(options, true) || !device || *device != '/' ||
+	    (type && strcmp(type, "none") != 0 && strcmp(type, "bind") != 0))
 		return refuse(refusal, "volume_options", field, "these options of a volume are "
 			"not allowed");
 	return kii_container_policy_bind(conf, device, field, &resolved, refusal);

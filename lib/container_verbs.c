@@ -50,6 +50,12 @@ static void note(const char *id)
 	pthread_mutex_unlock(&lock);
 }
 
+void kii_verb_known(const char *id)
+{
+	if (is_hex(id) && strlen(id) == ID_LEN)
+		note(id);
+}
+
 /* May it be touched? A name that is not like ours is nobody's of ours. */
 static int may(struct kii_engine *e, const char *id, struct kii_refusal *refusal,
 	struct kii_error *err)
@@ -89,10 +95,70 @@ static int explain_port(struct kii_engine *e, const char *id, struct kii_error *
 	return -1;
 }
 
+static bool judge_binds(const struct kii_conf *conf, const struct kii_ops_facts *facts,
+	struct kii_refusal *refusal)
+{
+	const json_t *bind;
+	size_t i;
+
+	json_array_foreach(facts->binds, i, bind) {
+		kii_autofree char *resolved = NULL;
+
+		if (!kii_container_policy_bind(conf, json_string_value(bind), "volumes", &resolved,
+				refusal))
+			return false;
+	}
+	return true;
+}
+
+/* One that is gone, the engine will miss by itself. */
+static int judge_volumes(struct kii_engine *e, const struct kii_conf *conf,
+	const struct kii_ops_facts *facts, struct kii_refusal *refusal, struct kii_error *err)
+{
+	const json_t *name;
+	size_t i;
+
+	json_array_foreach(facts->volumes, i, name) {
+		kii_autofree char *driver = NULL;
+		kii_autojson *options = NULL;
+
+		if (kii_ops_volume(e, json_string_value(name), &driver, &options, err)) {
+			if (err->code != KII_ENOTFOUND)
+				return -1;
+			kii_error_clear(err);
+		} else if (!kii_container_policy_options(conf, driver, options, "volumes",
+				refusal)) {
+			return -1;
+		}
+	}
+	return 0;
+}
+
+/* Without roots nothing of the host is in a container that an operator has made. */
+static int may_start(struct kii_engine *e, const struct kii_verb *verb,
+	struct kii_refusal *refusal, struct kii_error *err)
+{
+	struct kii_ops_facts facts;
+	int rc = 0;
+
+	if (may(e, verb->id, refusal, err))
+		return -1;
+	if (!verb->conf->containers.bind_roots.n)
+		return 0;
+	if (kii_ops_facts(e, verb->id, &facts, err))
+		return -1;
+	if (json_object_get(facts.labels, KII_CONTAINER_BY) &&
+	    (!judge_binds(verb->conf, &facts, refusal) ||
+	     judge_volumes(e, verb->conf, &facts, refusal, err)))
+		rc = -1;
+	kii_ops_facts_release(&facts);
+	return rc;
+}
+
 int kii_verb_start(struct kii_engine *e, const struct kii_verb *verb, struct kii_refusal *refusal,
 	struct kii_error *err)
 {
-	if (may(e, verb->id, refusal, err))
+	if (may_start(e, verb, refusal, err))
 		return -1;
 	return kii_ops_start(e, verb->id, err) ? explain_port(e, verb->id, err) : 0;
 }
@@ -106,7 +172,7 @@ int kii_verb_stop(struct kii_engine *e, const struct kii_verb *verb, struct kii_
 int kii_verb_restart(struct kii_engine *e, const struct kii_verb *verb,
 	struct kii_refusal *refusal, struct kii_error *err)
 {
-	if (may(e, verb->id, refusal, err))
+	if (may_start(e, verb, refusal, err))
 		return -1;
 	return kii_ops_restart(e, verb->id, verb->seconds, err) ? explain_port(e, verb->id, err)
 		: 0;

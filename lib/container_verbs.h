@@ -15,13 +15,19 @@ struct kii_verb {
 	int64_t seconds;       /* -1: the container's own patience */
 	const char *signal;    /* "KILL" */
 	bool force, volumes;
+	const struct kii_conf *conf;
 };
 
 typedef int kii_verb_run(struct kii_engine *e, const struct kii_verb *verb,
 	struct kii_refusal *refusal, struct kii_error *err);
 
-/* Each is success where there is nothing to do; a port that is taken: ECONFLICT, who has it. */
+/*
+ * Each is success where there is nothing to do; a port that is taken: ECONFLICT, who has it. What
+ * an operator's container binds of the host is judged again at each start: it may be a link by now.
+ */
 kii_verb_run kii_verb_start, kii_verb_stop, kii_verb_restart;
+/* An operator has just made it (its whole ID): it is none of our own. */
+void kii_verb_known(const char *id);
 /* KILL to what does not run is success; another signal: ECONFLICT. */
 kii_verb_run kii_verb_kill;
 /* Returns when it is gone. ENOTFOUND where there was none. */

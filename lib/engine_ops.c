@@ -129,12 +129,25 @@ static int await_gone(struct kii_engine *e, const char *id, struct kii_error *er
 	return gone < 0 ? -1 : 0;
 }
 
+/* Podman's force is the container's whole patience for TERM; Docker kills. */
+static int end_by_force(struct kii_engine *e, const char *id, struct kii_error *err)
+{
+	if (kii_engine_negotiate(e, err))
+		return -1;
+	if (!e->podman || kii_ops_kill(e, id, "KILL", err) == 0)
+		return 0;
+	if (err->code != KII_ECONFLICT)
+		return -1;
+	kii_error_clear(err);
+	return 0;
+}
+
 int kii_ops_remove(struct kii_engine *e, const char *id, bool force, bool volumes,
 	struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("DELETE");
 
-	if (kii_ops_check(id, err))
+	if (kii_ops_check(id, err) || (force && end_by_force(e, id, err)))
 		return -1;
 	kii_call_path(&c, "/containers/%s?force=%d&v=%d", id, (int)force, (int)volumes);
 	if (kii_ops_run(e, &c, err) == 0)

@@ -42,6 +42,7 @@ struct kii_ops_facts {
 	json_t *labels;              /* object; kii_ops_facts_release */
 	json_t *ports;               /* that it wants or has of the host, as in kii_ops_inspect */
 	json_t *binds;               /* array of texts: paths of the host */
+	json_t *volumes;             /* array of texts: names of volumes */
 };
 int kii_ops_facts(struct kii_engine *e, const char *id, struct kii_ops_facts *out,
 	struct kii_error *err) KII_MUST_CHECK;

@@ -259,7 +259,8 @@ int kii_ops_inspect(struct kii_engine *e, const char *id, json_t **out, struct k
 
 /* --- facts --- */
 
-static json_t *binds_of(const json_t *mounts)
+/* Of the mounts of a type, what this member says. */
+static json_t *mounts_of(const json_t *mounts, const char *wanted, const char *member)
 {
 	json_t *list = json_array();
 	const json_t *mount;
@@ -267,10 +268,10 @@ static json_t *binds_of(const json_t *mounts)
 
 	json_array_foreach(mounts, i, mount) {
 		const char *type = kii_json_str(mount, "Type");
-		const char *source = kii_json_str(mount, "Source");
+		const char *text = kii_json_str(mount, member);
 
-		if (type && source && strcmp(type, "bind") == 0)
-			json_array_append_new(list, json_string(source));
+		if (type && text && strcmp(type, wanted) == 0)
+			json_array_append_new(list, json_string(text));
 	}
 	return list;
 }
@@ -312,7 +313,8 @@ int kii_ops_facts(struct kii_engine *e, const char *id, struct kii_ops_facts *ou
 		json_object_get(out->labels, OWN_INSTANCE);
 	kii_engine_copy(out->api, sizeof(out->api), e->api);
 	out->ports = kii_ops_bindings_json(at(j, "HostConfig", "PortBindings"));
-	out->binds = binds_of(json_object_get(j, "Mounts"));
+	out->binds = mounts_of(json_object_get(j, "Mounts"), "bind", "Source");
+	out->volumes = mounts_of(json_object_get(j, "Mounts"), "volume", "Name");
 	return 0;
 }
 
@@ -321,5 +323,6 @@ void kii_ops_facts_release(struct kii_ops_facts *facts)
 	json_decref(facts->labels);
 	json_decref(facts->ports);
 	json_decref(facts->binds);
-	facts->labels = facts->ports = facts->binds = NULL;
+	json_decref(facts->volumes);
+	facts->labels = facts->ports = facts->binds = facts->volumes = NULL;
 }

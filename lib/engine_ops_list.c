@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_ops_list: all containers. An engine may have thousands: its answer is taken apart item by
- * item, so that no more than one is held as JSON, and each goes out as text.
+ * engine_ops_list: all containers. An engine may have thousands: its answer is passed on as it is
+ * written, member by member, in our words.
  */
 #include <config.h>
 
@@ -13,8 +13,10 @@
 #include "engine_call.h"
 #include "io.h"
 #include "json.h"
+#include "json_text.h"
 
-#define LIST_MAX (64u << 20)
+#define LIST_MAX    (64u << 20)
+#define SECONDS_MAX INT64_C(253402300799)   /* the end of 9999 */
 
 static const char *const states[] = {
 	"created", "running", "paused", "restarting", "removing", "exited", "dead",
@@ -45,58 +47,81 @@ int kii_ops_filter_check(const struct kii_ops_filter *f, struct kii_error *err)
 	return 0;
 }
 
-/* --- the engine's array, item by item --- */
+/* --- an item in our words: most of it is the engine's own text --- */
 
-/* Behind the object that begins at `text`, or NULL where it has no end. */
-static const char *end_of_object(const char *text, const char *end)
+struct item {
+	struct kii_text id, names, image, image_id, command, created, state, status, ports,
+		settings, labels;
+};
+
+static void take_item(struct kii_text object, struct item *out)
 {
-	int depth = 0;
-	bool quoted = false;
+	const struct { const char *name; struct kii_text *where; } members[] = {
+		{ "\"Id\"", &out->id }, { "\"Names\"", &out->names },
+		{ "\"Image\"", &out->image }, { "\"ImageID\"", &out->image_id },
+		{ "\"Command\"", &out->command }, { "\"Created\"", &out->created },
+		{ "\"State\"", &out->state }, { "\"Status\"", &out->status },
+		{ "\"Ports\"", &out->ports }, { "\"NetworkSettings\"", &out->settings },
+		{ "\"Labels\"", &out->labels },
+	};
+	struct kii_text name, value;
 
-	for (; text < end; text++) {
-		if (quoted) {
-			if (*text == '\\')
-				text++;
-			else if (*text == '"')
-				quoted = false;
-		} else if (*text == '"') {
-			quoted = true;
-		} else if (*text == '{' || *text == '[') {
-			depth++;
-		} else if ((*text == '}' || *text == ']') && --depth == 0) {
-			return text + 1;
+	*out = (struct item){ .id = { .at = NULL } };
+	while (kii_text_member(&object, &name, &value)) {
+		for (size_t i = 0; i < KII_COUNT(members); i++) {
+			if (kii_text_is(&name, members[i].name))
+				*members[i].where = value;
 		}
 	}
-	return NULL;
 }
 
-typedef int take_item(const json_t *item, void *arg, struct kii_error *err);
-
-static int each_item(const struct kii_buf *reply, take_item *take, void *arg,
-	struct kii_error *err)
+static bool is_string(const struct kii_text *t)
 {
-	const char *at = reply->data + strspn(reply->data, " \t\r\n");
-	const char *end = reply->data + reply->len;
-
-	if (*at++ != '[')
-		return kii_engine_odd("list", err);
-	for (at += strspn(at, ", \t\r\n"); at < end && *at == '{'; at += strspn(at, ", \t\r\n")) {
-		const char *behind = end_of_object(at, end);
-		struct kii_error why = { 0 };
-		kii_autojson *item = NULL;
-
-		if (!behind)
-			return kii_engine_odd("end of its list", err);
-		if (kii_json_parse(at, (size_t)(behind - at), "item", &item, &why))
-			return kii_error_set(err, KII_EBROKEN, 0, "the engine's %s", why.msg);
-		if (take(item, arg, err))
-			return -1;
-		at = behind;
-	}
-	return *at == ']' ? 0 : kii_engine_odd("end of its list", err);
+	return t->at && *t->at == '"';
 }
 
-/* --- an item in our words --- */
+static void put_string(struct kii_buf *out, const char *name, const struct kii_text *t)
+{
+	kii_buf_str(out, name);
+	if (is_string(t))
+		kii_buf_add(out, t->at, kii_text_len(t));
+	else
+		kii_buf_str(out, "null");
+}
+
+/* The first of them, without its slash; `text` between its quotes, of `len` bytes. */
+static bool name_of(const struct item *item, const char **text, size_t *len)
+{
+	struct kii_text names = item->names, first;
+
+	if (!names.at || !kii_text_item(&names, &first) || !is_string(&first))
+		return false;
+	*text = first.at + 1;
+	*len = kii_text_len(&first) - 2;
+	if (*len && **text == '/') {
+		++*text;
+		--*len;
+	}
+	return true;
+}
+
+static void put_networks(struct kii_buf *out, struct kii_text settings)
+{
+	struct kii_text name, value, network, ignored;
+	bool some = false;
+
+	kii_buf_str(out, ",\"networks\":[");
+	while (settings.at && kii_text_member(&settings, &name, &value)) {
+		if (!kii_text_is(&name, "\"Networks\""))
+			continue;
+		while (kii_text_member(&value, &network, &ignored)) {
+			kii_buf_str(out, some ? "," : "");
+			kii_buf_add(out, network.at, kii_text_len(&network));
+			some = true;
+		}
+	}
+	kii_buf_char(out, ']');
+}
 
 static json_t *ports_json(const json_t *ports)
 {
@@ -119,68 +144,85 @@ static json_t *ports_json(const json_t *ports)
 	return list;
 }
 
-static json_t *networks_json(const json_t *networks)
+static int put_ports(struct kii_buf *out, const struct kii_text *ports, struct kii_error *err)
 {
-	json_t *list = json_array();
-	const char *name;
-	json_t *value;
+	kii_autojson *given = NULL;
+	kii_autojson *list = NULL;
+	struct kii_error why = { 0 };
 
-	json_object_foreach((json_t *)(uintptr_t)networks, name, value)
-		json_array_append_new(list, json_string(name));
-	return list;
-}
-
-static const char *name_of(const json_t *item)
-{
-	const char *name = json_string_value(json_array_get(json_object_get(item, "Names"), 0));
-
-	return name && *name == '/' ? name + 1 : name;
-}
-
-static json_t *item_json(const json_t *item)
-{
-	json_t *labels = json_object_get(item, "Labels");
-	json_t *networks = json_object_get(json_object_get(item, "NetworkSettings"), "Networks");
-	json_t *o = json_object();
-	char stamp[32];
-
-	kii_io_stamp(kii_json_int(item, "Created", 0) * 1000, stamp);
-	kii_json_set_str(o, "id", kii_json_str(item, "Id"));
-	kii_json_set_str(o, "name", name_of(item));
-	kii_json_set_str(o, "image", kii_json_str(item, "Image"));
-	kii_json_set_str(o, "image_id", kii_json_str(item, "ImageID"));
-	kii_json_set_str(o, "command", kii_json_str(item, "Command"));
-	kii_json_set_str(o, "created", stamp);
-	kii_json_set_str(o, "state", kii_json_str(item, "State"));
-	kii_json_set_str(o, "status", kii_json_str(item, "Status"));
-	json_object_set_new(o, "ports", ports_json(json_object_get(item, "Ports")));
-	json_object_set_new(o, "networks", networks_json(networks));
-	json_object_set_new(o, "labels", json_is_object(labels) ? json_incref(labels)
-		: json_object());
-	return o;
-}
-
-struct listing {
-	const struct kii_ops_filter *filter;
-	struct kii_buf *out;
-	bool some;
-};
-
-static int list_item(const json_t *item, void *arg, struct kii_error *err)
-{
-	struct listing *l = arg;
-	const char *name = name_of(item);
-	kii_autojson *o = NULL;
-
-	if (!kii_json_str(item, "Id"))
-		return kii_engine_odd("container Id", err);
-	/* to the engine it is a pattern, in which a dot is anything */
-	if (l->filter->name && !(name && strstr(name, l->filter->name)))
+	kii_buf_str(out, ",\"ports\":");
+	if (!ports->at || *ports->at != '[' || kii_text_is(ports, "[]")) {
+		kii_buf_str(out, "[]");
 		return 0;
-	o = item_json(item);
-	kii_buf_str(l->out, l->some ? "," : "");
-	l->some = true;
-	return kii_json_dump(o, 0, l->out, err);
+	}
+	if (kii_json_parse(ports->at, kii_text_len(ports), "Ports", &given, &why))
+		return kii_error_set(err, KII_EBROKEN, 0, "the engine's %s", why.msg);
+	list = ports_json(given);
+	return kii_json_dump(list, 0, out, err);
+}
+
+static void put_created(struct kii_buf *out, const struct kii_text *created)
+{
+	char stamp[32];
+	long long seconds = created->at && *created->at != '-' ? strtoll(created->at, NULL, 10) : 0;
+
+	kii_io_stamp(seconds <= SECONDS_MAX ? seconds * 1000 : 0, stamp);
+	kii_buf_fmt(out, ",\"created\":\"%s\"", stamp);
+}
+
+static int put_item(const struct item *item, const char *name, size_t len, struct kii_buf *out,
+	struct kii_error *err)
+{
+	put_string(out, "{\"id\":", &item->id);
+	kii_buf_str(out, name ? ",\"name\":\"" : ",\"name\":null");
+	if (name) {
+		kii_buf_add(out, name, len);
+		kii_buf_char(out, '"');
+	}
+	put_string(out, ",\"image\":", &item->image);
+	put_string(out, ",\"image_id\":", &item->image_id);
+	put_string(out, ",\"command\":", &item->command);
+	put_created(out, &item->created);
+	put_string(out, ",\"state\":", &item->state);
+	put_string(out, ",\"status\":", &item->status);
+	if (put_ports(out, &item->ports, err))
+		return -1;
+	put_networks(out, item->settings);
+	kii_buf_str(out, ",\"labels\":");
+	if (item->labels.at && *item->labels.at == '{')
+		kii_buf_add(out, item->labels.at, kii_text_len(&item->labels));
+	else
+		kii_buf_str(out, "{}");
+	kii_buf_char(out, '}');
+	return 0;
+}
+
+static int list_all(const struct kii_buf *reply, const struct kii_ops_filter *filter,
+	struct kii_buf *out, struct kii_error *err)
+{
+	struct kii_text list, object;
+	bool broken = false, some = false;
+
+	kii_text_begin(reply->data, reply->len, &list);
+	while (kii_text_next(&list, &object, &broken)) {
+		struct item item;
+		const char *name = NULL;
+		size_t len = 0;
+
+		take_item(object, &item);
+		if (!is_string(&item.id))
+			return kii_engine_odd("container Id", err);
+		name_of(&item, &name, &len);
+		/* to the engine it is a pattern, in which a dot is anything */
+		if (filter->name && !(name && memmem(name, len, filter->name,
+				strlen(filter->name))))
+			continue;
+		kii_buf_str(out, some ? "," : "");
+		some = true;
+		if (put_item(&item, name, len, out, err))
+			return -1;
+	}
+	return broken ? kii_engine_odd("list", err) : 0;
 }
 
 static int set_filters(struct kii_call *c, const struct kii_ops_filter *f, struct kii_error *err)
@@ -206,14 +248,13 @@ int kii_ops_list(struct kii_engine *e, const struct kii_ops_filter *filter, stru
 	struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
-	struct listing l = { .filter = filter, .out = out };
 
 	c.reply.limit = LIST_MAX;
 	kii_call_path(&c, "/containers/json?all=%d", filter->all || filter->state ? 1 : 0);
 	if (set_filters(&c, filter, err) || kii_ops_run(e, &c, err))
 		return -1;
 	kii_buf_char(out, '[');
-	if (each_item(&c.reply, list_item, &l, err))
+	if (list_all(&c.reply, filter, out, err))
 		return -1;
 	kii_buf_char(out, ']');
 	return kii_buf_check(out, "list of containers", err);

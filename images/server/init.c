@@ -278,11 +278,16 @@ static void become(const struct service *s, gid_t group, bool with_group)
 	}
 }
 
+static const int heard[] = { SIGHUP, SIGINT, SIGQUIT, SIGTERM };
+
 static void run(const struct init *init, const struct service *s, gid_t group, bool with_group)
 {
 	int null = open("/dev/null", O_RDONLY);
 
 	sigprocmask(SIG_SETMASK, &init->inherited, NULL);
+	/* A shell starts what is in its background deaf to INT and QUIT. */
+	for (size_t i = 0; i < KII_COUNT(heard); i++)
+		signal(heard[i], SIG_DFL);
 	signal(SIGPIPE, SIG_DFL);
 	setpgid(0, 0);
 	if (null < 0 || dup2(null, STDIN_FILENO) < 0 || dup2(s->out, STDOUT_FILENO) < 0 ||
@@ -524,10 +529,8 @@ static int open_signals(struct init *init, struct kii_error *err)
 	sigset_t set;
 
 	sigemptyset(&set);
-	sigaddset(&set, SIGHUP);
-	sigaddset(&set, SIGINT);
-	sigaddset(&set, SIGQUIT);
-	sigaddset(&set, SIGTERM);
+	for (size_t i = 0; i < KII_COUNT(heard); i++)
+		sigaddset(&set, heard[i]);
 	sigaddset(&set, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &set, &init->inherited);
 	signal(SIGPIPE, SIG_IGN);

@@ -57,6 +57,10 @@ class Engine:
         self.url = url
         self.socket = url[len("unix://"):]
 
+    @property
+    def rootless(self):
+        return os.stat(self.socket).st_uid != 0
+
     def ask(self, method, path, timeout=60, **query):
         if query:
             path += "?" + urllib.parse.urlencode(
@@ -165,7 +169,8 @@ class Stack:
 
     def write_conf(self, conf):
         tables = {
-            "docker": {"runtime": self.engine.name, "socket_path": self.engine.socket},
+            "docker": {"runtime": self.engine.name, "socket_path": self.engine.socket,
+                       "rootless": self.engine.rootless},
             "paths": {"state_dir": str(self.state), "run_dir": str(self.run),
                       "layouts": [str(self.etc / "layouts"), str(LAYOUTS)]},
             "limits": {"disk_floor": "64 MiB"},

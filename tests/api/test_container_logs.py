@@ -10,7 +10,7 @@ import time
 
 from client import check_error
 from stack import wait_until
-from test_containers import containers   # the fixture
+from test_containers import containers, counts   # a fixture first
 
 assert containers
 
@@ -257,8 +257,10 @@ def test_stats_come_each_second(containers):
     if not own["read"].startswith("0001"):   # Docker's collector may have failed
         got = iter(events)
         samples = [next(got) for _ in range(2)]
-        assert all(s["event"] == "stats" and s["data"]["memory"] > 0 for s in samples), samples
-        assert samples[1]["data"]["cpu_percent"] > 5
+        assert all(s["event"] == "stats" for s in samples), samples
+        if counts(containers):
+            assert all(s["data"]["memory"] > 0 for s in samples), samples
+            assert samples[1]["data"]["cpu_percent"] > 5
         assert samples[0]["data"]["time"] < samples[1]["data"]["time"]
     containers.verb(one, "kill")
     *_, last = events

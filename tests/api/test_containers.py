@@ -8,6 +8,7 @@ import socket
 import subprocess
 import threading
 import time
+import urllib.parse
 
 import pytest
 
@@ -65,6 +66,8 @@ class Containers:
 
     def clean(self):
         for container in self.known():
+            # Podman's own force waits for the container's patience.
+            self.engine.ask("POST", f"/containers/{container}/kill", signal="KILL")
             self.engine.remove(container)
 
 
@@ -96,46 +99,84 @@ def free_port():
 
 # --- the requirement's own examples
 
+PRINTED = """curl -X GET http://localhost:3000/api/v1/containers
+curl -X POST http://localhost:3000/api/v1/containers \\
+  -H "Content-Type: application/json" \\
+  -d '{
+    "image": "nginx:alpine",
+    "name": "my-nginx",
+    "ports": {"8080": "80"},
+    "environment": {"ENV": "production"},
+    "restart_policy": "unless-stopped"
+  }'
+curl -X POST http://localhost:3000/api/v1/containers/{id}/start
+curl -X POST http://localhost:3000/api/v1/containers/{id}/restart
+curl -X POST http://localhost:3000/api/v1/containers/{id}/stop
+curl -X DELETE http://localhost:3000/api/v1/containers/{id}
+curl -X GET http://localhost:3000/api/v1/runtime/info"""
 
-def test_the_requirement_s_commands_work(stack, containers, engine):
-    """As printed in mikrocloud's text, but for the address, the token and the image that is here."""
-    port = free_port()
-    base = f"http://127.0.0.1:{stack.port}/api/v1/containers"
-    name = f"{MARK}-my-nginx"
 
-    def curl(command):
-        words = shlex.split(command.replace("\\\n", " ")) + ["-sS", "-w", "\n%{http_code}",
-                                        "-H", f"Authorization: Bearer {containers.op.secret}"]
+@pytest.fixture
+def nginx_alpine(engine):
+    """An image of that name, which goes on until it is told to end."""
+    made = engine.post("/containers/create", {"Image": IMAGE})
+    assert made.status == 201, made
+    command = ["/bin/busybox", "sh", "-c", "trap exit TERM; while :; do sleep 9 & wait; done"]
+    query = urllib.parse.urlencode({"container": made.json["Id"], "repo": "nginx", "tag": "alpine",
+                                    "changes": f"CMD {json.dumps(command)}"})
+    image = engine.post(f"/commit?{query}", {})
+    engine.remove(made.json["Id"])
+    assert image.status == 201, image
+    yield
+    engine.ask("POST", "/containers/my-nginx/kill", signal="KILL")
+    engine.remove("my-nginx")
+    engine.ask("DELETE", "/images/nginx:alpine")
+
+
+def test_the_requirement_s_commands_work(stack, nginx_alpine):
+    """As printed in mikrocloud's text, but for the address and the token."""
+    op = stack.operator()
+    with socket.socket() as s:   # on a machine where that port is somebody's, another will do
+        port = 8080 if s.connect_ex(("127.0.0.1", 8080)) else free_port()
+
+    def curl(command, made=None):
+        for old, new in (("http://localhost:3000", f"http://127.0.0.1:{stack.port}"),
+                         ('"8080"', f'"{port}"'), ("{id}", made)):
+            command = command.replace(old, new or old)
+        words = shlex.split(command) + ["-sS", "-w", "\n%{http_code}",
+                                        "-H", f"Authorization: Bearer {op.secret}"]
         out = subprocess.run(words, capture_output=True, text=True, timeout=60, check=True).stdout
         body, status = out.rsplit("\n", 1)
         return int(status), json.loads(body) if body else None
 
-    status, made = curl(f"""curl -X POST {base} \\
-      -H "Content-Type: application/json" \\
-      -d '{{
-        "image": "{IMAGE}",
-        "name": "{name}",
-        "ports": {{"{port}": "80"}},
-        "environment": {{"ENV": "production"}},
-        "restart_policy": "unless-stopped"
-      }}'""")
-    assert status == 201 and made["name"] == name and made["warnings"] == [], made
-    try:
-        status, listed = curl(f"curl -X GET {base}")
-        assert status == 200 and made["id"] not in {c["id"] for c in listed["containers"]}
-        shown = containers.show(name)
-        assert shown["environment"]["ENV"] == "production", shown
-        assert shown["restart_policy"] == "unless-stopped"
-        assert shown["ports"] == [{"host_ip": None, "host_port": port, "container_port": 80,
-                                   "protocol": "tcp"}], shown["ports"]
-        # This image names no program: what is told is the engine's own reason, in our words.
-        status, told = curl(f"curl -X POST {base}/{made['id']}/stop")
-        assert status == 204, told
-    finally:
-        status, told = curl(f"curl -X DELETE {base}/{made['id']}")
-        assert status == 204, told
-        engine.remove(name)
-    assert curl(f"curl -X GET {base}/{made['id']}")[0] == 404
+    def shown(made):
+        return op.get(f"/containers/{made}").json
+
+    look, make, start, restart, stop, remove, info = PRINTED.replace(" \\\n", " ").replace(
+        "\ncurl", "\0curl").split("\0")
+    status, made = curl(make)
+    assert status == 201 and made["name"] == "my-nginx" and made["warnings"] == [], made
+    one = made["id"]
+    assert one not in {c["id"] for c in curl(look)[1]["containers"]}
+    assert shown(one)["environment"]["ENV"] == "production"
+    assert shown(one)["restart_policy"] == "unless-stopped" and shown(one)["state"] == "created"
+    assert curl(start, one) == (204, None)
+    status, listed = curl(look)
+    assert status == 200 and one in {c["id"] for c in listed["containers"]}, listed
+    if stack.engine.name == "podman":   # the test's Docker has no bridge to publish ports on
+        assert shown(one)["ports"] == [{"host_ip": None, "host_port": port, "container_port": 80,
+                                        "protocol": "tcp"}], shown(one)["ports"]
+    before = shown(one)["started"]
+    assert curl(restart, one) == (204, None)
+    assert shown(one)["state"] == "running" and shown(one)["started"] > before
+    assert curl(stop, "my-nginx") == (204, None)
+    assert shown(one)["state"] == "exited"
+    assert curl(remove, one) == (204, None)
+    assert op.get(f"/containers/{one}").status == 404
+    status, told = curl(info)
+    assert status == 200 and told["runtime"] == stack.engine.name
+    assert told["socket_path"] == stack.engine.socket and told["build_dir"], told
+    assert told["rootless"] is stack.engine.rootless
 
 
 # --- a container's life
@@ -164,12 +205,18 @@ def test_a_container_s_life(containers):
     check_error(containers.op.delete(f"/containers/{one}"), 404, "not_found")
 
 
-def test_what_is_asked_for_is_what_there_is(containers, engine):
+def test_what_is_asked_for_is_what_there_is(stack, containers, engine):
+    limits = {"memory": 64 << 20, "cpus": 0.5, "pids": 20}
+    enforced = stack.operator("runtime:read").get("/runtime/info").json["limits"]
+    for limit in [name for name in limits if not enforced[name]]:   # an engine without root
+        told = check_error(containers.op.post("/containers", containers.body(
+            "true", limits={limit: limits.pop(limit)})), 400, "bad_request", f"limits.{limit}")
+        assert "would not enforce" in told["error"], told
     body = containers.body(
         "sh", "-c", "echo $A $(id -u) $(pwd) $(hostname) $(cat /v/x); exit 3",
         environment={"A": "one\ttwo; $(exit)"}, working_dir="/tmp", user="1000:1000",
         hostname="host-1", start=True, volumes=[{"target": "/v"}], init=True,
-        limits={"memory": 64 << 20, "cpus": 0.5, "pids": 20}, stop_timeout=3,
+        limits=limits, stop_timeout=3,
         restart_policy="on-failure:1", capabilities_drop=["ALL"], read_only=True,
         healthcheck={"test": ["CMD", "true"], "interval": 60, "retries": 2})
     reply = containers.op.post("/containers", body)
@@ -178,7 +225,7 @@ def test_what_is_asked_for_is_what_there_is(containers, engine):
     shown = wait_until(lambda: (lambda s: s if s["state"] == "exited" else None)(
         containers.show(one)))
     assert shown["exit_code"] == 3 and shown["name"] == body["name"]
-    assert shown["limits"] == {"memory": 64 << 20, "cpus": 0.5, "pids": 20}, shown
+    assert shown["limits"] == {"memory": None, "cpus": None, "pids": None, **limits}, shown
     assert shown["user"] == "1000:1000" and shown["working_dir"] == "/tmp"
     assert shown["restart_policy"] == "on-failure:1" and shown["read_only"] is True
     assert shown["labels"][MARK] == "1" and shown["labels"]["kiisrv.by"] == containers.op.name
@@ -291,8 +338,16 @@ def figures(containers, one):
         return
     assert stats.status == 200, stats
     stats = stats.json
-    assert stats["cpu_percent"] > 5 and stats["memory"] > 0 and stats["memory_limit"] > 0
-    assert stats["pids"] >= 2 and stats["time"].startswith("20"), stats
+    assert stats["time"].startswith("20"), stats
+    if counts(containers):
+        assert stats["cpu_percent"] > 5 and stats["memory"] > 0 and stats["memory_limit"] > 0
+        assert stats["pids"] >= 2, stats
+
+
+def counts(containers):
+    """Does the engine have cgroups to count with? Without root, and of version 1, it has none."""
+    op = containers.op.stack.operator("runtime:read")
+    return op.get("/runtime/info").json["limits"]["memory"]
 
 
 # --- what is refused
@@ -346,15 +401,16 @@ def test_policy_refuses_by_rule(containers):
 
 def test_a_volume_that_is_a_bind_in_disguise_is_refused(containers, engine):
     name = f"{MARK}-disguise"
-    made = engine.post("/volumes/create", {"Name": name, "DriverOpts": {
-        "type": "none", "o": "bind", "device": "/etc"}})
-    assert made.status == 201, made
-    try:
-        told = check_error(containers.op.post("/containers", containers.body(
-            "true", volumes={name: "/x"})), 403, "policy")
-        assert told["rule"] == "bind_roots", told
-    finally:
-        engine.ask("DELETE", f"/volumes/{name}")
+    for options, rule in (({"type": "none", "o": "bind", "device": "/etc"}, "bind_roots"),
+                          ({"type": "tmpfs", "o": "bind", "device": "/etc"}, "volume_options")):
+        made = engine.post("/volumes/create", {"Name": name, "DriverOpts": options})
+        assert made.status == 201, made
+        try:
+            told = check_error(containers.op.post("/containers", containers.body(
+                "true", volumes={name: "/x"})), 403, "policy")
+            assert told["rule"] == rule, told
+        finally:
+            engine.ask("DELETE", f"/volumes/{name}")
     assert not containers.known()
 
 

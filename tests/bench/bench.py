@@ -2,13 +2,18 @@
 """What the scripts of tests/bench share: a release build and engines of their own, below one
 folder, in a PID and mount namespace, so that nothing is left however a script ends."""
 
+import contextlib
 import os
 import pathlib
+import re
 import shutil
 import signal
+import socket
 import statistics
 import subprocess
 import sys
+import threading
+import time
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 WORK = pathlib.Path(os.environ.get("KIISRV_BENCH_DIR", "/var/lib/kiisrv-bench"))
@@ -70,6 +75,64 @@ def start_engine(name):
 
 def stop_engine(name):
     lib("stop " + {"docker": "dockerd"}.get(name, name) + " 15")
+
+
+class Recorder:
+    """A Unix socket in front of an engine that keeps what is said through it, and when."""
+
+    def __init__(self, engine):
+        self.engine = engine
+        self.path = f"{engine.socket}.recorder"
+        with contextlib.suppress(FileNotFoundError):
+            os.unlink(self.path)
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(self.path)
+        shutil.chown(self.path, group="docker")
+        os.chmod(self.path, 0o660)
+        self.listener.listen(64)
+        self.said = []
+        threading.Thread(target=self.run, daemon=True).start()
+
+    def run(self):
+        while True:
+            worker, _ = self.listener.accept()
+            engine = socket.socket(socket.AF_UNIX)
+            engine.connect(self.engine.socket)
+            said, heard = [], []
+            self.said.append((said, heard))
+            for source, sink, keep in ((worker, engine, said), (engine, worker, heard)):
+                threading.Thread(target=self.pump, args=(source, sink, keep), daemon=True).start()
+
+    @staticmethod
+    def pump(source, sink, keep):
+        with contextlib.suppress(OSError):
+            while data := source.recv(65536):
+                keep.append((time.perf_counter(), data))
+                sink.sendall(data)
+        with contextlib.suppress(OSError):
+            sink.shutdown(socket.SHUT_WR)
+
+    def calls(self):
+        """(when, until, method, path, body) of all requests so far, in their order."""
+        found = []
+        for said, heard in self.said:
+            whole = b"".join(data for _, data in said)
+            starts = [0]
+            for _, data in said:
+                starts.append(starts[-1] + len(data))
+            at, mine = 0, []
+            while (end := whole.find(b"\r\n\r\n", at)) >= 0:
+                head = whole[at:end].decode()
+                length = re.search(r"(?i)content-length: (\d+)", head)
+                size = int(length[1]) if length else 0
+                piece = max(i for i, start in enumerate(starts) if start <= at)
+                mine.append((said[piece][0], *head.split()[:2], whole[end + 4:end + 4 + size]))
+                at = end + 4 + size
+            for i, (when, *what) in enumerate(mine):
+                before = mine[i + 1][0] if i + 1 < len(mine) else float("inf")
+                until = max((t for t, _ in heard if when < t < before), default=when)
+                found.append((when, until, *what))
+        return sorted(found)
 
 
 def median(values):

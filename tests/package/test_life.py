@@ -39,7 +39,8 @@ def machine(life):
 
 
 def test_lintian_finds_nothing(debs):
-    done = subprocess.run(["lintian", "-i", "--pedantic", "--allow-root", debs["new"]],
+    done = subprocess.run(["lintian", "-i", "--pedantic", "--allow-root",
+                           debs["new"].with_suffix(".changes")],
                           capture_output=True, text=True, check=False)
     assert done.returncode == 0 and not done.stdout.strip(), done.stdout + done.stderr
 

@@ -569,8 +569,8 @@ static void the_manifest_is_the_law(void **state)
 		"", "{", "[]", "{\"format\": 2}", "{\"format\": 1}",
 		"{\"format\": 1, \"files\": []}",
 		"{\"format\": 1, \"files\": [{}]}",
-		"{\"format\": 1, \"files\": [{\"path\": \"layouts/0/A.json\", \"size\": 2, "
-			"\"sha256\": \"00\"}]}",
+		("{\"format\": 1, \"files\": [{\"path\": \"layouts/0/A.json\", \"size\": 2, "
+			"\"sha256\": \"00\"}]}"),
 		"{\"format\": 1, \"files\": [{\"path\": \"layouts/0/B.json\"}]}",
 	};
 	size_t n = change();
@@ -874,7 +874,6 @@ static void a_zone_cannot_smuggle(void **state)
 static void other_things_among_the_layouts_are_left_out(void **state)
 {
 	kii_autofree char *fifo = at("etc/layouts/fifo");
-	kii_autofree char *deep = NULL;
 	kii_autobuf path = KII_BUF_INIT(1000);
 	struct kii_backup done;
 

@@ -7,6 +7,8 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #include "container_verbs.h"
 #include "engine_limits.h"
@@ -44,6 +46,7 @@ static int setup(void **state)
 	setenv("KIISRV_CONFIG", "/dev/null", 1);
 	if (kii_conf_load(NULL, &conf, &why) || kii_tasks_new(conf, &tasks, &why))
 		fail_msg("%s", why.msg);
+	refusal.rule = NULL;
 	made = (struct kii_made){ .warnings = NULL };
 	kii_error_clear(&err);
 	kii_limits_forget();
@@ -321,7 +324,8 @@ static void what_cannot_be_taken_away_at_the_end_is_logged(void **state)
 
 static int verb(kii_verb_run *run, const char *id, const char *signal)
 {
-	const struct kii_verb v = { .id = id, .seconds = -1, .signal = signal, .force = true };
+	const struct kii_verb v = { .id = id, .seconds = -1, .signal = signal, .force = true,
+		.conf = conf };
 
 	refusal.rule = NULL;
 	kii_error_clear(&err);
@@ -353,6 +357,22 @@ static void an_id_is_looked_at_once(void **state)
 	assert_int_equal(verb(kii_verb_stop, ID, NULL), 0);
 	was_asked("GET /containers/" ID "/json; POST /containers/" ID "/start; "
 		"POST /containers/" ID "/stop; ");
+}
+
+static void what_was_just_made_is_not_looked_at(void **state)
+{
+	static const char id[] = "abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789";
+
+	(void)state;
+	kii_verb_known("abcdef");
+	kii_verb_known(id);
+	fake_reply(p->fake, 204, "", "");
+	assert_int_equal(verb(kii_verb_start, id, NULL), 0);
+	was_asked("POST /containers/"
+		"abcdef0123456789abcdef0123456789abcdef0123456789abcdef0123456789/start; ");
+	fake_reply(p->fake, 404, "", "{}");
+	assert_int_equal(verb(kii_verb_start, "abcdef", NULL), -1);
+	assert_int_equal(err.code, KII_ENOTFOUND);
 }
 
 static void what_is_ours_is_not_touched(void **state)
@@ -415,6 +435,85 @@ static void a_start_says_who_has_the_port(void **state)
 	assert_string_equal(err.msg, "ports: a port is taken");
 }
 
+/* --- what is bound, at a start --- */
+
+/* With one root. The engine is told of here: by DOCKER_HOST it is on a socket. */
+static void configure(const char *dir)
+{
+	kii_autofree char *file = kii_xfmt("%s/kiisrv.toml", dir);
+	kii_autofree char *text = kii_xfmt("containers.bind_roots = ['%s/root']\n", dir);
+	struct kii_error why = { 0 };
+
+	kii_conf_free(conf);
+	conf = NULL;
+	if (kii_io_publish(file, text, strlen(text), 0600, &why) ||
+	    kii_conf_load(file, &conf, &why))
+		fail_msg("%s", why.msg);
+}
+
+#define MOUNTED(by, mount) FACTS(",\"Config\":{\"Labels\":{\"" by "\":\"me\"}},\"Mounts\":[" \
+	mount "]")
+#define BIND(path) "{\"Type\":\"bind\",\"Source\":\"" path "\"}"
+#define VOLUME "{\"Type\":\"volume\",\"Name\":\"v\"}"
+
+static void what_a_start_binds_is_judged_again(void **state)
+{
+	kii_autofree char *dir = test_dir_new();
+	kii_autofree char *root = kii_xfmt("%s/root", dir);
+	kii_autofree char *link = kii_xfmt("%s/root/data", dir);
+	kii_autofree char *facts = kii_xfmt(MOUNTED("kiisrv.by", BIND("%s")), link);
+	kii_autofree char *others = kii_xfmt(MOUNTED("x", BIND("%s")), "/etc");
+
+	(void)state;
+	assert_int_equal(mkdir(root, 0755) + mkdir(link, 0755), 0);
+	configure(dir);
+	for (int i = 0; i < 2; i++) {
+		fake_reply(p->fake, 200, "", i ? others : facts);
+		fake_reply(p->fake, 204, "", "");
+		assert_int_equal(verb(i ? kii_verb_restart : kii_verb_start, "web", NULL), 0);
+	}
+	/* a link out of the root is in its place since */
+	assert_int_equal(rmdir(link) + symlink("/etc", link), 0);
+	for (int i = 0; i < 2; i++) {
+		fake_reply(p->fake, 200, "", facts);
+		assert_int_equal(verb(i ? kii_verb_restart : kii_verb_start, "web", NULL), -1);
+		assert_string_equal(refusal.rule, "bind_roots");
+		assert_string_equal(refusal.field, "volumes");
+	}
+	was_asked("GET /containers/web/json; POST /containers/web/start; "
+		"GET /containers/web/json; POST /containers/web/restart; "
+		"GET /containers/web/json; GET /containers/web/json; ");
+	test_dir_remove(dir);
+}
+
+static void a_start_s_volumes_are_judged_again(void **state)
+{
+	static const char facts[] = MOUNTED("kiisrv.by", VOLUME);
+	kii_autofree char *dir = test_dir_new();
+
+	(void)state;
+	configure(dir);
+	fake_reply(p->fake, 200, "", facts);
+	fake_reply(p->fake, 200, "", "{\"Driver\":\"local\",\"Options\":{\"type\":\"none\","
+		"\"o\":\"bind\",\"device\":\"/etc\"}}");
+	assert_int_equal(verb(kii_verb_start, "web", NULL), -1);
+	assert_string_equal(refusal.rule, "bind_roots");
+	/* one that is gone is the engine's to miss, one that cannot be looked at holds the start */
+	fake_reply(p->fake, 200, "", facts);
+	fake_reply(p->fake, 404, "", "{}");
+	fake_reply(p->fake, 204, "", "");
+	assert_int_equal(verb(kii_verb_start, "web", NULL), 0);
+	fake_reply(p->fake, 200, "", facts);
+	fake_reply(p->fake, 500, "", "{}");
+	assert_int_equal(verb(kii_verb_start, "web", NULL), -1);
+	assert_null(refusal.rule);
+	assert_int_equal(err.code, KII_EBROKEN);
+	fake_reply(p->fake, 404, "", "{}");
+	assert_int_equal(verb(kii_verb_start, "web", NULL), -1);
+	assert_int_equal(err.code, KII_ENOTFOUND);
+	test_dir_remove(dir);
+}
+
 int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
@@ -436,10 +535,13 @@ int main(void)
 		TEST(what_cannot_be_taken_away_at_the_end_is_logged),
 		TEST(a_name_that_is_nobody_s_of_ours_is_not_looked_at),
 		TEST(an_id_is_looked_at_once),
+		TEST(what_was_just_made_is_not_looked_at),
 		TEST(what_is_ours_is_not_touched),
 		TEST(what_is_not_there_is_not_found),
 		TEST(kill_of_what_is_dead_is_done),
 		TEST(a_start_says_who_has_the_port),
+		TEST(what_a_start_binds_is_judged_again),
+		TEST(a_start_s_volumes_are_judged_again),
 	};
 
 	return cmocka_run_group_tests_name("container_make", tests, NULL, NULL);

@@ -235,6 +235,8 @@ static void volumes_are_no_binds_by_another_name(void **state)
 		"\"o\": \"bind\", \"device\": \"%s/in/deep\"}"), p->dir);
 	kii_autofree char *out = kii_xfmt(VOLUME("\"driver_options\": {\"o\": \"bind\", "
 		"\"device\": \"%s/in/out\"}"), p->dir);
+	kii_autofree char *loop = kii_xfmt(VOLUME("\"driver_options\": {\"o\": \"ro,loop\", "
+		"\"device\": \"%s/in/deep\"}"), p->dir);
 
 	judged(p, VOLUME("\"driver\": \"local\""), NULL, NULL);
 	judged(p, VOLUME("\"driver_options\": {\"type\": \"tmpfs\", \"device\": \"tmpfs\"}"), NULL,
@@ -247,6 +249,13 @@ static void volumes_are_no_binds_by_another_name(void **state)
 	judged(p, VOLUME("\"driver_options\": {\"type\": \"ext4\", \"device\": \"/dev/sda1\"}"),
 		"volume_options", "volumes[0]");
 	judged(p, VOLUME("\"driver_options\": {\"o\": \"bind\"}"), "volume_options", "volumes[0]");
+	judged(p, VOLUME("\"driver_options\": {\"type\": \"tmpfs\", \"device\": \"/etc\", \"o\": "
+		"\"bind\"}"), "volume_options", "volumes[0]");
+	judged(p, VOLUME("\"driver_options\": {\"type\": \"tmpfs\", \"device\": \"etc\", \"o\": "
+		"\"size=1m,rbind\"}"), "volume_options", "volumes[0]");
+	judged(p, VOLUME("\"driver_options\": {\"type\": \"tmpfs\", \"device\": \"tmpfs\", "
+		"\"o\": \"size=1m,mode=700,noexec,uid=1000\"}"), NULL, NULL);
+	judged(p, loop, "volume_options", "volumes[0]");
 #undef VOLUME
 }
 

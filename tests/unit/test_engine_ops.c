@@ -228,6 +228,32 @@ static void what_runs_or_is_not_there_is_not_removed(void **state)
 	must_fail(kii_ops_remove(p->engine, "web", false, true, &err), KII_ENOTFOUND);
 }
 
+static void by_force_podman_kills_first(void **state)
+{
+	struct fake_pair *p = *state;
+	struct kii_error err = { 0 };
+
+	must_fail(kii_ops_remove(p->engine, "web", true, true, &err), KII_EDOWN);
+	podman(p);
+	fake_reply(p->fake, 204, "", "");
+	fake_reply(p->fake, 204, "", "");
+	must(kii_ops_remove(p->engine, "web", true, true, &err));
+	fake_reply(p->fake, 409, "", "{\"message\":\"can only kill running containers. x is in state "
+		"exited: container state improper\"}");
+	fake_reply(p->fake, 204, "", "");
+	must(kii_ops_remove(p->engine, "web", true, true, &err));
+	fake_reply(p->fake, 404, "", "{}");
+	must_fail(kii_ops_remove(p->engine, "web", true, true, &err), KII_ENOTFOUND);
+	fake_reply(p->fake, 204, "", "");
+	must(kii_ops_remove(p->engine, "web", false, true, &err));
+	was_asked(p, "POST /v1.41/containers/web/kill?signal=KILL\n"
+		"DELETE /v1.41/containers/web?force=1&v=1\n"
+		"POST /v1.41/containers/web/kill?signal=KILL\n"
+		"DELETE /v1.41/containers/web?force=1&v=1\n"
+		"POST /v1.41/containers/web/kill?signal=KILL\n"
+		"DELETE /v1.41/containers/web?force=0&v=1\n");
+}
+
 static void all_of_a_label_are_removed(void **state)
 {
 	struct fake_pair *p = *state;
@@ -322,6 +348,14 @@ static void lists_are_told_in_our_words(void **state)
 	list(p, &all, "[{\"Id\":\"1\"}]", "[{\"id\":\"1\",\"name\":null,\"image\":null,"
 		"\"image_id\":null,\"command\":null,\"created\":\"1970-01-01T00:00:00Z\","
 		"\"state\":null,\"status\":null,\"ports\":[],\"networks\":[],\"labels\":{}}]");
+	list(p, &all, "[{\"Id\":\"1\",\"Names\":[\"\"],\"Image\":7,\"Created\":9223372036854775807,"
+		"\"State\":[],\"Ports\":null,\"Labels\":null,\"NetworkSettings\":{\"Networks\":null,"
+		"\"Other\":{}}},{\"Id\":\"2\",\"Names\":[1],\"Created\":-5,\"Ports\":[ ]}]",
+		"[{\"id\":\"1\",\"name\":\"\",\"image\":null,\"image_id\":null,\"command\":null,"
+		"\"created\":\"1970-01-01T00:00:00Z\",\"state\":null,\"status\":null,\"ports\":[],"
+		"\"networks\":[],\"labels\":{}},{\"id\":\"2\",\"name\":null,\"image\":null,"
+		"\"image_id\":null,\"command\":null,\"created\":\"1970-01-01T00:00:00Z\","
+		"\"state\":null,\"status\":null,\"ports\":[],\"networks\":[],\"labels\":{}}]");
 }
 
 static void a_list_may_be_long(void **state)
@@ -348,7 +382,8 @@ static void what_is_no_list_is_broken(void **state)
 {
 	static const char *const bad[] = { "", "{}", "[", "[{}]", "[1]", "[" ITEM("1", "a"),
 		"[" ITEM("1", "a") ",", "[{\"Id\":\"1\"", "[{\"Id\":\"1\"}}", "[{\"Id\" \"1\"}]",
-		"[{\"Id\":\"\\" };
+		"[{\"Id\":\"\\", "[{\"Id\":1}]", "[" ITEM("1", "a") "]x", "[" ITEM("1", "a") "}",
+		"[{\"Id\":\"1\",\"Ports\":[{\"a\":1,\"a\":2}]}]" };
 	const struct kii_ops_filter all = { .all = true };
 	struct fake_pair *p = *state;
 
@@ -487,6 +522,9 @@ static void facts_are_what_verbs_need(void **state)
 	assert_true(f.paused && f.tty && f.podman && f.own_job);
 	assert_int_equal(json_array_size(f.ports), 1);
 	assert_int_equal(json_array_size(f.binds), 1);
+	assert_string_equal(json_string_value(json_array_get(f.binds, 0)), "/srv");
+	assert_int_equal(json_array_size(f.volumes), 1);
+	assert_string_equal(json_string_value(json_array_get(f.volumes, 0)), "v");
 	kii_ops_facts_release(&f);
 	fake_reply(p->fake, 200, "", "{\"Id\":\"a\",\"State\":{\"Status\":\"created\"}}");
 	must(kii_ops_facts(p->engine, "web", &f, &err));
@@ -675,6 +713,7 @@ int main(void)
 		FAKE_TEST(create_gives_id_and_warnings),
 		FAKE_TEST(a_removal_elsewhere_is_waited_for),
 		FAKE_TEST(what_runs_or_is_not_there_is_not_removed),
+		FAKE_TEST(by_force_podman_kills_first),
 		FAKE_TEST(all_of_a_label_are_removed),
 		FAKE_TEST(volumes_are_looked_at_and_made),
 		FAKE_TEST(lists_are_told_in_our_words),

@@ -196,7 +196,11 @@ static void a_watchdog_hears_of_the_keeper(void **state)
 	setenv("WATCHDOG_USEC", "400000", 1);
 	world_start(w, 0);
 	unsetenv("WATCHDOG_USEC");
-	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "READY=1");
+	/* where a start takes long, it is heard of before */
+	do
+		world_notice(w, room, sizeof(room), SOON_MS);
+	while (strcmp(room, "WATCHDOG=1") == 0);
+	assert_string_equal(room, "READY=1");
 	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "WATCHDOG=1");
 	assert_string_equal(world_notice(w, room, sizeof(room), SOON_MS), "WATCHDOG=1");
 	/* only the keeper is asked: a child has no NOTIFY_SOCKET */

@@ -14,7 +14,7 @@ flags="-O2 -D_FORTIFY_SOURCE=2 -fPIE -ffunction-sections -fdata-sections"
 libs=$(pkg-config --libs sqlite3 jansson libcurl libcrypto libfyaml)
 /src/configure -q --prefix=/usr --sysconfdir=/etc --localstatedir=/var --runstatedir=/run \
 	--disable-tests CFLAGS="$flags" LDFLAGS="-pie -Wl,-z,relro,-z,now,--as-needed,--gc-sections" \
-	DEPS_LIBS="$libs -l:libarchive.a -lnettle -lz -llzma -lzstd"
+	DEPS_LIBS="$libs -l:libarchive.a -lnettle -lz -lzstd -llzma -lbz2"
 make -s -j"$(nproc)"
 make -s images/server/init
 make -s install-strip DESTDIR=/out

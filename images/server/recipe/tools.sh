@@ -4,7 +4,7 @@
 set -eu
 packages="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev libjansson-dev
 	libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev nettle-dev
-	python3-yaml zlib1g-dev liblzma-dev libzstd-dev"
+	python3-yaml zlib1g-dev libzstd-dev liblzma-dev libbz2-dev"
 export DEBIAN_FRONTEND=noninteractive
 apt-get -q update
 # shellcheck disable=SC2086
