@@ -40,7 +40,7 @@ int kii_cgi_main(const struct kii_app *app)
 
 	kii_log_name(app->name);
 	if (fastcgi && ready < 0)
-		return kii_keeper_run();
+		return kii_keeper_become(app->name);
 	if (kii_conf_load(NULL, &conf, &err)) {
 		kii_log_error("bad_config", "msg=%s", kii_q(err.msg));
 		return KII_EXIT_CONFIG;

@@ -35,7 +35,8 @@
 
 /* The process that holds the listening socket (fd 0) over reloads and crashes of its children. */
 struct keeper {
-	char exe[PATH_MAX];
+	const char *exe;
+	int file;             /* of exe, -1: unknown */
 	sigset_t inherited;   /* the signal mask to give to children */
 	int signals;
 	pid_t current;        /* serves; 0: none */
@@ -59,7 +60,7 @@ struct keeper {
 /* --- children --- */
 static void run_child(const struct keeper *k, int ready, pid_t keeper)
 {
-	char number[16];
+	char number[16], file[32];
 
 	sigprocmask(SIG_SETMASK, &k->inherited, NULL);
 	prctl(PR_SET_PDEATHSIG, SIGTERM);
@@ -70,8 +71,9 @@ static void run_child(const struct keeper *k, int ready, pid_t keeper)
 	setenv(KII_READY_ENV, number, 1);
 	unsetenv("NOTIFY_SOCKET");
 	execl(k->exe, k->exe, (char *)NULL);
-	/* an upgrade may have taken the file away; what runs is still there */
-	execl("/proc/self/exe", k->exe, (char *)NULL);
+	/* an upgrade may have taken the file away; what ran is still there */
+	snprintf(file, sizeof(file), "/proc/self/fd/%d", k->file);
+	execl(file, k->exe, (char *)NULL);
 	_exit(127);
 }
 
@@ -341,16 +343,31 @@ static void loop(struct keeper *k)
 	}
 }
 
-static void find_exe(struct keeper *k)
+/* Where the program is that runs; false: nobody knows. */
+static bool find_exe(char exe[PATH_MAX])
 {
-	ssize_t n = readlink("/proc/self/exe", k->exe, sizeof(k->exe) - 1);
+	ssize_t n = readlink("/proc/self/exe", exe, PATH_MAX - 1);
 
-	k->exe[n > 0 ? n : 0] = '\0';
+	exe[n > 0 ? n : 0] = '\0';
+	return n > 0;
 }
 
-int kii_keeper_run(void)
+int kii_keeper_become(const char *name)
 {
-	struct keeper k = { .ready = -1 };
+	char exe[PATH_MAX];
+	const char *slash = find_exe(exe) ? strrchr(exe, '/') : NULL;
+	kii_autofree char *keeper = NULL;
+
+	if (slash) {
+		keeper = kii_xfmt("%.*s/kiisrv-keeper", (int)(slash - exe), exe);
+		execl(keeper, exe, name, (char *)NULL);
+	}
+	return kii_keeper_run(exe);
+}
+
+int kii_keeper_run(const char *exe)
+{
+	struct keeper k = { .exe = exe, .ready = -1 };
 	sigset_t set;
 
 	sigemptyset(&set);
@@ -365,11 +382,13 @@ int kii_keeper_run(void)
 		kii_log_error("start_refused", "errno=%d", errno);
 		return 1;
 	}
-	find_exe(&k);
+	k.file = open(exe, O_PATH | O_CLOEXEC);
 	k.alive_ms = kii_notify_watchdog();
 	k.alive_at_ms = k.alive_ms ? kii_io_now() + k.alive_ms : 0;
 	start_child(&k);
 	loop(&k);
 	close(k.signals);
+	if (k.file >= 0)
+		close(k.file);
 	return k.status;
 }

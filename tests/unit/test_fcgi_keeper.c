@@ -278,24 +278,79 @@ static void a_reload_with_a_broken_configuration_changes_nothing(void **state)
 	close(parked);
 }
 
+/* What was built as `from` is `name` in the world's folder. Caller frees. */
+static char *copied(const struct world *w, const char *from, const char *name)
+{
+	const char *top = getenv("KII_BUILDDIR");
+	kii_autofree char *exe = kii_xfmt("%s/%s", top ? top : ".", from);
+	char *copy = kii_xfmt("%s/%s", w->dir, name);
+	kii_autobuf bytes = KII_BUF_INIT(64 << 20);
+	struct kii_error err = { 0 };
+
+	must(kii_io_read(exe, &bytes, &err));
+	must(kii_io_publish(copy, bytes.data, bytes.len, 0700, &err));
+	return copy;
+}
+
+/* Its program's file, without the folders. */
+static void runs(pid_t pid, const char *name)
+{
+	kii_autofree char *link = kii_xfmt("/proc/%d/exe", (int)pid);
+	char exe[4096];
+	ssize_t n = readlink(link, exe, sizeof(exe) - 1);
+
+	assert_true(n > 0);
+	exe[n] = '\0';
+	assert_string_equal(strrchr(exe, '/') + 1, name);
+}
+
 /* An upgrade replaces or removes the file of a process that runs. */
 static void a_reload_does_without_its_file(void **state)
 {
 	struct world *w = *state;
-	const char *top = getenv("KII_BUILDDIR");
-	kii_autofree char *exe = kii_xfmt("%s/tests/unit/fcgi_app", top ? top : ".");
-	kii_autobuf bytes = KII_BUF_INIT(64 << 20);
-	struct kii_error err = { 0 };
 	pid_t old;
 
-	must(kii_io_read(exe, &bytes, &err));
-	w->exe = kii_xfmt("%s/app", w->dir);
-	must(kii_io_publish(w->exe, bytes.data, bytes.len, 0700, &err));
+	w->exe = copied(w, "tests/unit/fcgi_app", "app");
 	world_start(w, 0);
+	old = world_child(w);
+	runs(w->keeper, "app");
+	assert_int_equal(unlink(w->exe), 0);
+	reload(w);
+	assert_int_not_equal(world_child(w), old);
+}
+
+static void the_keeper_is_a_program_of_its_own(void **state)
+{
+	struct world *w = *state;
+	kii_autofree char *keeper = copied(w, "cgi/kiisrv-keeper", "kiisrv-keeper");
+	pid_t old;
+
+	w->exe = copied(w, "tests/unit/fcgi_app", "app");
+	world_start(w, 0);
+	old = world_child(w);
+	runs(w->keeper, "kiisrv-keeper");
+	runs(old, "app");
+	assert_true(world_logged(w, "prog=fcgi_app event=child_ready", 0));
+	assert_int_equal(unlink(keeper), 0);
+	kill(old, SIGKILL);
+	assert_true(world_logged(w, "event=child_died", SOON_MS));
 	old = world_child(w);
 	assert_int_equal(unlink(w->exe), 0);
 	reload(w);
 	assert_int_not_equal(world_child(w), old);
+	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
+}
+
+/* By hand there is nothing to keep. */
+static void the_keeper_wants_a_name(void **state)
+{
+	struct world *w = *state;
+	kii_autofree char *keeper = copied(w, "cgi/kiisrv-keeper", "kiisrv-keeper");
+
+	w->exe = kii_steal(&keeper);
+	world_start(w, 0);
+	assert_int_equal(world_wait(w, SOON_MS), 2);
+	assert_true(world_logged(w, "is started by kiisrv's own programs", 0));
 }
 
 static void reloads_in_a_row_are_one_more(void **state)
@@ -557,6 +612,8 @@ int main(void)
 		served(a_draining_child_ends_idle_connections_at_last),
 		served(a_reload_with_a_broken_configuration_changes_nothing),
 		prepared(a_reload_does_without_its_file),
+		prepared(the_keeper_is_a_program_of_its_own),
+		prepared(the_keeper_wants_a_name),
 		served(reloads_in_a_row_are_one_more),
 		served(too_many_drains_are_cut_short),
 		served(reloads_under_load_lose_nothing),
