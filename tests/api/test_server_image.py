@@ -120,7 +120,9 @@ def test_the_zones_are_those_of_a_host(server):
     for name, user, groups in found.values():
         by_name.setdefault(name, set()).add((user, frozenset(groups)))
     nobody = frozenset()
-    assert by_name.pop("init") == {(0, frozenset({0}))}, by_name
+    # Docker gives root its group besides.
+    (init, groups), = by_name.pop("init")
+    assert init == 0 and groups <= {0}
     assert by_name.pop("nginx") == {(WWW, nobody)}
     assert by_name.pop("kiisrv-worker") == {(ENGINE, frozenset({group}))}
     for name in ("versions", "stats", "layouts", "jobs", "health", "build"):
@@ -160,7 +162,9 @@ def test_the_health_check_is_healthz(server):
 
 def test_a_restart_in_the_middle_of_a_build_loses_nothing(new_server, stack, pool):
     mine = new_server().run()
-    asked = stack.ordered("restart of the container", "tick 4")
+    # Podman takes its time to restart a container.
+    ticks = 4 if mine.engine.name == "docker" else 20
+    asked = stack.ordered("restart of the container", f"tick {ticks}")
     held = pool.submit(mine.build, asked)
     wait_until(lambda: [c for c in mine.containers() if c["State"] == "running"], 60)
     build_id = mine.containers()[0]["Id"]
@@ -173,7 +177,8 @@ def test_a_restart_in_the_middle_of_a_build_loses_nothing(new_server, stack, poo
     job = reply.headers["X-Kiisrv-Job"]
     assert mine.get(f"/api/v1/jobs/{job}").json["attempts"] == 1
     lines = mine.get(f"/logs/{job}.log").text.splitlines()
-    assert [line for line in lines if line.startswith("tick")] == [f"tick {n}" for n in range(1, 5)]
+    assert [line for line in lines if line.startswith("tick")] == [
+        f"tick {n}" for n in range(1, ticks + 1)]
     assert mine.stop() == 0 and "event=killed" not in mine.logs()
 
 
