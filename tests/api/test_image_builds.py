@@ -198,7 +198,7 @@ def test_steps_have_the_limits_and_the_network_that_were_asked_for(stack, anna):
     assert "lo:" in text and "eth0" not in text, text
 
 
-def test_an_engine_that_goes_away_in_the_middle(engine):
+def test_an_engine_that_goes_away_in_the_middle(once, engine):
     """The connection is cut while a step runs: the job begins anew, and nothing is left."""
     gate = Gate(TMP / "gate-images", engine.socket, os.stat(engine.socket).st_gid)
     stack = Stack(engine, conf={"docker": {"socket_path": gate.path}}).start()
