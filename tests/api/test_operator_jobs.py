@@ -8,6 +8,7 @@ import pathlib
 import shutil
 import socket
 import subprocess
+import threading
 
 import pytest
 
@@ -299,6 +300,59 @@ def test_who_asks_wrongly_is_told_where(world, anna):
         assert told["field"] == field
     assert anna.get(f"{JOBS}?kind=none").json == {"jobs": []}
     check_error(anna.post(JOBS), 405, "method_not_allowed")
+
+
+def make(anna, image, **more):
+    """A container of the stand-in's image under this name."""
+    return anna.post("/containers", {"image": image, "network_mode": "none", "command": ["true"],
+                                     "entrypoint": ["/bin/busybox"], **more})
+
+
+def test_containers_wait_for_one_pull(world, anna):
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", 0))
+        s.listen(5)
+        image = f"127.0.0.1:{s.getsockname()[1]}/t/shared:1"   # nobody answers there
+        replies = []
+        threads = [threading.Thread(target=lambda: replies.append(make(anna, image)))
+                   for _ in range(5)]
+        for t in threads:
+            t.start()
+
+        def jobs():
+            return [j for j in anna.get(f"{JOBS}?kind=pull&limit=20").json["jobs"]
+                    if j["subject"] == image]
+        wait_until(lambda: jobs() and jobs()[0]["state"] == "running")
+        # All of them are held by now, or come to a job that runs.
+        assert anna.get("/containers").status == 200 and not replies
+        assert anna.post(f"{JOBS}/{jobs()[0]['id']}/cancel").status == 202
+        for t in threads:
+            t.join()
+    assert {r.status for r in replies} == {502}, replies
+    assert {r.json["code"] for r in replies} == {"pull_failed"}
+    ids = {r.headers["X-Kiisrv-Job"] for r in replies}
+    assert ids == {j["id"] for j in jobs()} and jobs()[0]["id"] in ids, (ids, jobs())
+
+
+def test_a_container_s_image_is_pulled_as_it_asks(world, anna, pushed, registries):
+    def pulls():
+        return len([j for j in anna.get(f"{JOBS}?kind=pull&limit=100").json["jobs"]
+                    if j["subject"] == pushed])
+    before, made = pulls(), []
+    check_error(make(anna, pushed, pull="never"), 404, "not_found", "image")
+    for how, more in (("missing", 1), ("missing", 1), ("always", 2), ("never", 2)):
+        reply = make(anna, pushed, pull=how)
+        assert reply.status == 201, reply
+        made.append(reply.json["id"])
+        assert pulls() == before + more, how
+    newest = anna.get(f"{JOBS}?kind=pull&limit=1").json["jobs"][0]
+    assert newest["client"] == anna.name and "layers" in newest["progress"], newest
+    for each in made:
+        assert anna.delete(f"/containers/{each}").status == 204
+    check_error(make(anna, pushed + "x"), 404, "not_found", "image")
+    closed = f"{registries[1].host}/t/secret:1"
+    check_error(make(anna, closed), 403, "pull_denied", "image")
+    world.engine.ask("DELETE", f"/images/{pushed}")
 
 
 def test_scopes_and_zones_hold(world, anna, pushed):

@@ -226,6 +226,37 @@ static void wrong_types_are_refused(void **state)
 	assert_string_equal(err.field, "image");
 }
 
+/* None of these is any member's. */
+static void no_member_takes_what_is_nobody_s(void **state)
+{
+	static const char *const members[] = { "image", "name", "ports", "environment",
+		"restart_policy", "volumes", "networks", "network_mode", "command", "entrypoint",
+		"working_dir", "user", "hostname", "labels", "limits", "healthcheck",
+		"stop_timeout", "read_only", "init", "start", "pull", "registry_auth",
+		"privileged", "capabilities", "capabilities_drop", "devices",
+		"security_options", "pid_mode", "ipc_mode", "uts_mode", "userns_mode",
+		"cgroupns_mode" };
+	static const char *const values[] = { "null", "-1", "9223372036854775807", "0.0001", "[[]]",
+		"[null]", "{\"x\": []}", "{\"-x\": \"\"}", "\"\"", "\"-x y\"", "\"$(x);\\n\"",
+		"\"../x\"", "\"a\\u0000\"" };
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(members); i++) {
+		for (size_t j = 0; j < KII_COUNT(values); j++) {
+			kii_autofree char *text = kii_xfmt("{\"image\": \"a\", \"%s\": %s}",
+				members[i], values[j]);
+			struct kii_error err = { 0 };
+
+			if (i == 0)
+				memmove(text + 1, text + 15, strlen(text + 14));
+			if (read_text(text, &err))
+				fail_msg("%s: taken", text);
+			if (strncmp(err.field, members[i], strlen(members[i])) != 0)
+				fail_msg("%s: at %s", text, err.field);
+		}
+	}
+}
+
 static void what_is_missing_or_unknown_is_refused(void **state)
 {
 	static const struct bad bad[] = {
@@ -484,6 +515,7 @@ int main(void)
 		cmocka_unit_test(limits_and_rights_reach_the_engine),
 		cmocka_unit_test(words_choose),
 		cmocka_unit_test(wrong_types_are_refused),
+		cmocka_unit_test(no_member_takes_what_is_nobody_s),
 		cmocka_unit_test(what_is_missing_or_unknown_is_refused),
 		cmocka_unit_test(injections_are_refused),
 		cmocka_unit_test(images_are_names),
