@@ -45,11 +45,11 @@ static void what_is_json_is_taken(void **state)
 static void what_is_none_is_refused(void **state)
 {
 	static const char *const bad[] = { "", " ", "-", "01", "1.", ".5", "1e", "1e+", "+1", "nul",
-		"nulll", "\"", "\"\\", "\"\\x\"", "\"\\u12g4\"", "\"\\u12", "\"\n\"", "[", "[1", "[1,",
-		"[1,]", "[,1]", "[1 2]", "]", "{", "{\"a\"", "{\"a\":", "{\"a\":1", "{\"a\":1,}",
-		"{a:1}", "{\"a\" 1}", "{1:1}", "{]", "[}", "1 1", "\"\xc3\"", "\"\xff\"", "\"\xc0\x80\"",
-		"\"\xe0\x80\x80\"", "\"\xed\xa0\x80\"", "\"\xf4\x90\x80\x80\"", "\"\xf0\x80\x80\x80\"",
-		"\"\xe2\x82", "\"\x80\"" };
+		"nulll", "\"", "\"\\", "\"\\x\"", "\"\\u12g4\"", "\"\\u12", "\"\n\"", "[", "[1",
+		"[1,", "[1,]", "[,1]", "[1 2]", "]", "{", "{\"a\"", "{\"a\":", "{\"a\":1",
+		"{\"a\":1,}", "{a:1}", "{\"a\" 1}", "{1:1}", "{]", "[}", "1 1", "\"\xc3\"",
+		"\"\xff\"", "\"\xc0\x80\"", "\"\xe0\x80\x80\"", "\"\xed\xa0\x80\"",
+		"\"\xf4\x90\x80\x80\"", "\"\xf0\x80\x80\x80\"", "\"\xe2\x82", "\"\x80\"" };
 
 	(void)state;
 	for (size_t i = 0; i < KII_COUNT(bad); i++) {
@@ -65,8 +65,8 @@ static void what_is_none_is_refused(void **state)
 /* With any byte of it in another's place it is to jansson what it is to us. */
 static void it_agrees_with_jansson(void **state)
 {
-	static const char sample[] = "{\"Id\":\"1\",\"N\":[\"/a\\u00e9\\\"b\"],\"x\":{\"\xc3\xa9\":[-1,"
-		"0.5,1e2,true,null,{}]} }";
+	static const char sample[] = "{\"Id\":\"1\",\"N\":[\"/a\\u00e9\\\"b\"],\"x\":{"
+		"\"\xc3\xa9\":[-1,0.5,1e2,true,null,{}]} }";
 	static const char other[] = "\"\\{}[],:0x \x80\xc3\x01u-.e\0";
 	char text[sizeof(sample)];
 
