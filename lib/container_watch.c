@@ -192,17 +192,22 @@ static bool recall(const char *id, struct kii_ops_facts *out)
 	return found;
 }
 
-static void keep(const struct kii_ops_facts *facts)
+static void keep(const char *id, bool tty, bool podman)
 {
-	struct known *k = place_of(facts->id);
+	struct known *k = place_of(id);
 
 	if (!k)
 		return;
 	pthread_mutex_lock(&known_lock);
-	memcpy(k->id, facts->id, ID_LEN + 1);
-	k->tty = facts->tty;
-	k->podman = facts->podman;
+	memcpy(k->id, id, ID_LEN + 1);
+	k->tty = tty;
+	k->podman = podman;
 	pthread_mutex_unlock(&known_lock);
+}
+
+void kii_container_logs_known(const char *id, bool podman)
+{
+	keep(id, false, podman);
 }
 
 /* What reading its log takes, which never changes: no look at it is needed the second time. */
@@ -213,7 +218,7 @@ static int facts_of(struct kii_engine *e, const char *id, struct kii_ops_facts *
 		return 0;
 	if (kii_ops_facts(e, id, out, err))
 		return -1;
-	keep(out);
+	keep(out->id, out->tty, out->podman);
 	return 0;
 }
 
