@@ -276,6 +276,8 @@ struct kii_build_spec {
 	int64_t limit_ms;        /* for all of it; 0: none */
 	kii_engine_step *step;   /* or NULL */
 	kii_engine_made *made;   /* or NULL */
+	/* Likewise, of the container that a step runs in. Only Docker tells it. Or NULL. */
+	kii_engine_made *runs;
 	kii_engine_tick *tick;   /* while nothing comes, with the sink's `arg`; or NULL */
 	struct kii_build_result *result;   /* or NULL; filled in as the build goes on */
 };

@@ -129,7 +129,7 @@ void kii_stream_await(struct kii_conn *c);
 /* --- the three ways to run; each returns the exit status --- */
 int kii_pool_run(const struct kii_app *app, const struct kii_conf *conf, int ready);
 int kii_keeper_run(const char *exe);   /* keeps children of this program */
-/* The same in kiisrv-keeper, where that lies beside us: it has none of our libraries. */
+/* The same in a process of kiisrv-keeper, where that lies beside us: none of our libraries. */
 int kii_keeper_become(const char *name);
 int kii_cgi_run(const struct kii_app *app, const struct kii_conf *conf);
 

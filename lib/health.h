@@ -14,7 +14,7 @@
 #include "versions.h"
 
 #define KII_HEALTH_STALE_MS 60000   /* a report of the worker that is older counts no more */
-#define KII_HEALTH_WORKER_MS 1000   /* how long the worker may take to answer */
+#define KII_HEALTH_WORKER_MS 5000   /* how long the worker may take to answer */
 
 enum kii_health_database {
 	KII_HEALTH_JOBS,

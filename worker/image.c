@@ -196,7 +196,7 @@ static int build_image(struct task *t, struct kii_error *err)
 	if (rc == 0)
 		rc = image_pack(&x, err);
 	image_unguard(&x);
-	layers_end(t->w->layers, x.layers);
+	layers_end(t->w->layers, x.layers, rc != 0);
 	if (rc == 0)
 		rc = task_image(t, x.image, err);
 	if (rc == 0)

@@ -366,6 +366,8 @@ void *janitor_run(void *arg)
 			else
 				kii_log_warn("reconcile", "error=%s", kii_q(err.msg));
 		}
+		if (w->engine_up)
+			layers_tidy(w->layers, engine);
 		if (w->engine_up && layers_due(w->layers))
 			gc_layers(w);
 		if (kii_io_now() >= gc_at) {

@@ -9,11 +9,20 @@
 #include <string.h>
 
 #include "io.h"
+#include "json.h"
 #include "layers_notes.h"
 #include "log.h"
 
 #define NOTES_MAX 50000
-#define LINE_MAX  64
+#define FILE_MAX  (NOTES_MAX * 64u + 65536u)
+#define BOXES_MAX WORKER_SLOTS_MAX
+#define BOX_ID    64
+
+/* A container that a step runs in. */
+struct box {
+	char id[BOX_ID + 1];
+	int64_t since;           /* ms since 1970: it was started then or later */
+};
 
 struct layers {
 	char *path;
@@ -22,6 +31,9 @@ struct layers {
 	size_t cap;
 	bool changed, due;
 	int64_t builds[WORKER_SLOTS_MAX];    /* when each has begun; 0: there is none */
+	struct box boxes[WORKER_SLOTS_MAX];  /* of each; an ID of "": none */
+	struct box left[BOXES_MAX];          /* that may have been left */
+	size_t n_left;
 };
 
 /* --- the list --- */
@@ -75,12 +87,37 @@ static void put(struct layers *l, const char *id, int64_t since, int64_t used)
 
 /* --- the file --- */
 
+/* Under the lock. */
+static void leave(struct layers *l, const char *id, int64_t since)
+{
+	if (l->n_left == BOXES_MAX)
+		return;
+	l->left[l->n_left] = (struct box){ .since = since };
+	snprintf(l->left[l->n_left++].id, BOX_ID + 1, "%s", id);
+}
+
+/* "run ID SINCE" */
+static bool take_run(struct layers *l, const char *line)
+{
+	size_t len = strspn(line, "0123456789abcdef");
+	kii_autofree char *id = kii_xstrndup(line, len);
+	int64_t since;
+
+	if (len < KII_MADE_DIGITS || len > BOX_ID ||
+	    sscanf(line + len, " %" SCNd64, &since) != 1 || since < 0)
+		return false;
+	leave(l, id, since);
+	return true;
+}
+
 /* "0123456789a SINCE USED" */
 static bool take_line(struct layers *l, const char *line)
 {
 	size_t len = strspn(line, "0123456789abcdef");
 	int64_t since, used;
 
+	if (strncmp(line, "run ", 4) == 0)
+		return take_run(l, line + 4);
 	if (len != KII_MADE_DIGITS || sscanf(line + len, " %" SCNd64 " %" SCNd64, &since,
 			&used) != 2 || since < 0 || used <= 0)
 		return false;
@@ -90,7 +127,7 @@ static bool take_line(struct layers *l, const char *line)
 
 static void load(struct layers *l)
 {
-	kii_autobuf text = KII_BUF_INIT(NOTES_MAX * LINE_MAX);
+	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
 	struct kii_error err = { 0 };
 	char *save = NULL;
 	size_t odd = 0;
@@ -107,15 +144,25 @@ static void load(struct layers *l)
 		kii_log_warn("layers", "odd_lines=%zu", odd);
 }
 
+static void put_box(struct kii_buf *text, const struct box *box)
+{
+	if (box->id[0])
+		kii_buf_fmt(text, "run %s %" PRId64 "\n", box->id, box->since);
+}
+
 /* Under the lock, so that what is older never comes after. */
 static void save(struct layers *l)
 {
-	kii_autobuf text = KII_BUF_INIT(NOTES_MAX * LINE_MAX);
+	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
 	struct kii_error err = { 0 };
 
 	for (size_t i = 0; i < l->list.n; i++)
 		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 "\n", l->list.notes[i].id,
 			l->list.notes[i].since, l->list.notes[i].used);
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
+		put_box(&text, &l->boxes[i]);
+	for (size_t i = 0; i < l->n_left; i++)
+		put_box(&text, &l->left[i]);
 	if (kii_io_publish(l->path, text.data, text.len, 0600, &err) != 0)
 		kii_log_warn("layers", "error=%s", kii_q(err.msg));
 	l->changed = false;
@@ -164,11 +211,28 @@ void layers_made(struct layers *l, const char *id, int64_t since)
 	pthread_mutex_unlock(&l->lock);
 }
 
-void layers_end(struct layers *l, size_t build)
+void layers_runs(struct layers *l, size_t build, const char *id, int64_t since)
 {
+	struct box *box = &l->boxes[build];
+
+	pthread_mutex_lock(&l->lock);
+	box->since = since;
+	snprintf(box->id, sizeof(box->id), "%s", id);
+	save(l);
+	pthread_mutex_unlock(&l->lock);
+}
+
+void layers_end(struct layers *l, size_t build, bool badly)
+{
+	struct box *box = &l->boxes[build];
+
 	pthread_mutex_lock(&l->lock);
 	l->builds[build] = 0;
 	l->due = true;
+	if (badly && box->id[0])
+		leave(l, box->id, box->since);
+	l->changed = l->changed || box->id[0];
+	box->id[0] = '\0';
 	if (l->changed)
 		save(l);
 	pthread_mutex_unlock(&l->lock);
@@ -183,6 +247,57 @@ bool layers_due(struct layers *l)
 	l->due = false;
 	pthread_mutex_unlock(&l->lock);
 	return due;
+}
+
+/* --- containers --- */
+
+/* Whoever prints a container's ID in a step does not get others' removed: it must be that young. */
+static bool is_left(const struct box *box, const struct kii_container *c)
+{
+	return !kii_json_str(c->labels, WORKER_LABEL_JOB) &&
+		(!c->started_ms || c->started_ms >= box->since - LAYERS_SKEW_MS);
+}
+
+/* False: it could not be done now. */
+static bool remove_box(const struct box *box, struct kii_engine *engine)
+{
+	struct kii_container c = { .labels = NULL };
+	struct kii_error err = { 0 };
+
+	if (kii_engine_inspect(engine, box->id, &c, &err) == 0) {
+		if (is_left(box, &c) && kii_engine_remove(engine, c.id, &err) == 0)
+			kii_log_info("container_removed", "id=%s of=build", box->id);
+		kii_container_release(&c);
+	}
+	if (err.code == KII_OK || err.code == KII_ENOTFOUND)
+		return true;
+	kii_log_warn("clean_later", "container=%s error=%s", box->id, kii_q(err.msg));
+	return false;
+}
+
+/* Out of the list, and into it again: the engine is not asked under the lock. */
+void layers_tidy(struct layers *l, struct kii_engine *engine)
+{
+	struct box todo[BOXES_MAX];
+	size_t n;
+
+	pthread_mutex_lock(&l->lock);
+	n = l->n_left;
+	memcpy(todo, l->left, sizeof(todo));
+	l->n_left = 0;
+	pthread_mutex_unlock(&l->lock);
+	for (size_t i = 0; i < n; i++) {
+		bool done = remove_box(&todo[i], engine);
+
+		pthread_mutex_lock(&l->lock);
+		if (!done)
+			leave(l, todo[i].id, todo[i].since);
+		pthread_mutex_unlock(&l->lock);
+	}
+	pthread_mutex_lock(&l->lock);
+	if (n)
+		save(l);
+	pthread_mutex_unlock(&l->lock);
 }
 
 /* --- for who collects --- */

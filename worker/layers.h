@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * layers: the images of build steps, which stay with the engine as its cache. Which of them our
- * builds have made and when one was used last is noted in <state>/engine/layers; the notes may get
- * lost, then those layers are nobody's. May be used by several threads.
+ * builds have made and when one was used last is noted in <state>/engine/layers, and the containers
+ * that steps run in; the notes may get lost, then those are nobody's. May be used by several
+ * threads.
  */
 #ifndef KII_LAYERS_H
 #define KII_LAYERS_H
@@ -25,8 +26,16 @@ size_t layers_begin(struct layers *l);
  * that is older and that no build of ours has made is not ours.
  */
 void layers_made(struct layers *l, const char *id, int64_t since);
-/* The notes are written down. */
-void layers_end(struct layers *l, size_t build);
+/* A step of it runs in this container, from now on; that is written down. */
+void layers_runs(struct layers *l, size_t build, const char *id, int64_t since);
+/* The notes are written down. `badly`: the container may have been left, by an engine that died. */
+void layers_end(struct layers *l, size_t build, bool badly);
+
+/*
+ * Remove the containers that steps ran in when their engine or their worker died: an engine that
+ * comes back knows nothing of the build, and lets them run. What cannot be done now is done later.
+ */
+void layers_tidy(struct layers *l, struct kii_engine *engine);
 
 /* Has a build ended since this was asked last? */
 bool layers_due(struct layers *l);

@@ -10,8 +10,7 @@
 #include "layers_notes.h"
 #include "log.h"
 
-#define SKEW_MS INT64_C(300000)    /* between our clock and the engine's */
-#define NOBODY  SIZE_MAX
+#define NOBODY SIZE_MAX
 
 struct cell {
 	const struct kii_layer *image;
@@ -58,7 +57,7 @@ static struct layers_note *note_of(const struct layers_list *list, const struct 
 {
 	struct layers_note *note = layers_find(list, image->id);
 
-	return note && image->created * 1000 + 999 + SKEW_MS >= note->since ? note : NULL;
+	return note && image->created * 1000 + 999 + LAYERS_SKEW_MS >= note->since ? note : NULL;
 }
 
 static void lay_out(struct cache *c, const struct kii_layer *images, size_t n,

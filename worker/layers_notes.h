@@ -17,6 +17,8 @@ struct layers_list {
 	size_t n;
 };
 
+#define LAYERS_SKEW_MS INT64_C(300000)    /* between our clock and the engine's */
+
 /* A copy, and when the oldest build that runs has begun (INT64_MAX: none runs). Caller frees. */
 void layers_copy(struct layers *l, struct layers_list *out, int64_t *oldest);
 struct layers_note *layers_find(const struct layers_list *list, const char *id);

@@ -226,6 +226,15 @@ static void conclude_task(struct task *t, int rc, const struct kii_error *err)
 
 /* --- its course --- */
 
+/* What the attempt before this one ran in may still run: the janitor shall see to it now. */
+static void clear_up(struct worker *w)
+{
+	pthread_mutex_lock(&w->lock);
+	w->untidy = w->look_now = true;
+	pthread_cond_signal(&w->janitor_wake);
+	pthread_mutex_unlock(&w->lock);
+}
+
 /* An engine that is just being restarted costs no attempt. */
 static int await_engine(struct task *t, struct kii_error *err)
 {
@@ -271,6 +280,8 @@ void task_run(struct lane *lane, struct kii_job *job, struct running *slot,
 	t.deadline = t.heard + kind->limit_ms;
 	t.idle_ms = kind->idle_ms ? kind->idle_ms : w->conf->docker.timeout_ms;
 	rc = prepare(&t, &err);
+	if (job->attempts > 1)
+		clear_up(w);
 	if (rc == 0 && job->attempts > 1)
 		run_pause(w, job->attempts - 1);
 	if (rc == 0 && !task_may_go_on(&t))

@@ -12,10 +12,12 @@ import pytest
 
 from client import ask
 from engines import OwnEngine
-from server_image import IMAGE, InsideConnection, build, cli
+from server_image import BASE, IMAGE, InsideConnection, build, cli
 from stack import TMP, TOP, wait_until
 
 LONG = bool(os.environ.get("KIISRV_TEST_LONG"))
+# Debian's is version 1; version 2 is tried where its program is named.
+COMPOSE = os.environ.get("KIISRV_TEST_COMPOSE", "docker-compose")
 CONTROLLERS = ("kiisrv-controller-057:latest", "kiisrv-controller-050:latest",
                "kiisrv-fetch:latest")
 pytestmark = pytest.mark.skipif(not LONG, reason="long: an engine of its own")
@@ -43,10 +45,10 @@ class Composed:
 
     def compose(self, *args, **env):
         done = subprocess.run(
-            ["docker-compose", "--ansi", "never", "-f", "compose.prod.yaml", *args], cwd=self.folder,
+            [COMPOSE, "--ansi", "never", "-f", "compose.prod.yaml", *args], cwd=self.folder,
             env={**os.environ, "DOCKER_HOST": self.engine.url, "COMPOSE_PROJECT_NAME": "kiisrv",
                  "KIISRV_SOCKET": self.engine.socket, **env},
-            capture_output=True, text=True, timeout=300, check=False)
+            capture_output=True, text=True, timeout=600, check=False)
         assert done.returncode == 0, (args, done.stdout[-2000:], done.stderr[-3000:])
         return done.stdout + done.stderr
 
@@ -165,3 +167,45 @@ def test_down_and_up_again_keep_the_state(composed):
     composed.compose("up", "-d", "--no-build")
     wait_until(composed.healthy, 60)
     assert composed.get(f"/api/v1/jobs/{job}").json["state"] == "succeeded"
+
+
+def test_a_backup_of_the_container_comes_back(composed):
+    cli(composed.engine, "exec", "kiisrv", "kiisrvctl", "versions", "add", "mine", "stable",
+        "controller-057", "v0.5.7")
+    file = composed.folder / "kiisrv.tar"
+    with open(file, "wb") as out:
+        subprocess.run(["docker", "-H", composed.engine.url, "exec", "kiisrv", "kiisrvctl", "backup",
+                        "-"], stdout=out, check=True, timeout=60)
+    cli(composed.engine, "exec", "kiisrv", "kiisrvctl", "versions", "remove", "mine")
+    composed.compose("stop", "kiisrv")
+    with open(file, "rb") as saved:
+        done = subprocess.run(
+            [COMPOSE, "-f", "compose.prod.yaml", "run", "--rm", "-T", "kiisrv", "kiisrvctl",
+             "restore", "--state-only", "-"], cwd=composed.folder, stdin=saved, timeout=120,
+            env={**os.environ, "DOCKER_HOST": composed.engine.url, "COMPOSE_PROJECT_NAME": "kiisrv",
+                 "KIISRV_SOCKET": composed.engine.socket}, capture_output=True, text=True,
+            check=False)
+    assert done.returncode == 0 and "restored" in done.stdout, done
+    composed.compose("up", "-d", "--no-build")
+    wait_until(composed.healthy, 60)
+    assert "mine" in cli(composed.engine, "exec", "kiisrv", "kiisrvctl", "versions", "list").stdout
+
+
+def test_compose_builds_the_server(composed, engine):
+    """As docs/deployment.md says it for a base that is no registry's."""
+    for name in ("run", "build"):
+        save = cli(engine, "save", "-o", composed.folder / "base.tar", f"{BASE}-{name}")
+        assert not save.stdout
+        cli(composed.engine, "load", "-i", composed.folder / "base.tar")
+    (composed.folder / "base.tar").unlink()
+    for name in ("Makefile.am", "configure.ac", "cgi", "ctl", "docs", "layouts", "lib", "m4",
+                 "nginx", "packaging", "schema", "tests", "worker", ".dockerignore"):
+        if (TOP / name).is_dir():
+            shutil.copytree(TOP / name, composed.folder / name, symlinks=True)
+        else:
+            shutil.copy(TOP / name, composed.folder / name)
+    composed.compose("build", "--build-arg", f"BASE={BASE}-run", "--build-arg",
+                     f"BUILD_BASE={BASE}-build", "kiisrv", KIISRV_TAG="built")
+    composed.compose("up", "-d", "--no-build", KIISRV_TAG="built")
+    wait_until(composed.healthy, 60)
+    assert composed.firmware()

@@ -159,6 +159,7 @@ while True:
 def test_a_public_program_cannot_have_an_operators_log_sent(new_stack):
     """Its X-Accel-Redirect is ignored; an operator's program may name a log."""
     s = new_stack()
+    s.start_operators()
     log = "0" * 32 + ".log"
     (s.state / "operator-logs" / log).write_text("secret")
     for zone, user, name, path, answer in (

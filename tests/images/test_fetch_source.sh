@@ -199,7 +199,7 @@ ok "a host at the address that was checked" got a fourth b last
 fetch "ssh://git@127.0.0.1:1$up" ""
 ok "ssh wants to know hosts" refused 3 'no known hosts'
 
-sshd=$(PATH=$PATH:/usr/sbin command -v sshd) || { skip 37 "no sshd"; exit $failed; }
+sshd=$(PATH=$PATH:/usr/sbin command -v sshd) || { skip 38 "no sshd"; exit $failed; }
 ssh-keygen -q -t ed25519 -N '' -f "$tmp/host" && ssh-keygen -q -t ed25519 -N '' -f "$tmp/key" &&
 	cp "$tmp/key.pub" "$tmp/authorized" && chmod 600 "$tmp/authorized"
 [ -d /run/sshd ] || mkdir /run/sshd 2>/dev/null
@@ -211,7 +211,7 @@ ssh=$!
 i=0
 until grep -q 'Server listening' "$tmp/sshd.log"; do
 	i=$((i + 1))
-	[ $i -lt 200 ] && kill -0 $ssh 2>/dev/null || { skip 37 "sshd does not start"; exit $failed; }
+	[ $i -lt 200 ] && kill -0 $ssh 2>/dev/null || { skip 38 "sshd does not start"; exit $failed; }
 	sleep 0.05
 done
 url=ssh://$(id -un)@127.0.0.1:$port$up

@@ -209,6 +209,40 @@ def test_coming_from_the_rust_server(machine, debs):
                    "/root/kiisrv.service && systemctl daemon-reload")
 
 
+# These need a network, or a checkout.
+ELSEWHERE = ("images build", "versions refresh", "docker compose")
+
+
+def test_the_commands_of_operations(machine, debs):
+    """In their order; what they call by a word is put in."""
+    install(machine, debs["new"])
+    reference(TMP / "reference")
+    machine.docker("cp", str(TMP / "reference"), f"{machine.name}:/srv/kiisrv-rs")
+    words = {"layouts/MD1": "/usr/share/kiisrv/layouts/MD1", " DIR": " /usr/share/kiisrv/layouts",
+             "jobs list ": "jobs list --json "}
+    text = (TOP / "docs/operations.md").read_text(encoding="utf-8")
+    lines = [line.strip() for line in re.findall(r"^    (.*)", text, re.M)
+             if not any(word in line for word in ELSEWHERE)]
+    assert len(lines) >= 20, lines
+    assert built(machine, "for operations")
+    job = None
+    for line in lines:
+        for theirs, ours in words.items():
+            line = line.replace(theirs, ours)
+        if "jobs cancel" in line:
+            # A job that still runs.
+            endless = machine.build("v0.5.6", "//! tick 60", "endless", "/api/v1/builds")[1]
+            line = line.replace(" ID", f" {json.loads(endless)['job']}")
+        said = machine.sh("cd /root && set -e; " + line.replace(" ID", f" {job}"))
+        if "jobs list" in line:
+            job = json.loads(said)[0]["id"]
+        if "jobs cancel" in line:
+            assert "cancelled" in said, said
+        if "token add" in line:
+            words["$TOKEN"] = said.split()[-1]
+    machine.sh("rm -rf /srv/kiisrv-rs /root/MD1*")
+
+
 def test_removed(machine, debs):
     install(machine, debs["new"])
     for word in ("apt remove kiisrv", "apt purge kiisrv"):

@@ -376,6 +376,11 @@ static void note_made(void *arg, const char *id)
 	kii_buf_fmt(arg, "<%s>", id);
 }
 
+static void note_runs(void *arg, const char *id)
+{
+	kii_buf_fmt(arg, "<in %s>", id);
+}
+
 static void images_of_steps_are_told(void **state)
 {
 	static const char body[] = "{\"stream\":\" ---\\u003e 0123456789ab\\n\"}\n"
@@ -399,6 +404,29 @@ static void images_of_steps_are_told(void **state)
 	must(kii_engine_build(p->engine, &s, note, &out, &err));
 	assert_non_null(strstr(out.data, "<0123456789ab> ---> 0123456789ab\n<abcdef01234>--> "));
 	assert_null(strstr(strstr(out.data, "<abcdef01234>") + 1, "<"));
+}
+
+static void the_container_of_a_step_is_told(void **state)
+{
+	static const char body[] = "{\"stream\":\" ---\\u003e Running in 000000000000\\n\"}\n"
+		"{\"stream\":\"Step 1/2 : RUN x\"}\n"
+		"{\"stream\":\" ---\\u003e Running in 0123456789ab\\n\"}\n"
+		"{\"stream\":\" ---\\u003e Running in 111111111111\\n\"}\n"
+		"{\"stream\":\"Step 2/2 : RUN x\"}\n"
+		"{\"stream\":\" ---\\u003e Running in somewhere\\n\"}\n"
+		"{\"stream\":\" ---\\u003e Running in 222222222222\\n\"}\n";
+	struct fake_pair *p = *state;
+	kii_autobuf out = KII_BUF_INIT(10000);
+	struct kii_error err = { 0 };
+	struct kii_build_spec s = spec;
+
+	s.runs = note_runs;
+	fake_ping(p->fake, "1.41", false);
+	fake_stream(p->fake, "", body, strlen(body), 9);
+	must(kii_engine_build(p->engine, &s, note, &out, &err));
+	assert_non_null(strstr(out.data, "x<in 0123456789ab> ---> Running"));
+	/* What a step prints is no word of the engine's. */
+	assert_null(strstr(strstr(out.data, "<in ") + 1, "<in "));
 }
 
 /* --- from a stream --- */
@@ -526,6 +554,7 @@ int main(void)
 		FAKE_TEST(steps_are_told_and_the_last_one_is_known),
 		FAKE_TEST(the_failing_step_is_named),
 		FAKE_TEST(images_of_steps_are_told),
+		FAKE_TEST(the_container_of_a_step_is_told),
 		FAKE_TEST(a_context_is_streamed),
 		FAKE_TEST(a_context_that_fails_ends_the_build),
 		FAKE_TEST(an_engine_may_refuse_a_stream),

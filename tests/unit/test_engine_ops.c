@@ -238,8 +238,9 @@ static void by_force_podman_kills_first(void **state)
 	fake_reply(p->fake, 204, "", "");
 	fake_reply(p->fake, 204, "", "");
 	must(kii_ops_remove(p->engine, "web", true, true, &err));
-	fake_reply(p->fake, 409, "", "{\"message\":\"can only kill running containers. x is in "
-		"state exited: container state improper\"}");
+	fake_reply(p->fake, 409, "",
+		"{\"message\":\"can only kill running containers. x is in state "
+		"exited: container state improper\"}");
 	fake_reply(p->fake, 204, "", "");
 	must(kii_ops_remove(p->engine, "web", true, true, &err));
 	fake_reply(p->fake, 404, "", "{}");
@@ -348,9 +349,9 @@ static void lists_are_told_in_our_words(void **state)
 	list(p, &all, "[{\"Id\":\"1\"}]", "[{\"id\":\"1\",\"name\":null,\"image\":null,"
 		"\"image_id\":null,\"command\":null,\"created\":\"1970-01-01T00:00:00Z\","
 		"\"state\":null,\"status\":null,\"ports\":[],\"networks\":[],\"labels\":{}}]");
-	list(p, &all, "[{\"Id\":\"1\",\"Names\":[\"\"],\"Image\":7,"
-		"\"Created\":9223372036854775807,\"State\":[],\"Ports\":null,"
-		"\"Labels\":null,\"NetworkSettings\":{\"Networks\":null,"
+	list(p, &all, "[{\"Id\":\"1\",\"Names\":[\"\"],\"Image\":7,\"Created\":9223372036854775807,"
+		"\"State\":[],\"Ports\":null,\"Labels\":null,"
+		"\"NetworkSettings\":{\"Networks\":null,"
 		"\"Other\":{}}},{\"Id\":\"2\",\"Names\":[1],\"Created\":-5,\"Ports\":[ ]}]",
 		"[{\"id\":\"1\",\"name\":\"\",\"image\":null,\"image_id\":null,\"command\":null,"
 		"\"created\":\"1970-01-01T00:00:00Z\",\"state\":null,\"status\":null,\"ports\":[],"

@@ -327,11 +327,19 @@ static void what_the_engine_says_of_a_failure_is_said(void **state)
 
 static void a_layer_that_went_meanwhile_is_made_anew(void **state)
 {
+	kii_autofree char *notes = kii_xfmt("%s/engine/layers", f->conf.paths.state_dir);
+	kii_autobuf text = KII_BUF_INIT(1000);
+	struct kii_error err = { 0 };
+
 	(void)state;
 	toy_build(f->toy, "{\"stream\":\"Step 2/2 : RUN x\\n\"}\n"
+		"{\"stream\":\" ---> Running in 0123456789ab\\n\"}\n"
 		"{\"error\":\"No such image: sha256:" "00" "\"}\n");
 	run(recipe("FROM base:1\n", ""));
 	is_tried_again();
+	/* What its step ran in is looked for. */
+	must(kii_io_read(notes, &text, &err));
+	assert_non_null(strstr(text.data, "run 0123456789ab "));
 	/* A program may say that too. */
 	toy_build(f->toy, "{\"stream\":\"Step 2/2 : RUN x\\n\"}\n{\"errorDetail\":{\"code\":1},"
 		"\"error\":\"No such image: sha256:" "00" "\"}\n");

@@ -169,11 +169,11 @@ static void what_a_build_uses_stays_until_its_end(void **state)
 	assert_int_not_equal(first, second);
 	layers_made(f->w.layers, id_of('a'), now * 1000);
 	assert_false(layers_due(f->w.layers));
-	layers_end(f->w.layers, second);
+	layers_end(f->w.layers, second, false);
 	assert_true(layers_due(f->w.layers));
 	/* What was made of it may be the next that the build finds again. */
 	collect(0, false, "c:10 d:10 ");
-	layers_end(f->w.layers, first);
+	layers_end(f->w.layers, first, false);
 	collect(0, false, "b:10 a:10 ");
 }
 
@@ -285,7 +285,8 @@ static void an_address_that_is_none_is_said(void **state)
 static void notes_that_make_no_sense_are_left_out(void **state)
 {
 	static const char text[] = "aaaaaaaaaaa 1 2\nshort 1 2\nbbbbbbbbbbb x 2\nccccccccccc 1 0\n"
-		"ddddddddddd -1 2\neeeeeeeeeeeeeeee 1 2\n\n";
+		"ddddddddddd -1 2\neeeeeeeeeeeeeeee 1 2\n\nrun x 1\nrun 0123456789ab\n"
+		"run 0123456789ab -1\n";
 	kii_autofree char *path = notes_path();
 	struct kii_error err = { 0 };
 
@@ -310,7 +311,7 @@ static void notes_may_get_lost(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	build = layers_begin(f->w.layers);
 	layers_made(f->w.layers, id_of('a'), now * 1000);
-	layers_end(f->w.layers, build);
+	layers_end(f->w.layers, build, false);
 	collect(0, false, "a:10 ");
 	/* They cannot be read. */
 	layers_free(f->w.layers);
@@ -330,7 +331,7 @@ static void notes_outlive_the_worker(void **state)
 	layers_made(f->w.layers, id_of('b'), now * 1000);
 	layers_made(f->w.layers, id_of('a'), now * 1000);
 	layers_made(f->w.layers, id_of('b'), (now + DAY) * 1000);
-	layers_end(f->w.layers, build);
+	layers_end(f->w.layers, build, false);
 	layers_free(f->w.layers);
 	f->w.layers = layers_new(f->conf.paths.state_dir);
 	assert_true(layers_due(f->w.layers));
@@ -351,12 +352,134 @@ static void there_is_an_end_to_notes(void **state)
 		snprintf(id, sizeof(id), "%011x", i);
 		layers_made(f->w.layers, id, 1);
 	}
-	layers_end(f->w.layers, build);
+	layers_end(f->w.layers, build, false);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 50000 * (11 + 1 + 1 + 1 + 13 + 1));
 	must(layers_collect(&f->w, false, tell, f, &err));
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 0);
+}
+
+/* --- containers that steps ran in --- */
+
+static const char box[] = "0000000000000000000000000000000000000000000000000000000000000001";
+
+static void make_box(const char *label, int age_ms)
+{
+	const struct kii_pair labels[] = { { label, "x" }, { NULL, NULL } };
+
+	toy_plan(f->toy, &(struct toy_plan){ .run_ms = TOY_FOR_EVER, .age_ms = age_ms });
+	toy_container(f->toy, "box", labels, KII_CONTAINER_RUNNING);
+	assert_true(toy_has(f->toy, box));
+}
+
+static void tidy(void)
+{
+	struct kii_engine *engine = NULL;
+	struct kii_error err = { 0 };
+
+	must(worker_engine(&f->w, 0, &engine, &err));
+	layers_tidy(f->w.layers, engine);
+	kii_engine_free(engine);
+}
+
+static void run_badly(int64_t since)
+{
+	size_t build = layers_begin(f->w.layers);
+
+	layers_runs(f->w.layers, build, box, since);
+	layers_end(f->w.layers, build, true);
+}
+
+static void one_that_was_left_goes(void **state)
+{
+	kii_autofree char *path = notes_path();
+	kii_autobuf text = KII_BUF_INIT(1000);
+	struct kii_error err = { 0 };
+	size_t build;
+
+	(void)state;
+	make_box("a", 0);
+	/* Nothing is known of it, then it ends well. */
+	tidy();
+	build = layers_begin(f->w.layers);
+	layers_runs(f->w.layers, build, box, now * 1000);
+	tidy();
+	layers_end(f->w.layers, build, false);
+	tidy();
+	assert_true(toy_has(f->toy, box));
+	run_badly(now * 1000);
+	tidy();
+	assert_false(toy_has(f->toy, box));
+	/* It is gone already. */
+	run_badly(now * 1000);
+	tidy();
+	must(kii_io_read(path, &text, &err));
+	assert_string_equal(text.data, "");
+}
+
+static void one_that_an_earlier_worker_left_goes(void **state)
+{
+	(void)state;
+	make_box("a", 0);
+	layers_runs(f->w.layers, layers_begin(f->w.layers), box, now * 1000);
+	layers_free(f->w.layers);
+	f->w.layers = layers_new(f->conf.paths.state_dir);
+	tidy();
+	assert_false(toy_has(f->toy, box));
+}
+
+static void one_that_is_no_steps_stays(void **state)
+{
+	(void)state;
+	make_box("kiisrv.job", 0);
+	run_badly(now * 1000);
+	tidy();
+	assert_true(toy_has(f->toy, box));
+	toy_end(f->toy, "box", 0);
+}
+
+static void one_that_is_older_than_the_build_stays(void **state)
+{
+	(void)state;
+	make_box("a", 400000);
+	run_badly(now * 1000);
+	tidy();
+	assert_true(toy_has(f->toy, box));
+}
+
+static void what_cannot_be_removed_is_removed_later(void **state)
+{
+	static const char *const calls[] = { "GET /containers/*/json", "DELETE /containers/*" };
+
+	(void)state;
+	make_box("a", 0);
+	run_badly(now * 1000);
+	for (size_t i = 0; i < KII_COUNT(calls); i++) {
+		toy_fault(f->toy, &(struct toy_fault){ .match = calls[i], .trouble = TOY_REFUSE,
+			.status = 500, .times = 1 });
+		tidy();
+		assert_true(toy_has(f->toy, box));
+	}
+	tidy();
+	assert_false(toy_has(f->toy, box));
+}
+
+static void there_is_an_end_to_what_was_left(void **state)
+{
+	kii_autofree char *path = notes_path();
+	struct kii_error err = { 0 };
+	kii_autobuf text = KII_BUF_INIT(1 << 20);
+
+	(void)state;
+	for (unsigned i = 0; i <= WORKER_SLOTS_MAX; i++)
+		run_badly(7);
+	must(kii_io_read(path, &text, &err));
+	assert_int_equal(text.len, WORKER_SLOTS_MAX * (4 + 64 + 3));
+	tidy();
+	kii_buf_reset(&text);
+	must(kii_io_read(path, &text, &err));
+	assert_int_equal(text.len, 0);
 }
 
 #define layers_test(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
@@ -377,6 +500,12 @@ int main(void)
 		layers_test(notes_may_get_lost),
 		layers_test(notes_outlive_the_worker),
 		layers_test(there_is_an_end_to_notes),
+		layers_test(one_that_was_left_goes),
+		layers_test(one_that_an_earlier_worker_left_goes),
+		layers_test(one_that_is_no_steps_stays),
+		layers_test(one_that_is_older_than_the_build_stays),
+		layers_test(what_cannot_be_removed_is_removed_later),
+		layers_test(there_is_an_end_to_what_was_left),
 	};
 
 	return cmocka_run_group_tests_name("layers", tests, NULL, NULL);

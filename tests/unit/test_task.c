@@ -197,8 +197,13 @@ static void an_engine_in_trouble_gets_three_attempts(void **state)
 			run(f, &troubled, &job);
 			assert_int_equal(job.state, KII_JOB_QUEUED);
 			assert_int_equal(job.attempts, attempt);
+			/* What the one before ran in is looked for. */
+			assert_int_equal(f->w.untidy, attempt > 1);
+			f->w.untidy = false;
 		}
 		run(f, &troubled, &job);
+		assert_true(f->w.untidy);
+		f->w.untidy = false;
 		expect(&job, KII_JOB_LOST, "engine", "the container engine failed");
 		assert_null(strstr(job.error, "own words"));
 		expect_log(f, i + 1, 1, "attempt 1\n");
