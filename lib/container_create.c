@@ -8,6 +8,8 @@
 
 #include "container_make.h"
 #include "container_verbs.h"
+#include "container_watch.h"
+#include "engine_call.h"
 #include "guard.h"
 #include "json.h"
 #include "opcall.h"
@@ -93,9 +95,10 @@ static int pull(struct create *k, struct kii_opcall *call)
 
 /* --- the container --- */
 
-static void answer(struct kii_res *res, struct kii_made *made)
+static void answer(struct kii_res *res, struct kii_made *made, bool podman)
 {
 	kii_verb_known(made->id);
+	kii_container_logs_known(made->id, podman);
 	kii_res_header(res, "Location", "/api/v1/containers/%s", made->id);
 	kii_res_json(res, 201, json_pack("{s:s, s:s, s:o}", "id", made->id, "name", made->name,
 		"warnings", json_incref(made->warnings)));
@@ -113,7 +116,7 @@ static int run(struct kii_engine *e, struct kii_opcall *call, void *arg, struct 
 	if (r->pull == KII_PULL_ALWAYS && !k->pulled)
 		return pull(k, call);
 	if (kii_container_make(e, k->c->tasks, k->c->conf, r, k->who, &made, &refusal, err) == 0) {
-		answer(res, &made);
+		answer(res, &made, kii_engine_is_podman(e));
 		return KII_DONE;
 	}
 	if (refusal.rule) {

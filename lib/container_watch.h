@@ -19,6 +19,9 @@ int kii_container_logs(struct kii_tasks *tasks, struct kii_follow *follow, struc
 int kii_container_stats(struct kii_tasks *tasks, struct kii_follow *follow, struct kii_req *req,
 	struct kii_error *err);
 
+/* It was just made by an operator (its whole ID), without a terminal: `podman`, on a Podman. */
+void kii_container_logs_known(const char *id, bool podman);
+
 /* --- for the tests --- */
 struct kii_logs_query {
 	bool follow, timestamps;

@@ -133,6 +133,15 @@ def test_what_is_no_query_is_refused(containers):
     check_error(containers.op.get(f"/containers/{one}/stats?stream=2"), 400, None, "stream")
 
 
+def test_a_container_that_is_gone_has_no_log(containers):
+    one = containers.make("true")
+    for _ in range(2):   # the second time it is known
+        assert page(containers.op, one)["entries"] == []
+    assert containers.op.delete(f"/containers/{one}").status == 204
+    check_error(containers.op.get(f"/containers/{one}/logs"), 404, "not_found")
+    check_error(containers.op.get(f"/containers/{one}/logs?tail=5"), 404, "not_found")
+
+
 # --- followed
 
 

@@ -5,6 +5,7 @@ with jobs over HTTP."""
 import json
 import os
 import pathlib
+import re
 import shutil
 import socket
 import subprocess
@@ -14,9 +15,11 @@ import pytest
 
 from client import check_error
 from stack import TMP, Engine, Process, Stack, wait_until
+from test_operator_images import Images
 
 JOBS = "/operator/jobs"
 TINY = "kiisrv-test-tiny:latest"
+MARK = f"kiisrv-test-j{os.getpid()}"
 # htpasswd's line for u and the password.
 USER = "u:$2b$04$dl1Xd7Ihaw3sy8bGPiP5ZuNY5WPAuTH7rfoPpeoNs736X5bVSms82"
 PASSWORD = "s3cret"
@@ -107,6 +110,9 @@ def world(engine, registries):
     made.write_conf({"paths": {"secrets": str(secrets)}, "queue": {"operator_slots": 1}})
     made.start()
     yield made
+    left = made.engine.ask("GET", "/containers/json", all=1, filters={"label": [f"{MARK}=1"]})
+    for container in json.loads(left.body):
+        made.engine.remove(container["Id"])
     for tag in tags(made):
         made.engine.ask("DELETE", f"/images/{tag}")
     made.stop()
@@ -305,7 +311,8 @@ def test_who_asks_wrongly_is_told_where(world, anna):
 def make(anna, image, **more):
     """A container of the stand-in's image under this name."""
     return anna.post("/containers", {"image": image, "network_mode": "none", "command": ["true"],
-                                     "entrypoint": ["/bin/busybox"], **more})
+                                     "entrypoint": ["/bin/busybox"],
+                                     "labels": {MARK: "1"}, **more})
 
 
 def test_containers_wait_for_one_pull(world, anna):
@@ -339,6 +346,7 @@ def test_a_container_s_image_is_pulled_as_it_asks(world, anna, pushed, registrie
         return len([j for j in anna.get(f"{JOBS}?kind=pull&limit=100").json["jobs"]
                     if j["subject"] == pushed])
     before, made = pulls(), []
+    world.engine.ask("DELETE", f"/images/{pushed}")
     check_error(make(anna, pushed, pull="never"), 404, "not_found", "image")
     for how, more in (("missing", 1), ("missing", 1), ("always", 2), ("never", 2)):
         reply = make(anna, pushed, pull=how)
@@ -346,13 +354,28 @@ def test_a_container_s_image_is_pulled_as_it_asks(world, anna, pushed, registrie
         made.append(reply.json["id"])
         assert pulls() == before + more, how
     newest = anna.get(f"{JOBS}?kind=pull&limit=1").json["jobs"][0]
-    assert newest["client"] == anna.name and "layers" in newest["progress"], newest
+    assert newest["client"] == anna.name and newest["subject"] == pushed, newest
     for each in made:
         assert anna.delete(f"/containers/{each}").status == 204
     check_error(make(anna, pushed + "x"), 404, "not_found", "image")
     closed = f"{registries[1].host}/t/secret:1"
     check_error(make(anna, closed), 403, "pull_denied", "image")
     world.engine.ask("DELETE", f"/images/{pushed}")
+
+
+def test_a_pull_tells_how_far_it_is(world, anna, registries):
+    """An image of which nothing is here."""
+    made = Images(world, world.engine)
+    name = f"{registries[0].host}/t/new:1"
+    made.make(name, os.urandom(1 << 20))
+    assert done(world, anna, "push", name)["outcome"] == "pushed"
+    world.engine.ask("DELETE", f"/images/{made.ids[0]}", force=1)
+    reply = make(anna, name)
+    assert reply.status == 201, reply
+    job = anna.get(f"{JOBS}?kind=pull&limit=1").json["jobs"][0]
+    assert job["subject"] == name and re.match(r"([12]) of \1 layers", job["progress"]), job
+    assert anna.delete(f"/containers/{reply.json['id']}").status == 204
+    made.clean()
 
 
 def test_scopes_and_zones_hold(world, anna, pushed):
