@@ -87,6 +87,7 @@ class Cut:
 
     def hang_up(self):
         """All that is open ends at once."""
+        self.seen.set()
         for pair in self.open:
             for each in pair:
                 try:
@@ -94,4 +95,3 @@ class Cut:
                 except OSError:
                     pass
         self.open.clear()
-        self.seen.set()

@@ -240,6 +240,10 @@ class Stack:
     def worker_listens(self):
         return self.listens("worker/worker.sock")
 
+    def serves(self, name):
+        """Is the executable up? Its socket is there before it hears signals."""
+        return "event=child_ready" in self.processes[name].text()
+
     def listens(self, name):
         with socket.socket(socket.AF_UNIX) as s:
             try:
@@ -261,7 +265,7 @@ class Stack:
         for name in OPERATOR:
             if name not in self.processes:
                 self.start_operator(name)
-        wait_until(lambda: all(self.listens(f"operator/{name}.sock") for name in OPERATOR), 30)
+        wait_until(lambda: all(self.serves(name) for name in OPERATOR), 60)
 
     def start_operator(self, name, env=None):
         group = os.stat(self.engine.socket).st_gid

@@ -20,11 +20,11 @@ def cut(stack, engine):
     made = Cut(engine)
     assert stack.processes["containers"].stop() == 0
     stack.start_operator("containers", {"DOCKER_HOST": made.url})
-    wait_until(lambda: stack.listens("operator/containers.sock"))
+    wait_until(lambda: stack.serves("containers"))
     yield made
     assert stack.processes["containers"].stop() == 0
     stack.start_operator("containers")
-    wait_until(lambda: stack.listens("operator/containers.sock"))
+    wait_until(lambda: stack.serves("containers"))
     made.stop()
 
 
