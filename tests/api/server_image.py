@@ -207,10 +207,14 @@ class Server:
     def remove(self):
         """It, its state, what it has on the engine, and its files."""
         try:
-            mirror = f"kiisrv-{self.instance()}-git"
+            own = f"kiisrv-{self.instance()}-"
         except AssertionError:
-            mirror = None
+            own = None
+        mirror = f"{own}git"
+        if own:   # a build's volumes go after its answer
+            wait_until(lambda: not [name for name in self.engine.volumes() - {mirror}
+                                    if name.startswith(own)], 20)
         self.engine.remove(self.name)
-        for volume in filter(None, (self.volume, mirror)):
+        for volume in (self.volume, mirror) if own else (self.volume,):
             self.engine.ask("DELETE", f"/volumes/{volume}", force=1)
         subprocess.run(["rm", "-rf", self.dir], check=True)
