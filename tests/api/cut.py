@@ -25,6 +25,7 @@ class Cut:
         self.wanted = None
         self.away = False
         self.seen = threading.Event()
+        self.lock = threading.Lock()
         self.open = []
         threading.Thread(target=self.run, daemon=True).start()
 
@@ -86,12 +87,14 @@ class Cut:
         engine.close()
 
     def hang_up(self):
-        """All that is open ends at once."""
-        self.seen.set()
-        for pair in self.open:
-            for each in pair:
-                try:
-                    each.shutdown(socket.SHUT_RDWR)
-                except OSError:
-                    pass
-        self.open.clear()
+        """All that is open ends at once; what is opened later is not meant."""
+        with self.lock:
+            if self.seen.is_set():
+                return
+            self.seen.set()
+            pairs, self.open = self.open, []
+        for each in [each for pair in pairs for each in pair]:
+            try:
+                each.shutdown(socket.SHUT_RDWR)
+            except OSError:
+                pass
