@@ -7,10 +7,8 @@
 
 #include "plan_in.h"
 
-const struct kii_base kii_images_scala[] = {
-	{ "jdk", "docker.io/library/eclipse-temurin:{version}-jdk" },
-	{ NULL },
-};
+/* It is built in Maven's. */
+const struct kii_base kii_images_scala[] = { { NULL } };
 static const struct kii_lines java_lines = { "java", "JDK_VERSION", "21", "21 17 25 11 8", 1 };
 static const struct kii_lines sbt_lines = { "sbt", "SBT_VERSION", "1.10.7", "1.10.7", 3 };
 
@@ -19,12 +17,15 @@ static bool claims(struct kii_tree *t)
 	return kii_tree_has(t, "build.sbt");
 }
 
-/* sbt is its launcher, which gets the rest. */
+/*
+ * sbt is its launcher, which gets the rest. Maven brings it: from where is its own settings' affair,
+ * a mirror's too.
+ */
 static void setup(struct kii_draft *d, const char *version)
 {
-	kii_draft_setup(d, "command -v sbt >/dev/null || (curl -fsSL -o /opt/sbt-launch.jar "
-		"https://repo1.maven.org/maven2/org/scala-sbt/sbt-launch/%s/sbt-launch-%s.jar && "
-		"printf '#!/bin/sh\\nexec java -jar /opt/sbt-launch.jar \"$@\"\\n' "
+	kii_draft_setup(d, "command -v sbt >/dev/null || (mvn -B -q dependency:copy "
+		"-Dartifact=org.scala-sbt:sbt-launch:%s -DoutputDirectory=/opt && "
+		"printf '#!/bin/sh\\nexec java -jar /opt/sbt-launch-%s.jar \"$@\"\\n' "
 		">/usr/local/bin/sbt && chmod +x /usr/local/bin/sbt)", version, version);
 }
 
@@ -74,7 +75,7 @@ static int plan(struct kii_draft *d, struct kii_error *err)
 	sbt = kii_xstrdup(java);
 	if (kii_draft_version(d, &sbt_lines, said_sbt, KII_COUNT(said_sbt), &version, err) != 0)
 		return -1;
-	kii_draft_image(d, "jdk", sbt);
+	kii_draft_image(d, "maven", sbt);
 	kii_draft_run_image(d, "jre", sbt);
 	setup(d, version);
 	d->hint = "project/plugins.sbt has neither sbt-native-packager nor sbt-assembly; add one";
