@@ -18,8 +18,8 @@ static bool claims(struct kii_tree *t)
 }
 
 /*
- * sbt is its launcher, which gets the rest. Maven brings it: from where is its own settings' affair,
- * a mirror's too.
+ * sbt is its launcher, which gets the rest. Maven brings it, from where its own settings say: a
+ * mirror can stand in.
  */
 static void setup(struct kii_draft *d, const char *version)
 {
