@@ -162,6 +162,28 @@ static bool are_options(const json_t *options, bool bind)
 	return true;
 }
 
+/* Its device is a word of the engine's mount command: nothing but a name for it. */
+static bool is_tmpfs(const json_t *options)
+{
+	const char *device = kii_json_str(options, "device");
+
+	return are_options(options, false) && (!device || strcmp(device, "tmpfs") == 0 ||
+		strcmp(device, "none") == 0);
+}
+
+/* And says so: a mount of a plain file would have the host's kernel read it as a file system. */
+static bool is_bind(const json_t *options, const char *type, const char *device)
+{
+	const char *o = kii_json_str(options, "o");
+
+	if (!device || *device != '/' || !are_options(options, true))
+		return false;
+	if (type && strcmp(type, "bind") == 0)
+		return true;
+	/* of the words that may stand there none but "bind" and "rbind" has it */
+	return (!type || strcmp(type, "none") == 0) && o && strstr(o, "bind");
+}
+
 /* Only what is known to take nothing of the host: "tmpfs", and what has no path in it. */
 bool kii_container_policy_options(const struct kii_conf *conf, const char *driver,
 	const json_t *options, const char *field, struct kii_refusal *refusal)
@@ -169,15 +191,14 @@ bool kii_container_policy_options(const struct kii_conf *conf, const char *drive
 	const char *type = kii_json_str(options, "type");
 	const char *device = kii_json_str(options, "device");
 	kii_autofree char *resolved = NULL;
-	bool tmpfs = type && strcmp(type, "tmpfs") == 0;
 
 	if (driver && strcmp(driver, "local") != 0)
 		return refuse(refusal, "volume_driver", field, "only the driver \"local\" is "
 			"allowed");
-	if (!json_object_size(options) || (tmpfs && are_options(options, false)))
+	if (!json_object_size(options) || (type && strcmp(type, "tmpfs") == 0 &&
+			is_tmpfs(options)))
 		return true;
-	if (tmpfs || !are_options(options, true) || !device || *device != '/' ||
-	    (type && strcmp(type, "none") != 0 && strcmp(type, "bind") != 0))
+	if (!is_bind(options, type, device))
 		return refuse(refusal, "volume_options", field, "these options of a volume are "
 			"not allowed");
 	return kii_container_policy_bind(conf, device, field, &resolved, refusal);

@@ -14,46 +14,77 @@
 
 /*
  * IDs of containers that are none of ours, which they never become: a look at the engine for each
- * verb would take as long as the verb.
+ * verb would take as long as the verb. Those that were made here were made by our configuration.
  */
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static char known[KNOWN][ID_LEN + 1];
+static struct known {
+	char id[ID_LEN + 1];
+	bool made;
+} known[KNOWN];
 
-static bool is_hex(const char *text)
+/* Could an engine take it for the beginning of an ID? SQL's LIKE has a mind of '_' and case. */
+static bool may_be_id(const char *text)
 {
-	return *text && strspn(text, "0123456789abcdef") == strlen(text);
+	return strspn(text, "0123456789abcdefABCDEF_") == strlen(text);
 }
 
-static char *place_of(const char *id)
+static bool is_id(const char *text)
+{
+	return strlen(text) == ID_LEN && strspn(text, "0123456789abcdef") == ID_LEN;
+}
+
+static struct known *place_of(const char *id)
 {
 	unsigned hash = 0;
 
 	for (int i = 0; i < 8; i++)
 		hash = hash * 31 + (unsigned char)id[i];
-	return known[hash % KNOWN];
+	return &known[hash % KNOWN];
 }
 
-static bool is_known(const char *id)
+static bool is_known(const char *id, bool made)
 {
+	const struct known *place;
 	bool same;
 
+	if (!is_id(id))
+		return false;
 	pthread_mutex_lock(&lock);
-	same = strcmp(place_of(id), id) == 0;
+	place = place_of(id);
+	same = strcmp(place->id, id) == 0 && (!made || place->made);
 	pthread_mutex_unlock(&lock);
 	return same;
 }
 
-static void note(const char *id)
+static void note(const char *id, bool made)
 {
+	struct known *place;
+
+	if (!is_id(id))
+		return;
 	pthread_mutex_lock(&lock);
-	memcpy(place_of(id), id, ID_LEN + 1);
+	place = place_of(id);
+	place->made = made || (place->made && strcmp(place->id, id) == 0);
+	memcpy(place->id, id, ID_LEN + 1);
 	pthread_mutex_unlock(&lock);
 }
 
 void kii_verb_known(const char *id)
 {
-	if (is_hex(id) && strlen(id) == ID_LEN)
-		note(id);
+	note(id, true);
+}
+
+static bool is_own(const struct kii_ops_facts *facts, struct kii_refusal *refusal)
+{
+	if (!facts->own_job) {
+		note(facts->id, false);
+		return false;
+	}
+	refusal->rule = "own_jobs";
+	refusal->field[0] = '\0';
+	snprintf(refusal->msg, sizeof(refusal->msg), "own_jobs: this container is one of kiisrv's "
+		"own; its job can be cancelled");
+	return true;
 }
 
 /* May it be touched? A name that is not like ours is nobody's of ours. */
@@ -61,24 +92,15 @@ static int may(struct kii_engine *e, const char *id, struct kii_refusal *refusal
 	struct kii_error *err)
 {
 	struct kii_ops_facts facts;
-	bool whole = is_hex(id) && strlen(id) == ID_LEN;
 	bool own;
 
-	if ((whole && is_known(id)) || (!is_hex(id) && strncmp(id, OWN_NAME, strlen(OWN_NAME))))
+	if (is_known(id, false) || (!may_be_id(id) && strncmp(id, OWN_NAME, strlen(OWN_NAME))))
 		return 0;
 	if (kii_ops_facts(e, id, &facts, err))
 		return -1;
-	own = facts.own_job;
-	if (!own && strlen(facts.id) == ID_LEN)
-		note(facts.id);
+	own = is_own(&facts, refusal);
 	kii_ops_facts_release(&facts);
-	if (!own)
-		return 0;
-	refusal->rule = "own_jobs";
-	refusal->field[0] = '\0';
-	snprintf(refusal->msg, sizeof(refusal->msg), "own_jobs: this container is one of kiisrv's "
-		"own; its job can be cancelled");
-	return -1;
+	return own ? -1 : 0;
 }
 
 /* For who has a port that it wants. */
@@ -134,22 +156,20 @@ static int judge_volumes(struct kii_engine *e, const struct kii_conf *conf,
 	return 0;
 }
 
-/* Without roots nothing of the host is in a container that an operator has made. */
+/* What was made here, by this very configuration without roots, has nothing of the host in it. */
 static int may_start(struct kii_engine *e, const struct kii_verb *verb,
 	struct kii_refusal *refusal, struct kii_error *err)
 {
 	struct kii_ops_facts facts;
 	int rc = 0;
 
-	if (may(e, verb->id, refusal, err))
-		return -1;
-	if (!verb->conf->containers.bind_roots.n)
+	if (!verb->conf->containers.bind_roots.n && is_known(verb->id, true))
 		return 0;
 	if (kii_ops_facts(e, verb->id, &facts, err))
 		return -1;
-	if (json_object_get(facts.labels, KII_CONTAINER_BY) &&
+	if (is_own(&facts, refusal) || (json_object_get(facts.labels, KII_CONTAINER_BY) &&
 	    (!judge_binds(verb->conf, &facts, refusal) ||
-	     judge_volumes(e, verb->conf, &facts, refusal, err)))
+	     judge_volumes(e, verb->conf, &facts, refusal, err))))
 		rc = -1;
 	kii_ops_facts_release(&facts);
 	return rc;

@@ -235,6 +235,8 @@ static void volumes_are_no_binds_by_another_name(void **state)
 		"\"o\": \"bind\", \"device\": \"%s/in/deep\"}"), p->dir);
 	kii_autofree char *out = kii_xfmt(VOLUME("\"driver_options\": {\"o\": \"bind\", "
 		"\"device\": \"%s/in/out\"}"), p->dir);
+	kii_autofree char *plain = kii_xfmt(VOLUME("\"driver_options\": {\"o\": \"ro\", "
+		"\"device\": \"%s/in/deep\"}"), p->dir);
 	kii_autofree char *loop = kii_xfmt(VOLUME("\"driver_options\": {\"o\": \"ro,loop\", "
 		"\"device\": \"%s/in/deep\"}"), p->dir);
 
@@ -256,6 +258,10 @@ static void volumes_are_no_binds_by_another_name(void **state)
 	judged(p, VOLUME("\"driver_options\": {\"type\": \"tmpfs\", \"device\": \"tmpfs\", "
 		"\"o\": \"size=1m,mode=700,noexec,uid=1000\"}"), NULL, NULL);
 	judged(p, loop, "volume_options", "volumes[0]");
+	/* a word of mount's, and a file that it would read */
+	judged(p, VOLUME("\"driver_options\": {\"type\": \"tmpfs\", \"device\": \"-T/v/fstab\"}"),
+		"volume_options", "volumes[0]");
+	judged(p, plain, "volume_options", "volumes[0]");
 #undef VOLUME
 }
 
