@@ -9,12 +9,12 @@
 
 #include <errno.h>
 #include <getopt.h>
-#include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
 #include <unistd.h>
 
+#include "base64.h"
 #include "ctl_build.h"
 #include "events.h"
 #include "json.h"
@@ -55,24 +55,13 @@ static int print_bytes(struct watch *w, int which, const char *data, size_t len,
 
 	if (w->terminal[which]) {
 		ctl_filter_add(&w->filter[which], data, len, &out);
+		if (kii_buf_check(&out, "log", err) != 0)
+			return -1;
 		data = out.data;
 		len = out.len;
 	}
 	if (fwrite(data, 1, len, to) != len || fflush(to) != 0)
 		return write_error(err);
-	return 0;
-}
-
-static int decode(const char *text, struct kii_buf *out, struct kii_error *err)
-{
-	size_t len = strlen(text);
-	kii_autofree char *bytes = kii_xmalloc(len + 1);
-	int n = EVP_DecodeBlock((unsigned char *)bytes, (const unsigned char *)text, (int)len);
-	size_t pad = len && text[len - 1] == '=' ? len > 1 && text[len - 2] == '=' ? 2 : 1 : 0;
-
-	if (n < 0 || (size_t)n < pad)
-		return kii_error_set(err, KII_EBROKEN, 0, "the server's log makes no sense");
-	kii_buf_add(out, bytes, (size_t)n - pad);
 	return 0;
 }
 
@@ -83,6 +72,7 @@ static int print_piece(struct watch *w, const json_t *piece, struct kii_error *e
 	const char *time = kii_json_str(piece, "time");
 	const json_t *text = json_object_get(piece, "text");
 	kii_autobuf bytes = KII_BUF_INIT(4u << 20);
+	struct kii_error odd = { 0 };
 	int which = stream && strcmp(stream, "stderr") == 0;
 
 	if (w->json) {
@@ -93,9 +83,9 @@ static int print_piece(struct watch *w, const json_t *piece, struct kii_error *e
 		kii_buf_fmt(&bytes, "%s ", time);
 	if (json_is_string(text))
 		kii_buf_add(&bytes, json_string_value(text), json_string_length(text));
-	else if (!coded)
+	else if (!coded || kii_base64_decode(coded, &bytes, &odd))
 		return kii_error_set(err, KII_EBROKEN, 0, "the server's log makes no sense");
-	else if (decode(coded, &bytes, err))
+	if (kii_buf_check(&bytes, "log", err) != 0)
 		return -1;
 	return print_bytes(w, which, bytes.data, bytes.len, err);
 }
@@ -178,7 +168,7 @@ static int follow_once(struct watch *w, const char *path, struct kii_error *err)
 /* Is it a server that restarts, or an engine? Then it goes on soon. */
 static bool passes(enum kii_code code)
 {
-	return code == KII_OK || code == KII_EDOWN || code == KII_EBUSY;
+	return code == KII_OK || code == KII_EDOWN || code == KII_ETIMEOUT || code == KII_EBUSY;
 }
 
 /* `later` is where to go on, without the cursor: it stands for since and tail. */
@@ -276,6 +266,18 @@ static int follow_log(struct watch *w, const char *id, struct kii_error *err)
 	return follow(w, path, path_later, err);
 }
 
+/* What a filter has kept back: the beginning of a character that never came whole. */
+static void print_rests(struct watch *w)
+{
+	for (int i = 0; i < 2; i++) {
+		kii_autobuf rest = KII_BUF_INIT(64);
+
+		ctl_filter_end(&w->filter[i], &rest);
+		fwrite(rest.data, 1, rest.len, i ? stderr : stdout);
+	}
+	fflush(stdout);
+}
+
 static void watch_init(struct watch *w, const struct ctl *ctl)
 {
 	w->json = ctl->json;
@@ -304,6 +306,7 @@ int ctl_containers_logs(struct ctl *ctl, int argc, char **argv)
 		watch_init(&w, ctl);
 		rc = w.c.follow ? follow_log(&w, argv[optind], &err)
 			: print_pages(&w, argv[optind], &err);
+		print_rests(&w);
 		if (rc != 0)
 			status = ctl_fail_as_asked(ctl, &err);
 	}

@@ -21,7 +21,14 @@ _kiisrvctl_value() {
 	WHEN) compgen -W "missing always never" -- "$current" ;;
 	STREAM) compgen -W "stdout stderr both" -- "$current" ;;
 	NAME | ENV) compgen -W "$(_kiisrvctl_column versions list)" -- "$current" ;;
-	STATE) compgen -W "queued running succeeded failed timed_out cancelled lost" -- "$current" ;;
+	STATE)
+		# Jobs have others than containers.
+		case $usage in
+		*containers*) value="created running paused restarting removing exited dead" ;;
+		*) value="queued running succeeded failed timed_out cancelled lost" ;;
+		esac
+		compgen -W "$value" -- "$current"
+		;;
 	esac
 }
 

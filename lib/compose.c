@@ -305,6 +305,7 @@ static int read_file(struct compose *c, struct kii_buf *out, struct kii_error *e
 	for (size_t i = 0; i < n; i++) {
 		kii_error_clear(err);
 		free(c->name);
+		c->name = NULL;
 		if (kii_beneath_clean(root, c->opts->file ? c->opts->file : usual[i], field,
 				&c->name, err) != 0)
 			return -1;

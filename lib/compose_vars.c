@@ -56,7 +56,7 @@ static int in_braces(struct expander *x, const char *from, const char *end, int 
 	kii_autofree char *name = kii_xstrndup(from, len);
 	const char *value = value_of(x, name);
 	const char *op = from + len;
-	bool colon = *op == ':';
+	bool colon = op < end && *op == ':';
 	bool set = value && (!colon || *value);
 
 	op += colon;

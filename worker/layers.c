@@ -255,7 +255,7 @@ bool layers_due(struct layers *l)
 static bool is_left(const struct box *box, const struct kii_container *c)
 {
 	return !kii_json_str(c->labels, WORKER_LABEL_JOB) &&
-		(!c->started_ms || c->started_ms >= box->since - LAYERS_SKEW_MS);
+		c->started_ms && c->started_ms >= box->since - LAYERS_SKEW_MS;
 }
 
 /* False: it could not be done now. */
@@ -275,7 +275,17 @@ static bool remove_box(const struct box *box, struct kii_engine *engine)
 	return false;
 }
 
-/* Out of the list, and into it again: the engine is not asked under the lock. */
+static void forget_box(struct layers *l, const char *id)
+{
+	for (size_t i = 0; i < l->n_left; i++) {
+		if (strcmp(l->left[i].id, id) == 0) {
+			l->left[i] = l->left[--l->n_left];
+			return;
+		}
+	}
+}
+
+/* Each stays in the list until it is gone; the engine is not asked under the lock. */
 void layers_tidy(struct layers *l, struct kii_engine *engine)
 {
 	struct box todo[BOXES_MAX];
@@ -284,20 +294,15 @@ void layers_tidy(struct layers *l, struct kii_engine *engine)
 	pthread_mutex_lock(&l->lock);
 	n = l->n_left;
 	memcpy(todo, l->left, sizeof(todo));
-	l->n_left = 0;
 	pthread_mutex_unlock(&l->lock);
 	for (size_t i = 0; i < n; i++) {
-		bool done = remove_box(&todo[i], engine);
-
+		if (!remove_box(&todo[i], engine))
+			continue;
 		pthread_mutex_lock(&l->lock);
-		if (!done)
-			leave(l, todo[i].id, todo[i].since);
+		forget_box(l, todo[i].id);
+		save(l);
 		pthread_mutex_unlock(&l->lock);
 	}
-	pthread_mutex_lock(&l->lock);
-	if (n)
-		save(l);
-	pthread_mutex_unlock(&l->lock);
 }
 
 /* --- for who collects --- */

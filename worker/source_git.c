@@ -105,7 +105,7 @@ static int credentials(struct sources *all, const struct kii_buf *secret, struct
 			colon + 1);
 	else
 		kii_buf_fmt(out, "username=git\npassword=%s\n", line);
-	memset(line, 0, len);
+	explicit_bzero(line, len);
 	return rc;
 }
 
@@ -236,7 +236,10 @@ static int await(struct run *run, int *code, struct kii_error *err)
 	    kii_engine_wait(t->engine, run->id, WAIT_MS, code, err) != 0)
 		return -1;
 	t->heard = kii_io_now();
-	return kii_engine_logs(t->engine, run->id, false, take, NULL, run, err);
+	if (kii_engine_logs(t->engine, run->id, false, take, NULL, run, err) == 0)
+		return 0;
+	/* That long are only the names of what a repository's author put in it. */
+	return run->out.overflow ? fail(run->all, err, "the list of submodules is too long") : -1;
 }
 
 /* What the script said, without its name. */
@@ -338,11 +341,9 @@ static int make_way(struct sources *all, const char *path, const char *below, st
 {
 	kii_autoclose int top = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	kii_autoclose int fd = -1;
-	kii_autofree char *clean = NULL;
 	kii_autofree char *real = NULL;
 
-	if (kii_beneath_clean("", below, "submodules", &clean, err) != 0 ||
-	    kii_beneath_open(top, below, O_RDONLY | O_DIRECTORY, "submodules", &fd, err) != 0 ||
+	if (kii_beneath_open(top, below, O_RDONLY | O_DIRECTORY, "submodules", &fd, err) != 0 ||
 	    kii_beneath_real(top, fd, &real, err) != 0 || strcmp(real, below) != 0 ||
 	    unlinkat(top, below, AT_REMOVEDIR) != 0)
 		return fail(all, err, "submodule %.100s has no folder of its own", below);
@@ -376,6 +377,24 @@ static int fetch_module(struct sources *all, const struct kii_git_source *parent
 		rc = fetch(all, &s, folder, depth + 1, err);
 	kii_git_source_release(&s);
 	return rc;
+}
+
+/* The last line tells how many came before it: a log that was cut is none. */
+static int check_end(const struct run *run, struct kii_error *err)
+{
+	const char *at = run->out.data;
+	kii_autofree char *want = NULL;
+	size_t n = 0;
+
+	while ((at = strstr(at, "\nsubmodule "))) {
+		n++;
+		at++;
+	}
+	want = kii_xfmt("\nend %zu\n", n);
+	at = strstr(run->out.data, want);
+	if (at && !at[strlen(want)])
+		return 0;
+	return kii_error_set(err, KII_EBROKEN, 0, "the fetch has not said all");
 }
 
 static int fetch_modules(struct run *run, const char *path, unsigned depth, struct kii_error *err)
@@ -427,6 +446,8 @@ static int fetch(struct sources *all, struct kii_git_source *source, const char 
 	if (rc == 0)
 		rc = go(&run, path, err);
 	clean(&run);
+	if (rc == 0)
+		rc = check_end(&run, err);
 	if (rc == 0)
 		rc = say_commit(&run, err);
 	if (rc == 0)

@@ -11,7 +11,7 @@
 # why. images/fetch/README.md says what it is for.
 set -u
 MIRROR=${MIRROR:-/mirror}
-FETCH_SECONDS=${FETCH_SECONDS:-540}     # in all; the worker waits a little longer
+FETCH_SECONDS=${FETCH_SECONDS:-540}     # of each git command; the worker has a limit for all
 FETCH_KIB=${FETCH_KIB:-262144}          # of a file, and of the mirror or the source
 FETCH_FILES=${FETCH_FILES:-100000}      # of a source
 FETCH_SUBMODULES=${FETCH_SUBMODULES:-1} # 0: nobody wants to know of them

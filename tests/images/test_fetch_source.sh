@@ -10,24 +10,11 @@ command -v git >/dev/null && command -v python3 >/dev/null || {
 tmp=$(mktemp -d) || exit 1
 web= ssh=
 trap '[ -z "$web" ] || kill $web; [ -z "$ssh" ] || kill $ssh; rm -rf "$tmp"' EXIT
-n=0
-failed=0
 up=$tmp/srv/up
 in=$tmp/mirror/in
 mkdir -p "$up" "$in" "$tmp/files"
 
-ok() {
-	name=$1
-	shift
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		echo "status $status, printed:" | cat - "$tmp/out" "$tmp/err" | sed 's/^/# /'
-		failed=1
-	fi
-}
+. "$src/tests/tap.sh"
 skip() {
 	while [ $n -lt "$1" ]; do
 		n=$((n + 1))
@@ -177,7 +164,7 @@ commit b last
 
 python3 "$src/tests/images/githttp.py" 127.0.0.1 0 "$tmp/srv" me:pass >"$tmp/port" &
 web=$!
-until [ -s "$tmp/port" ]; do sleep 0.05; done
+until [ -s "$tmp/port" ] || ! kill -0 $web; do sleep 0.05; done
 port=$(cat "$tmp/port")
 fetch "http://127.0.0.1:$port/up/.git" main
 ok "over http" got a fourth b last

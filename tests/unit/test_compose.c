@@ -142,7 +142,8 @@ static void variables_come_from_the_request_and_the_project(void **state)
 static void variables_are_filled_in(void **state)
 {
 	static const struct { const char *text, *want; } cases[] = {
-		{ "plain", "plain" }, { "$A", "one" }, { "${A}", "one" }, { "x${A}y$A.z",
+		{ "plain", "plain" }, { "$A", "one" }, { "$A:80", "one:80" },
+		{ "$A/$N:-x", "one/:-x" }, { "${A}", "one" }, { "x${A}y$A.z",
 		"xoney" "one.z" },
 		{ "$$A", "$A" }, { "$${A}", "${A}" }, { "$$$A", "$one" },
 		{ "${A:-x}", "one" }, { "${A-x}", "one" }, { "${E:-x}", "x" }, { "${E-x}", "" },

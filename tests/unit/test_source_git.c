@@ -427,6 +427,8 @@ static void an_end_that_is_not_the_scripts_is_the_engines(void **state)
 	static const struct { const char *log; int code; } cases[] = {
 		{ "Killed\n", 137 }, { "", 1 }, { "nonsense\n", 0 }, { "commit xyz 1\n", 0 },
 		{ COMMIT "submodule " HASH " lib/own\nend 1\n", 0 },
+		{ COMMIT, 0 }, { COMMIT "end 1\n", 0 }, { COMMIT "end 0\nmore\n", 0 },
+		{ COMMIT "submodule " HASH " lib/own ../c\nend 0\n", 0 },
 	};
 	struct fix *f = *state;
 
@@ -450,6 +452,18 @@ static void an_archive_that_is_not_as_it_must_be_is_refused(void **state)
 	f->conf.build.max_source = 1 << 20;
 	f->conf.build.context_files = 2;
 	fails(f, "https://h/a", "", "more than 2 entries");
+}
+
+static void who_has_much_to_say_of_submodules_is_not_heard(void **state)
+{
+	struct fix *f = *state;
+	kii_autobuf log = KII_BUF_INIT(1 << 20);
+
+	kii_buf_str(&log, COMMIT);
+	while (log.len < 70000)
+		kii_buf_fmt(&log, "submodule " HASH " lib/%0900d ../c\n", 1);
+	plan(f, log.data, 0);
+	fails(f, "https://h/a", ",\"submodules\":true", "the list of submodules is too long");
 }
 
 static void submodules_come_where_they_are_asked_for(void **state)
@@ -537,6 +551,7 @@ int main(void)
 		GIT_TEST(what_the_fetch_says_is_said),
 		GIT_TEST(an_end_that_is_not_the_scripts_is_the_engines),
 		GIT_TEST(an_archive_that_is_not_as_it_must_be_is_refused),
+		GIT_TEST(who_has_much_to_say_of_submodules_is_not_heard),
 		GIT_TEST(submodules_come_where_they_are_asked_for),
 		GIT_TEST(submodules_that_may_not_be_are_refused),
 		GIT_TEST(without_the_helper_it_says_what_to_do),
