@@ -11,22 +11,8 @@ for program in bash zip python3; do
 done
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-n=0
-failed=0
 
-# ok NAME COMMAND...: one TAP line; the last run's output says what went on.
-ok() {
-	name=$1
-	shift
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		echo "status $status, printed:" | cat - "$tmp/out" | sed 's/^/# /' | head -n 40
-		failed=1
-	fi
-}
+. "$src/tests/tap.sh"
 
 # controller: a fresh tree; then one `script NAME` for each keyboard script, text from stdin.
 controller() {

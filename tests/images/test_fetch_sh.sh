@@ -8,23 +8,10 @@ command -v git >/dev/null || {
 }
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-n=0
-failed=0
 up=$tmp/up
 url=file://$up
 
-ok() {
-	name=$1
-	shift
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		echo "status $status, printed:" | cat - "$tmp/out" "$tmp/err" | sed 's/^/# /'
-		failed=1
-	fi
-}
+. "$src/tests/tap.sh"
 
 # The settings of who runs this test must make no difference.
 mine() {

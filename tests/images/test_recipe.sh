@@ -16,24 +16,11 @@ python3 -m pip --version >/dev/null 2>&1 || {
 }
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
-n=0
-failed=0
 export GIT_CONFIG_SYSTEM="$tmp/gitconfig" GIT_CONFIG_GLOBAL=/dev/null HOME="$tmp" \
 	GIT_CONFIG_NOSYSTEM= PYTHONDONTWRITEBYTECODE=1
 unset GIT_CONFIG_NOSYSTEM
 
-ok() {
-	name=$1
-	shift
-	n=$((n + 1))
-	if "$@"; then
-		echo "ok $n - $name"
-	else
-		echo "not ok $n - $name"
-		echo "status $status, printed:" | cat - "$tmp/out" | sed 's/^/# /' | head -n 40
-		failed=1
-	fi
-}
+. "$src/tests/tap.sh"
 run() {
 	"$@" >"$tmp/out" 2>&1
 	status=$?

@@ -27,7 +27,7 @@ def engine(url):
 
 @pytest.fixture(scope="session")
 def debs():
-    """{"new", "old", "next"}: the package as it is built, and under other versions."""
+    """{"new", "old"}: the package as it is built, and one of before."""
     new = pathlib.Path(os.environ["KIISRV_TEST_DEB"])
     TMP.mkdir(parents=True, exist_ok=True)
     folder = new.parent

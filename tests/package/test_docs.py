@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""The commands of docs/deployment.md on a machine with the package, word for word as they are
-written there."""
+"""The commands of docs/deployment.md and docs/operations.md on a machine with the package, as they
+are written there."""
 
 import json
 import re
