@@ -139,8 +139,8 @@ static bool is_wanted(struct worker *w, const char *id, int attempt)
 	if (worker_job(w, id, &job, NULL, &err) != 0)
 		wanted = err.code != KII_ENOTFOUND;
 	else
-		wanted = (job.state == KII_JOB_RUNNING && job.attempts == attempt) ||
-			worker_running(w, id);
+		wanted = job.attempts == attempt &&
+			(job.state == KII_JOB_RUNNING || worker_running(w, id));
 	pthread_mutex_unlock(&w->lock);
 	return wanted;
 }
