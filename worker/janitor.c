@@ -139,8 +139,9 @@ static bool is_wanted(struct worker *w, const char *id, int attempt)
 	if (worker_job(w, id, &job, NULL, &err) != 0)
 		wanted = err.code != KII_ENOTFOUND;
 	else
-		wanted = job.attempts == attempt &&
-			(job.state == KII_JOB_RUNNING || worker_running(w, id));
+		/* The slot that has the job may be ahead of the row, never behind. */
+		wanted = (attempt == job.attempts && job.state == KII_JOB_RUNNING) ||
+			(attempt >= job.attempts && worker_running(w, id));
 	pthread_mutex_unlock(&w->lock);
 	return wanted;
 }
