@@ -27,8 +27,6 @@
 #define KILL_ARGS   "[--signal SIGNAL] [--server URL] CONTAINER..."
 #define RM_ARGS     "[--force] [--volumes] [--server URL] CONTAINER..."
 
-#define SERVER_OPTIONS { "server", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 }
-
 /* --- command lines --- */
 
 static int set_option(struct ctl_containers *c, int option, struct kii_error *err)
@@ -75,7 +73,10 @@ int ctl_containers_begin(const struct ctl *ctl, struct ctl_containers *c,
 	}
 	if (argc - optind < least || argc - optind > most)
 		return ctl_usage("usage: kiisrvctl containers %s %s", argv[0], usage);
-	return ctl_api_open(c->server, &c->api, &err) != 0 ? ctl_fail_as_asked(ctl, &err) : CTL_OK;
+	if (ctl_api_open(c->server, &c->api, &err) == 0)
+		return CTL_OK;
+	ctl_api_close(&c->api);
+	return ctl_fail_as_asked(ctl, &err);
 }
 
 char *ctl_containers_escape(const char *text)
@@ -166,7 +167,7 @@ static int list(struct ctl *ctl, int argc, char **argv)
 	static const struct option longs[] = {
 		{ "all", no_argument, NULL, 'a' }, { "state", required_argument, NULL, 'S' },
 		{ "name", required_argument, NULL, 'n' },
-		{ "label", required_argument, NULL, 'l' }, SERVER_OPTIONS
+		{ "label", required_argument, NULL, 'l' }, CTL_CONTAINERS_OPTIONS
 	};
 	kii_autobuf path = KII_BUF_INIT(64u << 10);
 	struct kii_error err = { 0 };
@@ -174,10 +175,8 @@ static int list(struct ctl *ctl, int argc, char **argv)
 	struct ctl_containers c;
 	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 0, 0, LIST_ARGS);
 
-	if (status != CTL_OK) {
-		ctl_api_close(&c.api);
+	if (status != CTL_OK)
 		return status;
-	}
 	kii_buf_str(&path, CTL_CONTAINERS_PATH);
 	add_query(&path, "all", c.all ? "1" : NULL);
 	add_query(&path, "state", c.state);
@@ -206,35 +205,47 @@ static void add_row(struct ctl_table *t, const char *name, const json_t *value)
 	ctl_table_add(t, json_is_string(value) ? json_string_value(value) : text.data);
 }
 
-static int show(struct ctl *ctl, int argc, char **argv)
+static void print_rows(const json_t *found)
 {
-	static const struct option longs[] = { SERVER_OPTIONS };
-	struct kii_error err = { 0 };
-	kii_autojson *found = NULL;
-	kii_autofree char *path = NULL;
-	struct ctl_containers c;
 	struct ctl_table table;
 	const char *name;
 	json_t *value;
-	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, 1, SHOW_ARGS);
 
-	if (status != CTL_OK) {
-		ctl_api_close(&c.api);
-		return status;
-	}
-	path = ctl_containers_path(argv[optind], "");
-	if (ctl_api_ask(&c.api, "GET", path, NULL, &found, &err) != 0)
-		return finish(ctl, &c, &err);
-	if (ctl->json) {
-		ctl_print_json(found);
-		return finish(ctl, &c, &err);
-	}
 	ctl_table_init(&table, 2);
-	json_object_foreach(found, name, value)
+	json_object_foreach((json_t *)found, name, value)
 		add_row(&table, name, value);
 	ctl_table_print(&table, stdout);
 	ctl_table_release(&table);
+}
+
+/* What the API says of one container: the answer's `member`, or NULL for all of it. */
+static int look(struct ctl *ctl, int argc, char **argv, const char *verb, const char *member,
+	void (*print)(const json_t *found))
+{
+	static const struct option longs[] = { CTL_CONTAINERS_OPTIONS };
+	struct kii_error err = { 0 };
+	kii_autojson *answer = NULL;
+	kii_autofree char *path = NULL;
+	struct ctl_containers c;
+	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, 1, SHOW_ARGS);
+
+	if (status != CTL_OK)
+		return status;
+	path = ctl_containers_path(argv[optind], verb);
+	if (ctl_api_ask(&c.api, "GET", path, NULL, &answer, &err) == 0) {
+		const json_t *found = member ? json_object_get(answer, member) : answer;
+
+		if (ctl->json)
+			ctl_print_json(found);
+		else
+			print(found);
+	}
 	return finish(ctl, &c, &err);
+}
+
+static int show(struct ctl *ctl, int argc, char **argv)
+{
+	return look(ctl, argc, argv, "", NULL, print_rows);
 }
 
 /* --- create --- */
@@ -275,7 +286,7 @@ static int create(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "start", no_argument, NULL, 'r' }, { "pull", required_argument, NULL, 'p' },
-		SERVER_OPTIONS
+		CTL_CONTAINERS_OPTIONS
 	};
 	struct kii_error err = { 0 };
 	kii_autojson *body = NULL;
@@ -283,10 +294,8 @@ static int create(struct ctl *ctl, int argc, char **argv)
 	struct ctl_containers c;
 	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, 1, CREATE_ARGS);
 
-	if (status != CTL_OK) {
-		ctl_api_close(&c.api);
+	if (status != CTL_OK)
 		return status;
-	}
 	if (read_body(argv[optind], &body, &err) == 0) {
 		if (c.start)
 			json_object_set_new(body, "start", json_true());
@@ -319,29 +328,24 @@ static int each(struct ctl *ctl, struct ctl_containers *c, const char *method, c
 
 static int start(struct ctl *ctl, int argc, char **argv)
 {
-	static const struct option longs[] = { SERVER_OPTIONS };
+	static const struct option longs[] = { CTL_CONTAINERS_OPTIONS };
 	struct ctl_containers c;
 	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, MANY, START_ARGS);
 
-	if (status == CTL_OK)
-		return each(ctl, &c, "POST", "/start", "", argc, argv);
-	ctl_api_close(&c.api);
-	return status;
+	return status != CTL_OK ? status : each(ctl, &c, "POST", "/start", "", argc, argv);
 }
 
 static int end(struct ctl *ctl, const char *verb, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "timeout", required_argument, NULL, 'o' }, SERVER_OPTIONS
+		{ "timeout", required_argument, NULL, 'o' }, CTL_CONTAINERS_OPTIONS
 	};
 	struct ctl_containers c;
 	char query[40] = "";
 	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, MANY, STOP_ARGS);
 
-	if (status != CTL_OK) {
-		ctl_api_close(&c.api);
+	if (status != CTL_OK)
 		return status;
-	}
 	if (c.timeout >= 0)
 		snprintf(query, sizeof(query), "?timeout=%lld", (long long)c.timeout);
 	return each(ctl, &c, "POST", verb, query, argc, argv);
@@ -360,16 +364,14 @@ static int restart(struct ctl *ctl, int argc, char **argv)
 static int kill_it(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "signal", required_argument, NULL, 'k' }, SERVER_OPTIONS
+		{ "signal", required_argument, NULL, 'k' }, CTL_CONTAINERS_OPTIONS
 	};
 	kii_autobuf query = KII_BUF_INIT(1024);
 	struct ctl_containers c;
 	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, MANY, KILL_ARGS);
 
-	if (status != CTL_OK) {
-		ctl_api_close(&c.api);
+	if (status != CTL_OK)
 		return status;
-	}
 	add_query(&query, "signal", c.signal);
 	return each(ctl, &c, "POST", "/kill", query.data, argc, argv);
 }
@@ -378,16 +380,14 @@ static int rm(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option longs[] = {
 		{ "force", no_argument, NULL, 'F' }, { "volumes", no_argument, NULL, 'v' },
-		SERVER_OPTIONS
+		CTL_CONTAINERS_OPTIONS
 	};
 	kii_autobuf query = KII_BUF_INIT(1024);
 	struct ctl_containers c;
 	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, MANY, RM_ARGS);
 
-	if (status != CTL_OK) {
-		ctl_api_close(&c.api);
+	if (status != CTL_OK)
 		return status;
-	}
 	add_query(&query, "force", c.force ? "1" : NULL);
 	add_query(&query, "volumes", c.volumes ? "1" : NULL);
 	return each(ctl, &c, "DELETE", "", query.data, argc, argv);
@@ -395,41 +395,28 @@ static int rm(struct ctl *ctl, int argc, char **argv)
 
 /* --- processes --- */
 
-static int top(struct ctl *ctl, int argc, char **argv)
+static void print_processes(const json_t *list)
 {
-	static const struct option longs[] = { SERVER_OPTIONS };
 	static const char *const names[] = { "pid", "user", "time", "command" };
 	static const char *const heads[] = { "PID", "USER", "TIME", "COMMAND" };
-	struct kii_error err = { 0 };
-	kii_autojson *found = NULL;
-	kii_autofree char *path = NULL;
-	struct ctl_containers c;
 	struct ctl_table table;
 	const json_t *row;
 	size_t i;
-	int status = ctl_containers_begin(ctl, &c, longs, argc, argv, 1, 1, SHOW_ARGS);
 
-	if (status != CTL_OK) {
-		ctl_api_close(&c.api);
-		return status;
-	}
-	path = ctl_containers_path(argv[optind], "/top");
-	if (ctl_api_ask(&c.api, "GET", path, NULL, &found, &err) != 0)
-		return finish(ctl, &c, &err);
-	if (ctl->json) {
-		ctl_print_json(json_object_get(found, "processes"));
-		return finish(ctl, &c, &err);
-	}
 	ctl_table_init(&table, KII_COUNT(heads));
 	for (i = 0; i < KII_COUNT(heads); i++)
 		ctl_table_add(&table, heads[i]);
-	json_array_foreach(json_object_get(found, "processes"), i, row) {
+	json_array_foreach(list, i, row) {
 		for (size_t j = 0; j < KII_COUNT(names); j++)
 			ctl_table_add(&table, kii_json_str(row, names[j]));
 	}
 	ctl_table_print(&table, stdout);
 	ctl_table_release(&table);
-	return finish(ctl, &c, &err);
+}
+
+static int top(struct ctl *ctl, int argc, char **argv)
+{
+	return look(ctl, argc, argv, "/top", "processes", print_processes);
 }
 
 const struct ctl_command ctl_containers[] = {

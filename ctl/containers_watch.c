@@ -27,8 +27,6 @@
 #define AGAIN_MAX 20
 #endif
 
-#define SERVER_OPTIONS { "server", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 }
-
 struct watch {
 	struct ctl_containers c;
 	bool json;
@@ -294,7 +292,7 @@ int ctl_containers_logs(struct ctl *ctl, int argc, char **argv)
 		{ "follow", no_argument, NULL, 'f' }, { "timestamps", no_argument, NULL, 'T' },
 		{ "tail", required_argument, NULL, 'N' },
 		{ "since", required_argument, NULL, 'c' },
-		{ "stream", required_argument, NULL, 'm' }, SERVER_OPTIONS
+		{ "stream", required_argument, NULL, 'm' }, CTL_CONTAINERS_OPTIONS
 	};
 	struct watch w = { .ended = false };
 	struct kii_error err = { 0 };
@@ -318,7 +316,7 @@ int ctl_containers_logs(struct ctl *ctl, int argc, char **argv)
 int ctl_containers_stats(struct ctl *ctl, int argc, char **argv)
 {
 	static const struct option longs[] = {
-		{ "follow", no_argument, NULL, 'f' }, SERVER_OPTIONS
+		{ "follow", no_argument, NULL, 'f' }, CTL_CONTAINERS_OPTIONS
 	};
 	struct watch w = { .ended = false };
 	kii_autofree char *path = NULL;

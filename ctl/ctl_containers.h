@@ -18,9 +18,13 @@ struct ctl_containers {
 	int64_t timeout, tail;
 };
 
+/* What the options of each command end with. */
+#define CTL_CONTAINERS_OPTIONS { "server", required_argument, NULL, 's' }, { NULL, 0, NULL, 0 }
+
 /*
  * Take the options that `longs` has out of the command line and open the API: CTL_OK, optind at the
- * first operand, or an exit status after a message. `least` and `most` operands there must be.
+ * first operand, or, with nothing open, an exit status after a message. `least` and `most` operands
+ * there must be.
  */
 struct option;
 int ctl_containers_begin(const struct ctl *ctl, struct ctl_containers *c,
