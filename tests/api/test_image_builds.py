@@ -282,7 +282,8 @@ def test_a_build_that_the_worker_leaves_is_begun_anew(stack, anna):
     stack.kill_worker()
     stack.start_worker()
     wait_until(lambda: job(anna, made)["attempts"] == 2)
-    assert anna.get(f"{JOBS}/{made}/log?attempt=1").status == 200
+    # The row is first, the name of the older log is next.
+    wait_until(lambda: anna.get(f"{JOBS}/{made}/log?attempt=1").status == 200, 10)
     assert anna.post(f"{JOBS}/{made}/cancel").status in (200, 202)
     assert wait_until(lambda: (j := job(anna, made))["finished"] and j)["state"] == "cancelled"
     wait_until(lambda: not runs("sleep 86397"), 30)
