@@ -178,14 +178,14 @@ def what_the_dead_leaves_behind_goes_too():
 
 @test
 def an_end_goes_stage_by_stage():
-    run = new("c 3 root - @/s\na 1 root - @/s\nb 2 root quit @/s\naa 1 root - @/s\n", {
+    run = new("c 3 root - @/s\na 1 root - @/s\nb 2 root quit @/s\nz 1 root - @/s\n", {
         "s": FIFO + "trap 'sleep 0.1; echo end TERM; exit' TERM; trap 'echo end QUIT; exit' QUIT\n"
              "echo up\n" + IDLE})
-    for name in "c", "a", "b", "aa":
+    for name in "c", "a", "b", "z":
         run.wait(f"{name}: up")
     assert run.end() == 0
     ends = [line for line in run.said.splitlines() if ": end " in line]
-    assert sorted(ends[:2]) == ["a: end TERM", "aa: end TERM"], run.said
+    assert sorted(ends[:2]) == ["a: end TERM", "z: end TERM"], run.said
     assert ends[2:] == ["b: end QUIT", "c: end TERM"], run.said
     assert "event=died" not in run.said and "event=killed" not in run.said
 
