@@ -62,6 +62,7 @@ def test_two_kiisrv_on_one_engine(new_stack, pool):
     wait_until(two.containers, 30)
     # Start, end and reconciliation of the one, with a build of its own, and one that is cut off.
     assert one.post(one.ordered("of the one")).json["success"] is True
+    wait_until(lambda: not one.containers(), 30)   # it goes a moment after the answer
     second = pool.submit(one.post, one.ordered("of the one, cut off", "tick 1"))
     wait_until(one.containers, 30)
     one.kill_worker()

@@ -375,8 +375,9 @@ static void a_slow_client_gets_it_all_in_the_end(void **state)
 	start(false, false);
 	poll(NULL, 0, 300);
 	ends(true);
-	for (const char *at = d.text.data; (at = strstr(at, "one\\n")); at++)
-		found++;
+	/* ASan's strstr() measures all the rest each time. */
+	for (const char *at = d.text.data; (at = strchr(at, 'o')); at++)
+		found += strncmp(at, "one\\n", 5) == 0;
 	assert_int_equal(found, N);
 	has("event: end");
 }
