@@ -694,7 +694,8 @@ static void on_podman_the_steps_have_a_guard(void **state)
 
 static void a_guard_that_cannot_be_had_is_said(void **state)
 {
-	static const char *const calls[] = { "POST /containers/create", "POST /containers/*/start" };
+	static const char *const calls[] = { "POST /containers/create",
+		"POST /containers/*/start" };
 
 	(void)state;
 	podman();
