@@ -2,12 +2,31 @@
 """HTTP as the tests speak it: one request a connection, over TCP or a Unix socket."""
 
 import http.client
+import itertools
 import json
+import os
 import re
 import socket
 
 # How the configurator reads a file name: anchored at its start, greedy (kll.md, section 9).
 FILENAME = re.compile(r"\./[^/]+/+([A-Za-z0-9_.-]+)-([A-Za-z0-9_.-]+)-([0-9A-Fa-f]+)(_error)?")
+
+
+# Below those that the kernel gives to clients, and another part of them in each process of tests.
+FIRST_PORT = 10000 + os.getpid() % 200 * 100
+PORTS = itertools.cycle(range(FIRST_PORT, FIRST_PORT + 100))
+
+
+def free_port():
+    """A port that nobody has, and nobody will be given by chance."""
+    for port in itertools.islice(PORTS, 100):
+        with socket.socket() as s:
+            try:
+                s.bind(("0.0.0.0", port))
+            except OSError:
+                continue
+            return port
+    raise AssertionError("no port is free")
 
 
 class UnixConnection(http.client.HTTPConnection):

@@ -16,7 +16,7 @@ import subprocess
 import time
 import urllib.parse
 
-from client import FILENAME, Operator, UnixConnection, Reply, ask
+from client import FILENAME, Operator, UnixConnection, Reply, ask, free_port
 
 TOP = pathlib.Path(__file__).resolve().parents[2]
 PREFIX = pathlib.Path(os.environ.get("KIISRV_TEST_PREFIX", "/var/lib/kiisrv-test/prefix"))
@@ -159,9 +159,7 @@ class Stack:
         subprocess.run(["bash", "-c", '. "$0"; make_users; make_folders "$1" "$2"',
                         TOP / "dev/lib.sh", self.state, self.run], check=True)
         self.write_conf(conf or {})
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         self.write_nginx(nginx or {})
         self.volumes = engine.volumes()
 

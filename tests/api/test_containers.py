@@ -12,7 +12,7 @@ import urllib.parse
 
 import pytest
 
-from client import check_error
+from client import check_error, free_port
 from stack import wait_until
 
 IMAGE = "kiisrv-test-tiny:latest"
@@ -89,12 +89,6 @@ def network(engine):
     yield names
     for name in names:
         engine.ask("DELETE", f"/networks/{name}")
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 # --- the requirement's own examples

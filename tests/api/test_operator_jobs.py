@@ -13,7 +13,7 @@ import threading
 
 import pytest
 
-from client import check_error
+from client import check_error, free_port
 from stack import TMP, Engine, Process, Stack, wait_until
 from test_operator_images import Images
 
@@ -23,12 +23,6 @@ MARK = f"kiisrv-test-j{os.getpid()}"
 # htpasswd's line for u and the password.
 USER = "u:$2b$04$dl1Xd7Ihaw3sy8bGPiP5ZuNY5WPAuTH7rfoPpeoNs736X5bVSms82"
 PASSWORD = "s3cret"
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 class Registry:

@@ -4,11 +4,11 @@ test_image_builds.py. The container of images/fetch fetches them from this machi
 
 import os
 import shutil
-import socket
 import subprocess
 
 import pytest
 
+from client import free_port
 from stack import TMP, Process, Stack, wait_until
 from test_image_builds import BUILD, BASE, build, image, log
 
@@ -35,9 +35,7 @@ class Server:
         for key in ("host", "user"):
             subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", folder / key],
                            check=True)
-        with socket.socket() as s:
-            s.bind(("127.0.0.1", 0))
-            self.port = s.getsockname()[1]
+        self.port = free_port()
         os.makedirs("/run/sshd", exist_ok=True)
         self.sshd = Process("sshd", [
             "/usr/sbin/sshd", "-D", "-e", "-f", "/dev/null", "-p", str(self.port), "-h",
