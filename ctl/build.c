@@ -73,7 +73,7 @@ static bool is_bad_request(int status)
 	return status == 400 || status == 413 || status == 415 || status == 422;
 }
 
-int ctl_build_refused(const struct kii_httpc_answer *answer, struct kii_error *err)
+int (ctl_build_refused)(const struct kii_httpc_answer *answer, struct kii_error *err)
 {
 	struct kii_error ignored = { 0 };
 	kii_autojson *body = NULL;

@@ -40,6 +40,7 @@ struct ctl_build {
  * Retry-After in its words (`detail` too), ENOTFOUND, else EBROKEN. Always -1.
  */
 int ctl_build_refused(const struct kii_httpc_answer *answer, struct kii_error *err);
+#define ctl_build_refused(...) kii_failed(ctl_build_refused(__VA_ARGS__))
 
 /* Take the job out of a JSON answer. Fails: EBROKEN. */
 int ctl_build_read_job(struct ctl_build *b, const struct kii_httpc_answer *answer,

@@ -185,7 +185,7 @@ static int say_holder(const json_t *port, const json_t *holder, struct kii_error
 		name ? name : "?", id ? id : "?");
 }
 
-int kii_container_port_holder(struct kii_engine *e, const json_t *ports, const char *id,
+int (kii_container_port_holder)(struct kii_engine *e, const json_t *ports, const char *id,
 	struct kii_error *err)
 {
 	const struct kii_ops_filter running = { .all = false };

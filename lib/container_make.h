@@ -34,5 +34,6 @@ void kii_made_release(struct kii_made *made);
  */
 int kii_container_port_holder(struct kii_engine *e, const json_t *ports, const char *id,
 	struct kii_error *err);
+#define kii_container_port_holder(...) kii_failed(kii_container_port_holder(__VA_ARGS__))
 
 #endif

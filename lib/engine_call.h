@@ -114,6 +114,7 @@ bool kii_engine_info_rootless(const json_t *info);
 /* --- engine_error.c --- */
 /* The error for a reply that is no success; `c->refusal` is its body. Always -1. */
 int kii_call_refused(const struct kii_call *c, struct kii_error *err);
+#define kii_call_refused(...) kii_failed(kii_call_refused(__VA_ARGS__))
 
 /* --- engine_archive.c --- */
 /* A tar of these files, with folder `dir` (or NULL) first and around them. Fails: ETOOBIG, EIO. */
@@ -146,5 +147,6 @@ const char *kii_engine_last_part(const char *ref);
 void kii_engine_copy(char *out, size_t size, const char *text);
 /* The error for JSON that lacks what it must have. Always -1. */
 int kii_engine_odd(const char *what, struct kii_error *err);
+#define kii_engine_odd(...) kii_failed(kii_engine_odd(__VA_ARGS__))
 
 #endif

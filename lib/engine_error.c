@@ -47,7 +47,7 @@ static enum kii_code by_status(int status, const char *cause)
 	return status >= 500 ? by_cause(cause) : KII_EBROKEN;
 }
 
-int kii_call_refused(const struct kii_call *c, struct kii_error *err)
+int (kii_call_refused)(const struct kii_call *c, struct kii_error *err)
 {
 	struct kii_error ignored = { 0 };
 	kii_autojson *body = NULL;
@@ -83,7 +83,7 @@ static enum kii_code by_result(struct kii_engine *e, CURLcode rc)
 	}
 }
 
-int kii_call_broken(struct kii_engine *e, CURLcode rc, struct kii_error *err)
+int (kii_call_broken)(struct kii_engine *e, CURLcode rc, struct kii_error *err)
 {
 	long os = 0;
 

@@ -40,5 +40,6 @@ int kii_call_conclude(struct kii_engine *e, struct kii_call *c, CURLcode rc,
 
 /* The error for a transfer that curl gave up. Always -1. */
 int kii_call_broken(struct kii_engine *e, CURLcode rc, struct kii_error *err);
+#define kii_call_broken(...) kii_failed(kii_call_broken(__VA_ARGS__))
 
 #endif

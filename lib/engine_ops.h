@@ -115,6 +115,7 @@ int kii_ops_volume_make(struct kii_engine *e, const char *name, const char *driv
 struct kii_call;
 /* The failed call's error, in words for clients. Always -1. */
 int kii_ops_explain(const struct kii_call *c, struct kii_error *err);
+#define kii_ops_explain(...) kii_failed(kii_ops_explain(__VA_ARGS__))
 /* A name that no container can have: ENOTFOUND. */
 int kii_ops_check(const char *id, struct kii_error *err) KII_MUST_CHECK;
 /* The call, explained. */

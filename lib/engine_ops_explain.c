@@ -62,7 +62,7 @@ static int say(struct kii_error *err, enum kii_code code, int status, const char
 	return -1;
 }
 
-int kii_ops_explain(const struct kii_call *c, struct kii_error *err)
+int (kii_ops_explain)(const struct kii_call *c, struct kii_error *err)
 {
 	const char *text = c->refusal.data;
 

@@ -134,7 +134,7 @@ void kii_engine_copy(char *out, size_t size, const char *text)
 	out[n] = '\0';
 }
 
-int kii_engine_odd(const char *what, struct kii_error *err)
+int (kii_engine_odd)(const char *what, struct kii_error *err)
 {
 	return kii_error_set(err, KII_EBROKEN, 0, "the engine's reply has no %s", what);
 }

@@ -27,7 +27,7 @@ static const struct {
 };
 static_assert(KII_COUNT(codes) == KII_E__MAX, "a row for every code");
 
-int kii_error_set(struct kii_error *err, enum kii_code code, int detail, const char *fmt, ...)
+int (kii_error_set)(struct kii_error *err, enum kii_code code, int detail, const char *fmt, ...)
 {
 	va_list ap;
 
@@ -42,7 +42,7 @@ int kii_error_set(struct kii_error *err, enum kii_code code, int detail, const c
 	return -1;
 }
 
-int kii_error_field(struct kii_error *err, const char *field, const char *fmt, ...)
+int (kii_error_field)(struct kii_error *err, const char *field, const char *fmt, ...)
 {
 	va_list ap;
 	int n;
@@ -59,7 +59,7 @@ int kii_error_field(struct kii_error *err, const char *field, const char *fmt, .
 	return -1;
 }
 
-int kii_error_wrap(struct kii_error *err, const char *fmt, ...)
+int (kii_error_wrap)(struct kii_error *err, const char *fmt, ...)
 {
 	char old[sizeof(err->msg)];
 	va_list ap;

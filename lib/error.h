@@ -45,6 +45,16 @@ int kii_error_field(struct kii_error *err, const char *field, const char *fmt, .
 /* Put "context: " before the message. Always -1. */
 int kii_error_wrap(struct kii_error *err, const char *fmt, ...) KII_PRINTF(2, 3);
 
+/* "Always -1" where a compiler can see it, and whoever looks for paths that end in success. */
+static inline int kii_failed(int minus_one)
+{
+	(void)minus_one;
+	return -1;
+}
+#define kii_error_set(...)   kii_failed(kii_error_set(__VA_ARGS__))
+#define kii_error_field(...) kii_failed(kii_error_field(__VA_ARGS__))
+#define kii_error_wrap(...)  kii_failed(kii_error_wrap(__VA_ARGS__))
+
 /* Back to "no error", for a caller that goes on. */
 void kii_error_clear(struct kii_error *err);
 

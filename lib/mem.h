@@ -8,15 +8,16 @@
 
 #define KII_MUST_CHECK    __attribute__((warn_unused_result))
 #define KII_PRINTF(f, a)  __attribute__((format(printf, f, a)))
+#define KII_NEVER_NULL    __attribute__((returns_nonnull))
 #define KII_COUNT(a)      (sizeof(a) / sizeof((a)[0]))
 
 /* Small fixed allocations only: these log and abort. What a peer sizes is capped first. */
-void *kii_xmalloc(size_t size);
-void *kii_xcalloc(size_t n, size_t size);
-void *kii_xrealloc(void *p, size_t size);
+void *kii_xmalloc(size_t size) KII_NEVER_NULL;
+void *kii_xcalloc(size_t n, size_t size) KII_NEVER_NULL;
+void *kii_xrealloc(void *p, size_t size) KII_NEVER_NULL;
 char *kii_xstrdup(const char *s);           /* NULL gives NULL */
 char *kii_xstrndup(const char *s, size_t n);
-char *kii_xfmt(const char *fmt, ...) KII_PRINTF(1, 2);
+char *kii_xfmt(const char *fmt, ...) KII_PRINTF(1, 2) KII_NEVER_NULL;
 
 /* Scoped cleanup: always initialise at the declaration. */
 #define kii_autofree   __attribute__((cleanup(kii_cleanup_free)))

@@ -72,7 +72,7 @@ void kii_path_text(const struct kii_path *at, char *text, size_t size)
 	text[out.len] = '\0';
 }
 
-int kii_path_fail(const struct kii_path *at, struct kii_error *err, const char *fmt, ...)
+int (kii_path_fail)(const struct kii_path *at, struct kii_error *err, const char *fmt, ...)
 {
 	char field[sizeof(err->field)];
 	char reason[128];

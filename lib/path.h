@@ -27,5 +27,6 @@ void kii_path_text(const struct kii_path *at, char *out, size_t size);
 /* EINVAL with this path as `field`. Always -1. */
 int kii_path_fail(const struct kii_path *at, struct kii_error *err, const char *fmt, ...)
 	KII_PRINTF(3, 4);
+#define kii_path_fail(...) kii_failed(kii_path_fail(__VA_ARGS__))
 
 #endif

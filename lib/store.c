@@ -30,7 +30,7 @@ struct kii_store {
 };
 
 /* Clients may get to see the words of a conflict: none of SQLite's there. */
-int kii_store_failed(sqlite3 *db, const char *path, int rc, const char *what,
+int (kii_store_failed)(sqlite3 *db, const char *path, int rc, const char *what,
 	struct kii_error *err)
 {
 	switch (rc & 0xff) {

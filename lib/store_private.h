@@ -12,6 +12,7 @@
 /* The error of a failed SQLite call, by its extended code; `path` names the database. Always -1. */
 int kii_store_failed(sqlite3 *db, const char *path, int rc, const char *what,
 	struct kii_error *err);
+#define kii_store_failed(...) kii_failed(kii_store_failed(__VA_ARGS__))
 
 /*
  * Open with our rules (`flags` are SQLite's), waiting `busy_ms` for locks, and read its

@@ -23,6 +23,7 @@ void kii_toml_locate(struct kii_toml_in *in, const char *at, int *line, int *col
 /* Always -1, with EINVAL and the place of `at`. */
 int kii_toml_error(struct kii_toml_in *in, const char *at, const char *fmt, ...)
 	KII_PRINTF(3, 4);
+#define kii_toml_error(...) kii_failed(kii_toml_error(__VA_ARGS__))
 
 /* UTF-8, no control characters, no carriage return of its own: true of any valid document. */
 int kii_toml_check_text(struct kii_toml_in *in) KII_MUST_CHECK;

@@ -32,7 +32,7 @@ void kii_toml_locate(struct kii_toml_in *in, const char *at, int *line, int *col
 	*column = in->column;
 }
 
-int kii_toml_error(struct kii_toml_in *in, const char *at, const char *fmt, ...)
+int (kii_toml_error)(struct kii_toml_in *in, const char *at, const char *fmt, ...)
 {
 	char reason[200];
 	int line, column;

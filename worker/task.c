@@ -105,7 +105,7 @@ int task_image(struct task *t, const char *id, struct kii_error *err)
 	return rc;
 }
 
-int task_fail(struct task *t, struct kii_error *err, const char *outcome, const char *fmt, ...)
+int (task_fail)(struct task *t, struct kii_error *err, const char *outcome, const char *fmt, ...)
 {
 	va_list ap;
 

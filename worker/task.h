@@ -63,6 +63,7 @@ bool task_may_go_on(void *task);
 /* The job fails with this outcome and sentence. Always -1, with `err` set. */
 int task_fail(struct task *t, struct kii_error *err, const char *outcome, const char *fmt, ...)
 	KII_PRINTF(4, 5);
+#define task_fail(...) kii_failed(task_fail(__VA_ARGS__))
 
 #define TASK_IMAGE 128
 
