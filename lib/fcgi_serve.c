@@ -259,7 +259,7 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 	}
 	if (c->broken)
 		return KII_DONE;
-	c->whole = true;
+	c->whole = !is_streamed(app, c);
 	req.path = c->path;
 	req.body = body ? body : "";
 	rc = kii_http_serve(app->routes, app->n_routes, c->method, &req, res);

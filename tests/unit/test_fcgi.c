@@ -295,6 +295,30 @@ static void a_body_without_end_is_hung_up_on(void **state)
 	reply_release(&r);
 }
 
+/* Its reader may wait for the reply with the rest of the body. */
+static void a_body_that_its_handler_does_not_want_is_not_waited_for(void **state)
+{
+	const size_t len = 3000000;   /* more than is read of what is not wanted */
+	kii_autofree char *body = kii_xcalloc(1, len);
+	struct ask taken = { "POST", "/upload?take", body, len, NULL, NULL, KEEP };
+	struct ask refused = { "POST", "/upload", body, len, NULL, NULL, KEEP };
+	struct world *w = *state;
+	kii_autoclose int fd = client_open(w->socket);
+	kii_autobuf bytes = KII_BUF_INIT(1 << 20);
+	char first[200];
+	ssize_t n;
+
+	expect(fd, &taken, 200, "3000000");
+	taken.length = "";
+	expect(fd, &taken, 200, "3000000");
+	client_head(&bytes, &refused);
+	assert_int_equal(write(fd, bytes.data, bytes.len), (ssize_t)bytes.len);
+	n = recv(fd, first, sizeof(first) - 1, 0);
+	assert_true(n > 20);
+	first[n] = '\0';
+	assert_non_null(strstr(first + 8, "Status: 400 "));
+}
+
 /* --- half-sent requests --- */
 static int half_sent(const struct world *w, bool in_body)
 {
@@ -515,6 +539,7 @@ int main(void)
 		served(a_length_past_the_limit_is_413_before_the_body),
 		served(the_connection_lives_on_after_413),
 		served(a_body_without_end_is_hung_up_on),
+		served(a_body_that_its_handler_does_not_want_is_not_waited_for),
 		served(half_sent_requests_hold_nobody_for_long),
 		served(what_is_no_fastcgi_is_hung_up_on),
 		served(parked_requests_are_answered_from_elsewhere),
