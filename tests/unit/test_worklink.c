@@ -574,7 +574,7 @@ static void skip_lines(struct fixture *f, int n)
 	}
 }
 
-/* A worker that stands still: what waits for it has an end; what it takes or is given up is room. */
+/* A worker that stands still: what waits for it has an end; what it takes or is given up is room */
 static void what_waits_for_a_slow_worker_has_an_end(void **state)
 {
 	struct fixture *f = *state;
