@@ -222,7 +222,7 @@ def test_more_connections_than_nginx_has(stack, what, data):
                 held[-1].sendall(data)
             except OSError:
                 pass
-        wait_until(lambda: is_served(stack), 40)
+        wait_until(lambda: is_served(stack), 40, 0.25)
         tell("connections, " + what, s=round(time.monotonic() - begun, 1))
     finally:
         for s in held:
