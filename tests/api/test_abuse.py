@@ -40,8 +40,9 @@ def stack(engine):
     try:
         made = Stack(engine, nginx={} if LONG else hasty)
         made.start().start_operator("audit")
+        made.start_operator("images")
         Peak(made, "build")
-        wait_until(lambda: made.serves("audit"))
+        wait_until(lambda: made.serves("audit") and made.serves("images"))
     finally:
         del os.environ["ASAN_OPTIONS"]
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
@@ -253,6 +254,13 @@ def test_a_large_body_is_told_what_is_wrong(stack):
     with trickle(stack, b"POST /api/v1/images/sources HTTP/1.1\r\nHost: x\r\nConnection: close\r\n"
                  b"Content-Length: 99999999\r\n\r\n", "127.0.2.2") as s:
         assert error_of(s) == (403, "forbidden")
+
+
+def test_a_large_archive_of_nobody_is_refused_as_such(stack):
+    """More than an executable reads of what it does not want: its answer is not lost for that."""
+    reply = stack.request("POST", "/api/v1/images/sources", bytes(80 * MIB),
+                          {"Authorization": "Bearer kii_" + "0" * 64})
+    check_error(reply, 401, "unauthorized")
 
 
 def test_many_ranges_are_one_answer(stack, planted):   # noqa: F811
