@@ -357,6 +357,38 @@ static void half_sent_requests_hold_nobody_for_long(void **state)
 	assert_true(world_logged(w, "status=499", SOON_MS));
 }
 
+/* As many as there are threads, half of them in the parameters, half in the body. */
+static void requests_that_trickle_in_are_hung_up_on(void **state)
+{
+	struct ask a = { "POST", "/echo", "12345", 5, "100", NULL, KEEP };
+	struct world *w = *state;
+	kii_autoclose int other = client_open(w->socket);
+	int64_t until = kii_io_now() + 15000;
+	kii_autobuf bytes = KII_BUF_INIT(1 << 20);
+	int fds[4], open = 4;
+
+	client_head(&bytes, &a);
+	kii_buf_add(&bytes, "\1\5\0\1\0\x64\0\0", 8);   /* a body's record of 100 bytes */
+	for (int i = 0; i < 4; i++) {
+		size_t len = i % 2 ? bytes.len : 30;
+
+		fds[i] = client_open(w->socket);
+		assert_int_equal(write(fds[i], bytes.data, len), (ssize_t)len);
+	}
+	while (open && kii_io_now() < until) {
+		poll(NULL, 0, 200);
+		for (int i = 0; i < 4; i++) {
+			if (fds[i] < 0 || send(fds[i], "\0", 1, MSG_NOSIGNAL) == 1)
+				continue;
+			close(fds[i]);
+			fds[i] = -1;
+			open--;
+		}
+	}
+	assert_int_equal(open, 0);
+	get(other, "/hello", 200, NULL);
+}
+
 static void what_is_no_fastcgi_is_hung_up_on(void **state)
 {
 	struct world *w = *state;
@@ -541,6 +573,7 @@ int main(void)
 		served(a_body_without_end_is_hung_up_on),
 		served(a_body_that_its_handler_does_not_want_is_not_waited_for),
 		served(half_sent_requests_hold_nobody_for_long),
+		served(requests_that_trickle_in_are_hung_up_on),
 		served(what_is_no_fastcgi_is_hung_up_on),
 		served(parked_requests_are_answered_from_elsewhere),
 		served(a_parked_request_may_close_its_connection),
