@@ -245,7 +245,7 @@ static int init(const struct kii_conf *c, struct kii_error *err)
 	if (kii_intake_new(c, &intake, err) != 0 ||
 	    kii_stats_migrate(path, kii_store_schema_dir(), err) != 0 ||
 	    kii_stats_open(path, KII_STORE_WRITE, &stats, err) != 0 ||
-	    kii_stats_queue_new(stats, &counts, err) != 0)
+	    kii_stats_queue_new(stats, c->paths.state_dir, c->limits.disk_floor, &counts, err) != 0)
 		return -1;
 	return kii_worklink_new(c->paths.run_dir, &worker, err);
 }

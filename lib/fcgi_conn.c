@@ -5,9 +5,12 @@
 
 #include <assert.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <unistd.h>
+
+#include "io.h"
 
 #define RETRY_SECONDS 2
 
@@ -321,6 +324,25 @@ bool kii_conn_await(struct kii_conn *c)
 	c->state = KII_CONN_BUSY;
 	unlock();
 	return !c->res.stream;
+}
+
+void kii_conn_reading(struct kii_conn *c, bool on)
+{
+	lock();
+	c->reading_ms = on ? kii_io_now() : 0;
+	c->reader = pthread_self();
+	unlock();
+}
+
+void kii_conns_hurry(int64_t ms, int signal)
+{
+	int64_t before = kii_io_now() - ms;
+
+	lock();
+	for (size_t i = 0; i < table.n; i++)
+		if (table.slots[i]->reading_ms && table.slots[i]->reading_ms < before)
+			pthread_kill(table.slots[i]->reader, signal);
+	unlock();
 }
 
 void kii_conn_gone(struct kii_conn *c)

@@ -40,10 +40,14 @@ static_assert(sizeof(FCGX_Request) == offsetof(FCGX_Request, ipcFd) + 8 * sizeof
 #define SEND_SECONDS    10
 #define PAUSE_MS        100      /* no descriptor left: wait before the next accept */
 #define TICK_MS         20       /* while draining */
+#define HURRY_SIGNAL    SIGUSR2
 
 /* Times that the tests' own build of this file makes shorter. */
 #ifndef RECEIVE_SECONDS
 #define RECEIVE_SECONDS 2        /* libfcgi may read twice: a half-sent request ends after four */
+#endif
+#ifndef READING_MS
+#define READING_MS      20000    /* one that comes byte by byte: nginx hands over whole requests */
 #endif
 #ifndef IDLE_MS
 #define IDLE_MS         90000    /* nginx ends its connections before that (keepalive_time) */
@@ -140,6 +144,7 @@ static void serve_next(struct pool *p, struct kii_conn *c)
 {
 	char byte;
 	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+	int rc;
 
 	if (n < 0 && errno == EAGAIN) {
 		kii_conn_idle(c);
@@ -149,10 +154,13 @@ static void serve_next(struct pool *p, struct kii_conn *c)
 		kii_conn_drop(c);
 		return;
 	}
+	kii_conn_reading(c, true);
 	/* keepConnection: libfcgi ends the request before it reads, and would close otherwise */
 	c->fcgx.ipcFd = c->fd;
 	c->fcgx.keepConnection = 1;
-	if (FCGX_Accept_r(&c->fcgx) < 0) {
+	rc = FCGX_Accept_r(&c->fcgx);
+	kii_conn_reading(c, false);
+	if (rc < 0) {
 		c->fd = c->fcgx.ipcFd = -1;
 		kii_conn_drop(c);
 		return;
@@ -213,6 +221,23 @@ static int block_signals(void)
 	return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
+static void on_hurry(int signal)
+{
+	(void)signal;
+}
+
+/* Its only work is to end a read, so it restarts none. */
+static void take_hurry_signal(void)
+{
+	struct sigaction act = { .sa_handler = on_hurry };
+	sigset_t set;
+
+	sigaction(HURRY_SIGNAL, &act, NULL);
+	sigemptyset(&set);
+	sigaddset(&set, HURRY_SIGNAL);
+	pthread_sigmask(SIG_UNBLOCK, &set, NULL);
+}
+
 static void raise_file_limit(void)
 {
 	struct rlimit limit;
@@ -243,6 +268,7 @@ static int open_pool(struct pool *p, struct kii_error *err)
 	if (FCGX_Init())
 		return kii_error_set(err, KII_EIO, 0, "FCGX_Init failed");
 	signal(SIGPIPE, SIG_IGN);
+	take_hurry_signal();
 	kii_conns_open(p->epoll);
 	return 0;
 }
@@ -281,7 +307,7 @@ static int prepare_listening(struct pool *p, struct kii_error *err)
 }
 
 /* --- until the end --- */
-/* The signal that ends or drains us, 0 when none came in `limit_ms` (-1: for ever). */
+/* The signal that ends or drains us, 0 when none came in time. Who reads too long is hurried. */
 static int next_signal(struct pool *p, int limit_ms)
 {
 	struct pollfd fds[] = { { p->signals, POLLIN, 0 }, { p->paused, POLLIN, 0 } };
@@ -289,6 +315,7 @@ static int next_signal(struct pool *p, int limit_ms)
 	uint64_t count;
 
 	poll(fds, KII_COUNT(fds), limit_ms);
+	kii_conns_hurry(READING_MS, HURRY_SIGNAL);
 	if (read(p->paused, &count, sizeof(count)) == sizeof(count)) {
 		kii_log_warn("out_of_descriptors", "open=%zu", kii_conns_count());
 		poll(NULL, 0, PAUSE_MS);
@@ -366,7 +393,7 @@ static int serve(struct pool *p, int ready)
 	announce(ready);
 	listen_again(p);
 	while (!how)
-		how = next_signal(p, -1);
+		how = next_signal(p, READING_MS / 4);
 	stop_accepting(p);
 	kii_log_info("draining", "signal=%s open=%zu", how == SIGTERM ? "TERM" : "QUIT",
 		kii_conns_count());

@@ -4,6 +4,7 @@
 #define KII_FCGI_PRIVATE_H
 
 #include <fcgiapp.h>
+#include <pthread.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -36,6 +37,8 @@ struct kii_conn {
 	bool settled;          /* parked, and its handler's thread has let go */
 	void (*gone)(uint64_t ticket, void *arg);
 	void *arg;
+	int64_t reading_ms;    /* under the lock: since when `reader` reads a request; 0: not */
+	pthread_t reader;
 	struct kii_res res;    /* what a parked request is answered with */
 	/* a stream, under the lock */
 	void (*room)(uint64_t ticket, void *arg);
@@ -78,6 +81,13 @@ struct kii_conn *kii_conn_take(uint64_t key, enum kii_conn_state *was);
 bool kii_conn_settle(struct kii_conn *c);
 /* Wait until a parked request of plain CGI is answered. False: it was streamed, all of it. */
 bool kii_conn_await(struct kii_conn *c);
+/* This thread reads its request from now on, or has done so. */
+void kii_conn_reading(struct kii_conn *c, bool on);
+/*
+ * Send `signal` to the threads that have read for longer than `ms`: it is to cut their reading
+ * short. None gets it later than at the end of its reading.
+ */
+void kii_conns_hurry(int64_t ms, int signal);
 /* A parked client has gone: tell who waits for it. The caller took it. */
 void kii_conn_gone(struct kii_conn *c);
 

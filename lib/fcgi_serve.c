@@ -136,14 +136,19 @@ static int read_body(struct kii_conn *c, int64_t max, char **out, size_t *n,
 	struct kii_error *err)
 {
 	int64_t len;
+	int rc;
 
 	if (content_length(c, &len, err))
 		return -1;
 	if (len > max)
 		return too_big(max, err);
+	kii_conn_reading(c, true);
 	if (len == NO_LENGTH && c->fd >= 0)
-		return read_unknown(c, (size_t)max, out, n, err);
-	return read_known(c, len == NO_LENGTH ? 0 : (size_t)len, out, n, err);
+		rc = read_unknown(c, (size_t)max, out, n, err);
+	else
+		rc = read_known(c, len == NO_LENGTH ? 0 : (size_t)len, out, n, err);
+	kii_conn_reading(c, false);
+	return rc;
 }
 
 size_t kii_body_read(struct kii_req *req, void *out, size_t room)
@@ -259,7 +264,7 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 	}
 	if (c->broken)
 		return KII_DONE;
-	c->whole = true;
+	c->whole = !is_streamed(app, c);
 	req.path = c->path;
 	req.body = body ? body : "";
 	rc = kii_http_serve(app->routes, app->n_routes, c->method, &req, res);

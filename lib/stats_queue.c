@@ -8,6 +8,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io.h"
 #include "log.h"
 
 #define LET_PASS_MS 20   /* from the first of a burst: its answers come before its count */
@@ -20,6 +21,8 @@ struct entry {
 
 struct kii_stats_queue {
 	struct kii_stats *stats;
+	char *dir;
+	uint64_t floor;
 	pthread_t thread;
 	pthread_mutex_t lock;
 	pthread_cond_t added;
@@ -60,6 +63,17 @@ static void free_entries(struct entry *e)
 	}
 }
 
+static int check_disk(const struct kii_stats_queue *q, struct kii_error *err)
+{
+	uint64_t room;
+
+	if (kii_io_free(q->dir, &room, err) != 0)
+		return -1;
+	if (room < q->floor)
+		return kii_error_set(err, KII_EIO, 0, "the disk is too full to count");
+	return 0;
+}
+
 /* In one transaction; a row that cannot be is left out of it. */
 static int record(struct kii_stats *stats, const struct entry *e, struct kii_error *err)
 {
@@ -90,7 +104,7 @@ static void count(struct kii_stats_queue *q)
 	pthread_mutex_unlock(&q->lock);
 	if (dropped)
 		kii_log_warn("stats", "dropped=%zu", dropped);
-	if (record(q->stats, list, &err) != 0)
+	if (check_disk(q, &err) != 0 || record(q->stats, list, &err) != 0)
 		kii_log_warn("stats", "dropped=%zu error=%s", n, kii_q(err.msg));
 	free_entries(list);
 	pthread_mutex_lock(&q->lock);
@@ -117,18 +131,21 @@ static void *run(void *arg)
 	return NULL;
 }
 
-int kii_stats_queue_new(struct kii_stats *stats, struct kii_stats_queue **out,
-	struct kii_error *err)
+int kii_stats_queue_new(struct kii_stats *stats, const char *dir, int64_t floor,
+	struct kii_stats_queue **out, struct kii_error *err)
 {
 	struct kii_stats_queue *q = kii_xcalloc(1, sizeof(*q));
 	int rc;
 
 	q->stats = stats;
+	q->dir = kii_xstrdup(dir);
+	q->floor = (uint64_t)floor;
 	q->end = &q->first;
 	pthread_mutex_init(&q->lock, NULL);
 	pthread_cond_init(&q->added, NULL);
 	rc = pthread_create(&q->thread, NULL, run, q);
 	if (rc != 0) {
+		free(q->dir);
 		free(q);
 		return kii_error_set(err, KII_EIO, rc, "statistics: %s", strerror(rc));
 	}
@@ -147,6 +164,7 @@ void kii_stats_queue_free(struct kii_stats_queue *q)
 	pthread_join(q->thread, NULL);
 	pthread_cond_destroy(&q->added);
 	pthread_mutex_destroy(&q->lock);
+	free(q->dir);
 	free(q);
 }
 

@@ -13,9 +13,13 @@
 
 struct kii_stats_queue;
 
-/* From here on the database (borrowed) is the thread's, until the queue is freed. Fails: EIO. */
-int kii_stats_queue_new(struct kii_stats *stats, struct kii_stats_queue **out,
-	struct kii_error *err) KII_MUST_CHECK;
+/*
+ * From here on the database (borrowed) is the thread's, until the queue is freed. A row is kept for
+ * each request, so strangers could fill a disk with them: while that of `dir` has less than `floor`
+ * bytes left, none is counted. Fails: EIO.
+ */
+int kii_stats_queue_new(struct kii_stats *stats, const char *dir, int64_t floor,
+	struct kii_stats_queue **out, struct kii_error *err) KII_MUST_CHECK;
 /* What is in it is counted first. NULL does nothing. */
 void kii_stats_queue_free(struct kii_stats_queue *q);
 

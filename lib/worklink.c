@@ -24,6 +24,7 @@
 #define ANSWER_MS        60000   /* a worker that has the request and says nothing */
 #define RECONNECT_MS     100
 #define SEND_S           10
+#define RETRY_FULL       10      /* seconds */
 #define TRIM_BYTES       (1u << 20)
 
 struct call {
@@ -31,6 +32,7 @@ struct call {
 	uint64_t number;
 	char *find;              /* the question that comes before it, until it is answered */
 	char *line;              /* the submit, until it is accepted */
+	size_t len;              /* of it */
 	char job[40];            /* then its job */
 	bool wait, sent;
 	int64_t since;           /* without an answer, or without a connection */
@@ -49,6 +51,7 @@ struct kii_worklink {
 	pthread_mutex_t lock;
 	pthread_cond_t called;
 	struct call *calls;
+	size_t waiting;          /* bytes of their lines */
 	uint64_t last_number;
 	uint64_t in_call;        /* whose call is being made */
 };
@@ -96,9 +99,19 @@ static void free_call(struct call *c)
 	free(c);
 }
 
-/* Under the lock: take it out of the list. */
-static void unlink_call(struct kii_worklink *l, const struct call *c)
+/* Under the lock: its line is no longer needed. */
+static void drop_line(struct kii_worklink *l, struct call *c)
 {
+	l->waiting -= c->len;
+	free(c->line);
+	c->line = NULL;
+	c->len = 0;
+}
+
+/* Under the lock: take it out of the list. */
+static void unlink_call(struct kii_worklink *l, struct call *c)
+{
+	drop_line(l, c);
 	for (struct call **p = &l->calls; *p; p = &(*p)->next) {
 		if (*p == c) {
 			*p = c->next;
@@ -164,10 +177,10 @@ static void take_answer(struct kii_worklink *l, struct call *c, const json_t *j)
 		report(l, c, KII_LINK_ENDED, j, true);
 	} else {
 		snprintf(c->job, sizeof(c->job), "%s", text_of(j, "job"));
-		l->accepted += c->line ? strlen(c->line) : 0;
+		l->accepted += c->len;
+		drop_line(l, c);
 		free(c->find);
-		free(c->line);
-		c->find = c->line = NULL;
+		c->find = NULL;
 		if (!again || !c->wait)
 			report(l, c, KII_LINK_ACCEPTED, j, !c->wait);
 	}
@@ -488,12 +501,43 @@ static char *submit_line(uint64_t number, const struct kii_link_order *o)
 	return kii_buf_steal(&text);
 }
 
+/* Put it last in the list, if there is room for its line. */
+static bool add_call(struct kii_worklink *l, struct call *c)
+{
+	struct call **end = &l->calls;
+	bool fits;
+
+	pthread_mutex_lock(&l->lock);
+	fits = c->len <= KII_WORKLINK_WAITING - l->waiting;
+	while (fits && *end)
+		end = &(*end)->next;
+	if (fits) {
+		*end = c;
+		l->waiting += c->len;
+	}
+	pthread_mutex_unlock(&l->lock);
+	return fits;
+}
+
+/* It is in no list: say so and free it. */
+static void refuse_call(struct call *c)
+{
+	struct kii_link_report r = make_report(KII_LINK_REFUSED, NULL);
+
+	r.status = c->line ? 503 : 413;
+	r.code = c->line ? "overloaded" : "too_big";
+	r.error = c->line ? "too many requests wait for the worker: try again soon"
+		: "the request is too big";
+	r.retry_after = c->line ? RETRY_FULL : 0;
+	c->call(c->arg, &r);
+	free_call(c);
+}
+
 uint64_t kii_worklink_submit(struct kii_worklink *l, const struct kii_link_order *order, bool wait,
 	kii_link_call *call, void *arg)
 {
 	struct call *c = kii_xcalloc(1, sizeof(*c));
 	uint64_t number;
-	bool fits;
 
 	pthread_mutex_lock(&l->lock);
 	number = ++l->last_number;
@@ -504,29 +548,13 @@ uint64_t kii_worklink_submit(struct kii_worklink *l, const struct kii_link_order
 	c->arg = arg;
 	c->since = kii_io_now();
 	c->line = submit_line(number, order);
+	c->len = c->line ? strlen(c->line) : 0;
 	c->find = find_line(number, order);
-	fits = c->line != NULL;
-	pthread_mutex_lock(&l->lock);
-	/* Once it is in the list it is the thread's: it may be answered and freed by the unlock. */
-	if (fits) {
-		struct call **end = &l->calls;
-
-		while (*end)
-			end = &(*end)->next;
-		*end = c;
-	}
-	pthread_mutex_unlock(&l->lock);
-	if (!fits) {
-		struct kii_link_report r = make_report(KII_LINK_REFUSED, NULL);
-
-		r.status = 413;
-		r.code = "too_big";
-		r.error = "the request is too big";
-		call(arg, &r);
-		free_call(c);
-		return number;
-	}
-	wake(l);
+	/* Once it is in the list it is the thread's: it may be answered and freed by now. */
+	if (c->line && add_call(l, c))
+		wake(l);
+	else
+		refuse_call(c);
 	return number;
 }
 

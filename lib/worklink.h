@@ -30,6 +30,8 @@
 #include "error.h"
 
 #define KII_WORKLINK_LINE (8u << 20)
+/* Requests that the worker has not accepted yet, all together: more of them are refused. */
+#define KII_WORKLINK_WAITING (64u << 20)
 
 struct kii_worklink;
 
@@ -80,8 +82,9 @@ struct kii_link_order {
 /*
  * Submit a request; the worker is first asked for what it has of the content, so that a request
  * that came before crosses no socket and is not read again. With `wait`, `call` gets ACCEPTED and
- * later ENDED, or ENDED, REFUSED or LOST at once; without, exactly one of them. Returns a number
- * for kii_worklink_forget, never 0.
+ * later ENDED, or ENDED, REFUSED or LOST at once; without, exactly one of them. REFUSED too when it
+ * is longer than a line (413), or when too much waits for a worker that is slow (503). Returns a
+ * number for kii_worklink_forget, never 0.
  */
 uint64_t kii_worklink_submit(struct kii_worklink *link, const struct kii_link_order *order,
 	bool wait, kii_link_call *call, void *arg);

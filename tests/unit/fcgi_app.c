@@ -9,6 +9,7 @@
  *   POST /parkjson/{name}: likewise, and its body must be JSON
  *   POST /early: answered by another thread before its handler returns
  *   POST /later: answered by another thread after 50 ms
+ *   POST /upload: its body is left to the handler, which refuses it; ?take: it counts the bytes
  *   GET /feed/{how}/{n}   GET /feeds: see fcgi_feed.h
  */
 #include <config.h>
@@ -70,6 +71,20 @@ static int post_echo(struct kii_req *req, struct kii_res *res, struct kii_error 
 	(void)err;
 	kii_res_text(res, 200, "");
 	kii_buf_add(&res->body, req->body, req->body_len);
+	return KII_DONE;
+}
+
+static int post_upload(struct kii_req *req, struct kii_res *res, struct kii_error *err)
+{
+	char piece[1000];
+	json_int_t n = 0;
+	size_t got;
+
+	if (strcmp(req->query, "take") != 0)
+		return kii_error_field(err, "body", "is not wanted");
+	while ((got = kii_body_read(req, piece, sizeof(piece))))
+		n += (json_int_t)got;
+	kii_res_json(res, 200, json_integer(n));
 	return KII_DONE;
 }
 
@@ -276,6 +291,7 @@ int main(void)
 		{ KII_GET, "/feed/{}/{}", get_feed, 0 },
 		{ KII_GET, "/feeds", get_feeds, 0 },
 		{ KII_POST, "/echo", post_echo, 0 },
+		{ KII_POST, "/upload", post_upload, 0 },
 		{ KII_POST, "/json", post_json, KII_BODY_JSON },
 		{ KII_POST, "/park/{}", post_park, 0 },
 		{ KII_POST, "/parkjson/{}", post_park, KII_BODY_JSON },
@@ -283,7 +299,8 @@ int main(void)
 		{ KII_POST, "/early", post_early, 0 },
 		{ KII_POST, "/later", post_later, 0 },
 	};
-	static const struct kii_app app = { "fcgi_app", routes, KII_COUNT(routes), init, quit };
+	static const struct kii_app app = { "fcgi_app", routes, KII_COUNT(routes), init, quit,
+		.streamed = "/upload" };
 
 	return kii_cgi_main(&app);
 }

@@ -295,6 +295,30 @@ static void a_body_without_end_is_hung_up_on(void **state)
 	reply_release(&r);
 }
 
+/* Its reader may wait for the reply with the rest of the body. */
+static void a_body_that_its_handler_does_not_want_is_not_waited_for(void **state)
+{
+	const size_t len = 3000000;   /* more than is read of what is not wanted */
+	kii_autofree char *body = kii_xcalloc(1, len);
+	struct ask taken = { "POST", "/upload?take", body, len, NULL, NULL, KEEP };
+	struct ask refused = { "POST", "/upload", body, len, NULL, NULL, KEEP };
+	struct world *w = *state;
+	kii_autoclose int fd = client_open(w->socket);
+	kii_autobuf bytes = KII_BUF_INIT(1 << 20);
+	char first[200];
+	ssize_t n;
+
+	expect(fd, &taken, 200, "3000000");
+	taken.length = "";
+	expect(fd, &taken, 200, "3000000");
+	client_head(&bytes, &refused);
+	assert_int_equal(write(fd, bytes.data, bytes.len), (ssize_t)bytes.len);
+	n = recv(fd, first, sizeof(first) - 1, 0);
+	assert_true(n > 20);
+	first[n] = '\0';
+	assert_non_null(strstr(first + 8, "Status: 400 "));
+}
+
 /* --- half-sent requests --- */
 static int half_sent(const struct world *w, bool in_body)
 {
@@ -331,6 +355,38 @@ static void half_sent_requests_hold_nobody_for_long(void **state)
 		close(half[i]);
 	}
 	assert_true(world_logged(w, "status=499", SOON_MS));
+}
+
+/* As many as there are threads, half of them in the parameters, half in the body. */
+static void requests_that_trickle_in_are_hung_up_on(void **state)
+{
+	struct ask a = { "POST", "/echo", "12345", 5, "100", NULL, KEEP };
+	struct world *w = *state;
+	kii_autoclose int other = client_open(w->socket);
+	int64_t until = kii_io_now() + 15000;
+	kii_autobuf bytes = KII_BUF_INIT(1 << 20);
+	int fds[4], open = 4;
+
+	client_head(&bytes, &a);
+	kii_buf_add(&bytes, "\1\5\0\1\0\x64\0\0", 8);   /* a body's record of 100 bytes */
+	for (int i = 0; i < 4; i++) {
+		size_t len = i % 2 ? bytes.len : 30;
+
+		fds[i] = client_open(w->socket);
+		assert_int_equal(write(fds[i], bytes.data, len), (ssize_t)len);
+	}
+	while (open && kii_io_now() < until) {
+		poll(NULL, 0, 200);
+		for (int i = 0; i < 4; i++) {
+			if (fds[i] < 0 || send(fds[i], "\0", 1, MSG_NOSIGNAL) == 1)
+				continue;
+			close(fds[i]);
+			fds[i] = -1;
+			open--;
+		}
+	}
+	assert_int_equal(open, 0);
+	get(other, "/hello", 200, NULL);
 }
 
 static void what_is_no_fastcgi_is_hung_up_on(void **state)
@@ -515,7 +571,9 @@ int main(void)
 		served(a_length_past_the_limit_is_413_before_the_body),
 		served(the_connection_lives_on_after_413),
 		served(a_body_without_end_is_hung_up_on),
+		served(a_body_that_its_handler_does_not_want_is_not_waited_for),
 		served(half_sent_requests_hold_nobody_for_long),
+		served(requests_that_trickle_in_are_hung_up_on),
 		served(what_is_no_fastcgi_is_hung_up_on),
 		served(parked_requests_are_answered_from_elsewhere),
 		served(a_parked_request_may_close_its_connection),

@@ -41,7 +41,7 @@ static int set_up_with(void **state, enum kii_store_mode mode)
 	p->db = kii_xfmt("%s/stats.sqlite", p->dir);
 	must(kii_stats_migrate(p->db, schema, &err));
 	must(kii_stats_open(p->db, mode, &p->s, &err));
-	must(kii_stats_queue_new(p->s, &p->q, &err));
+	must(kii_stats_queue_new(p->s, p->dir, 0, &p->q, &err));
 	assert_int_equal(sqlite3_open(p->db, &p->other), SQLITE_OK);
 	*state = p;
 	return 0;
@@ -184,6 +184,25 @@ static void a_database_that_stays_locked_loses_counts_and_no_more(void **state)
 	expect_rows(p, 1);
 }
 
+static void a_disk_that_is_too_full_gets_no_rows(void **state)
+{
+	struct place *p = *state;
+	struct kii_error err = { 0 };
+
+	end(p);
+	must(kii_stats_queue_new(p->s, p->dir, INT64_MAX, &p->q, &err));
+	add(p, "MD1");
+	end(p);
+	assert_int_equal(rows(p), 0);
+	must(kii_stats_queue_new(p->s, "/nowhere", 0, &p->q, &err));
+	add(p, "MD1");
+	end(p);
+	assert_int_equal(rows(p), 0);
+	must(kii_stats_queue_new(p->s, p->dir, 1, &p->q, &err));
+	add(p, "MD1");
+	expect_rows(p, 1);
+}
+
 static void there_is_an_end_to_what_waits(void **state)
 {
 	struct place *p = *state;
@@ -205,7 +224,7 @@ static void without_a_thread_there_is_no_queue(void **state)
 	struct kii_error err = { 0 };
 
 	no_threads = true;
-	must_fail(kii_stats_queue_new(p->s, &q, &err), KII_EIO);
+	must_fail(kii_stats_queue_new(p->s, p->dir, 0, &q, &err), KII_EIO);
 	no_threads = false;
 	kii_stats_queue_free(q);
 }
@@ -223,6 +242,7 @@ int main(void)
 		cmocka_unit_test_setup_teardown(
 			a_database_that_stays_locked_loses_counts_and_no_more, set_up_hasty,
 			tear_down),
+		queue_test(a_disk_that_is_too_full_gets_no_rows),
 		queue_test(there_is_an_end_to_what_waits),
 		queue_test(without_a_thread_there_is_no_queue),
 	};

@@ -557,6 +557,56 @@ static void a_request_that_is_too_long_is_refused(void **state)
 	}
 }
 
+/* Read so many lines, whatever they say. */
+static void skip_lines(struct fixture *f, int n)
+{
+	char chunk[65536];
+
+	while (n > 0) {
+		struct pollfd p = { f->fd, POLLIN, 0 };
+		ssize_t got;
+
+		assert_int_equal(poll(&p, 1, 5000), 1);
+		got = read(f->fd, chunk, sizeof(chunk));
+		assert_true(got > 0);
+		for (ssize_t i = 0; i < got; i++)
+			n -= chunk[i] == '\n';
+	}
+}
+
+/* A worker that stands still: what waits for it has an end; what it takes or is given up is room */
+static void what_waits_for_a_slow_worker_has_an_end(void **state)
+{
+	struct fixture *f = *state;
+	size_t len = KII_WORKLINK_WAITING / 9;
+	kii_autofree char *text = kii_xmalloc(len + 1);
+	struct kii_link_order order = { .kind = "pull", .client = "token", .text = text,
+		.len = len };
+	uint64_t tags[9];
+
+	memset(text, ' ', len);
+	memcpy(text, "{}", 2);
+	text[len] = '\0';
+	start_listening(f);
+	for (int i = 0; i < 8; i++)
+		tags[i] = kii_worklink_submit(f->link, &order, true, on_report, f);
+	kii_worklink_submit(f->link, &order, true, on_report, f);
+	expect_events(f, 1, "refused  overloaded 503;");
+	take_connection(f);
+	assert_true(kii_worklink_forget(f->link, tags[7]));
+	tags[7] = kii_worklink_submit(f->link, &order, true, on_report, f);
+	kii_worklink_submit(f->link, &order, true, on_report, f);
+	expect_events(f, 1, "refused  overloaded 503;");
+	skip_lines(f, 8);
+	accept_tag(f, (int)tags[0]);
+	expect_events(f, 1, "accepted running  0;");
+	tags[8] = kii_worklink_submit(f->link, &order, true, on_report, f);
+	skip_lines(f, 1);
+	for (int i = 1; i < 9; i++)
+		assert_true(kii_worklink_forget(f->link, tags[i]));
+	expect_events(f, 0, "");
+}
+
 /* --- one question, one answer --- */
 
 static void *answer_one(void *arg)
@@ -676,6 +726,7 @@ int main(void)
 		link_test(after_a_burst_its_memory_is_given_back_once),
 		link_test(who_frees_the_link_leaves_nobody_waiting),
 		link_test(a_request_that_is_too_long_is_refused),
+		link_test(what_waits_for_a_slow_worker_has_an_end),
 		link_test(a_question_gets_its_answer_or_the_reason),
 		link_test(a_job_is_told_where_it_stands),
 		link_test(a_question_is_not_waited_on_for_ever),
