@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "compose.h"
+#include "json.h"
 
 #define VALUES_MAX 20000
 #define DEPTH_MAX  32
@@ -179,6 +180,9 @@ int kii_compose_yaml(const char *text, const char *file, json_t **out, struct ki
 	struct fy_diag_cfg quiet;
 	struct reader r = { .file = file, .err = err };
 
+	/* The library does not come to an end with some texts that are none. */
+	if (!kii_json_is_utf8(text, strlen(text)))
+		return kii_error_field(err, file, "is no UTF-8");
 	fy_diag_cfg_default(&quiet);
 	quiet.fp = NULL;
 	cfg.diag = fy_diag_create(&quiet);

@@ -170,6 +170,18 @@ static size_t utf8_char(const unsigned char *s, size_t len)
 	return n;
 }
 
+bool kii_json_is_utf8(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_char((const unsigned char *)text + i, len - i);
+
+		if (!n)
+			return false;
+		i += n;
+	}
+	return true;
+}
+
 /* The text with ? for every byte that is no UTF-8: a container's output may be anything. */
 static json_t *mended(const char *value, size_t len)
 {

@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "plan_files.h"
 
 static void free_document(struct fy_document **doc)
@@ -93,6 +94,9 @@ int kii_plan_yaml(const char *text, const char *path, json_t **out, struct kii_e
 	bool twice = false;
 	int rc = 0;
 
+	/* The library does not come to an end with some texts that are none. */
+	if (!kii_json_is_utf8(text, strlen(text)))
+		return kii_error_field(err, path, "is no UTF-8");
 	fy_diag_cfg_default(&quiet);
 	quiet.fp = NULL;
 	diag = fy_diag_create(&quiet);

@@ -160,7 +160,6 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	struct wish w = { .variables = json_object(), .providers = json_array() };
 	kii_autofree char *dir = fuzz_empty("plan");
 	kii_autofree char *outside = kii_xfmt("%s/../outside", dir);
-	kii_autofree char *text = fuzz_text(data, size);
 	kii_autofree char *first = NULL;
 	kii_autofree char *second = NULL;
 	kii_autoclose int fd = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);

@@ -303,6 +303,8 @@ static void what_cannot_be_is_refused(void **state)
 	refused("[]", NULL, KII_EINVAL, "compose.yaml", "must be a mapping");
 	refused("services:\n\tx: 1\n", NULL, KII_EINVAL, "compose.yaml", "tab");
 	refused("a: b: c", NULL, KII_EINVAL, "compose.yaml", "");
+	/* The library would never come to an end. */
+	refused("%\xab\xe9nc/\nx", NULL, KII_EINVAL, "compose.yaml", "no UTF-8");
 	refused("{}", NULL, KII_EINVAL, "services", "is missing");
 	refused("services: {}", NULL, KII_EINVAL, "services", "none of compose.yaml");
 	refused("services: {a: {image: x}}", NULL, KII_EINVAL, "services", "build section");

@@ -253,6 +253,8 @@ static void bad_bytes_become_question_marks(void **state)
 	for (size_t i = 0; i < KII_COUNT(rows); i++) {
 		kii_json_set_str(j, "x", rows[i].in);
 		assert_string_equal(kii_json_str(j, "x"), rows[i].out);
+		assert_int_equal(kii_json_is_utf8(rows[i].in, strlen(rows[i].in)),
+			strcmp(rows[i].in, rows[i].out) == 0);
 	}
 	kii_json_set_str(j, "x", NULL);
 	assert_true(json_is_null(json_object_get(j, "x")));
