@@ -118,7 +118,7 @@ static void ask(const char *query, const char *name)
 	fuzz_check(value);
 	other = escaped(name, true);
 	its = escaped(value, true);
-	alone = kii_xfmt("&&%s=%s&%s=other", other, its, other);
+	alone = kii_xfmt("%s%s=%s&%s=other", *name ? "&&" : "", other, its, other);
 	again = kii_query_get(alone, name);
 	fuzz_check(strcmp(value, again) == 0);
 	if (fuzz_ok(kii_query_number(query, name, -3, 1000, 7, &number, &err), &err))
