@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -30,7 +31,7 @@
 static struct fix *fix;
 static pthread_t thread;
 static int listener;
-static bool public_zone;
+static atomic_bool public_zone;   /* the server's thread asks */
 
 /* Who is there: the kernel would say that it is this process. */
 int __wrap_ops_peer(int fd, struct peer *peer, struct kii_error *err);
@@ -39,7 +40,7 @@ int __wrap_ops_peer(int fd, struct peer *peer, struct kii_error *err)
 {
 	(void)fd;
 	(void)err;
-	*peer = (struct peer){ .uid = public_zone ? 1000 : 0, .admin = !public_zone };
+	*peer = (struct peer){ .uid = 1000, .admin = !atomic_load(&public_zone) };
 	return 0;
 }
 
@@ -131,7 +132,7 @@ static void check_rights(const json_t *asked, const json_t *answer)
 	const char *kind = kii_json_str(asked, "kind");
 	bool ok = json_is_true(json_object_get(answer, "ok"));
 
-	if (!public_zone || !op)
+	if (!atomic_load(&public_zone) || !op)
 		return;
 	for (size_t i = 0; i < KII_COUNT(closed); i++)
 		if (strcmp(op, closed[i]) == 0)
@@ -214,7 +215,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (!fix)
 		begin();
 	begin_again();
-	public_zone = *data++ == 'p';
+	atomic_store(&public_zone, *data++ == 'p');
 	size--;
 	talk(data, size, &answers);
 	check_answers((const char *)data, size, &answers);
