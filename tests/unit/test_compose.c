@@ -99,6 +99,10 @@ static void the_build_section_is_honoured(void **state)
 		"  job:\n    build:\n      args: [A=1=2, B, C=]\n", NULL,
 		"web r.x/web:2 [web] D.prod run {\"V\":\"1.0\",\"W\":\"x y\"};"
 		"job shop1-job [] - - {\"A\":\"1=2\",\"C\":\"\"};");
+	/* The library by itself would lose memory. */
+	expect("services: {a: {build: {context: ., args: {A: '"
+		""
+		"'}}}}", NULL, "a app-a [] - - {\"A\":\"\"};");
 }
 
 static void one_service_may_be_asked_for(void **state)
