@@ -73,6 +73,23 @@ static int clean_name(struct unpack *u, const char *name, char **out)
 	return 0;
 }
 
+/* A ".." behind a name starts from where that name leads: elsewhere, if it is a link itself. */
+static bool climbs_behind_a_name(const char *target)
+{
+	bool named = false;
+
+	while (*target) {
+		size_t n = strcspn(target, "/");
+		bool up = n == 2 && memcmp(target, "..", 2) == 0;
+
+		if (up && named)
+			return true;
+		named = named || (n && !up && !(n == 1 && *target == '.'));
+		target += n + (target[n] == '/');
+	}
+	return false;
+}
+
 static int check_target(struct unpack *u, const char *path, const char *target)
 {
 	const char *slash = strrchr(path, '/');
@@ -84,6 +101,8 @@ static int check_target(struct unpack *u, const char *path, const char *target)
 		return refuse(u, path, "a link to nothing");
 	if (kii_beneath_clean(folder, target, FIELD, &clean, &ignored) != 0)
 		return refuse(u, path, "a link that leads out of the archive");
+	if (climbs_behind_a_name(target))
+		return refuse(u, path, "a link with \"..\" behind a name");
 	return 0;
 }
 

@@ -2,11 +2,12 @@
 /* compose_yaml: by libfyaml, but for aliases: the library would copy what they mean, boundless. */
 #include <config.h>
 
-#include <libfyaml.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "compose.h"
+#include "json.h"
+#include "yaml.h"
 
 #define VALUES_MAX 20000
 #define DEPTH_MAX  32
@@ -41,7 +42,7 @@ static bool is_null(struct fy_node *node, const char *text, size_t len)
 static json_t *scalar(struct reader *r, struct fy_node *node)
 {
 	size_t len = 0;
-	const char *text = fy_node_get_scalar(node, &len);
+	kii_autofree char *text = kii_yaml_text(node, &len);
 	json_t *value;
 
 	if (!text || is_null(node, text, len))
@@ -53,7 +54,7 @@ static json_t *scalar(struct reader *r, struct fy_node *node)
 static json_t *alias(struct reader *r, struct fy_node *node, int depth)
 {
 	size_t len = 0;
-	const char *name = fy_node_get_scalar(node, &len);
+	kii_autofree char *name = kii_yaml_text(node, &len);
 	struct fy_anchor *anchor = name ? fy_document_lookup_anchor(r->doc, name, len) : NULL;
 
 	if (!anchor)
@@ -179,6 +180,9 @@ int kii_compose_yaml(const char *text, const char *file, json_t **out, struct ki
 	struct fy_diag_cfg quiet;
 	struct reader r = { .file = file, .err = err };
 
+	/* The library does not come to an end with some texts that are none. */
+	if (!kii_json_is_utf8(text, strlen(text)))
+		return kii_error_field(err, file, "is no UTF-8");
 	fy_diag_cfg_default(&quiet);
 	quiet.fp = NULL;
 	cfg.diag = fy_diag_create(&quiet);

@@ -13,8 +13,10 @@ static int read_image(const json_t *j, const char *name, struct kii_image *out,
 	const char *id = kii_json_str(j, "Id");
 	const json_t *config = json_object_get(j, "Config");
 	const char *user = kii_json_str(config, "User");
+	struct kii_error ignored = { 0 };
 
-	if (!id || !id[0] || strlen(id) >= sizeof(out->id))
+	if (kii_engine_name(KII_NAME_IMAGE, "image", id, &ignored) ||
+	    strlen(id) >= sizeof(out->id))
 		return kii_engine_odd("image Id", err);
 	memcpy(out->id, id, strlen(id) + 1);
 	out->size = kii_json_int(j, "Size", 0);

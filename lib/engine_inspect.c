@@ -39,8 +39,9 @@ static int read_state(const char *word, enum kii_container_state *out, struct ki
 static int read_id(const json_t *j, char id[128], struct kii_error *err)
 {
 	const char *text = kii_json_str(j, "Id");
+	struct kii_error ignored = { 0 };
 
-	if (!text || strlen(text) >= 128 || !text[0])
+	if (kii_engine_name(KII_NAME_PLAIN, "container", text, &ignored) || strlen(text) >= 128)
 		return kii_engine_odd("container Id", err);
 	memcpy(id, text, strlen(text) + 1);
 	return 0;

@@ -3,8 +3,14 @@
 
 #include "json.h"
 
+#include <math.h>
 #include <stdbool.h>
 #include <string.h>
+
+/* Reals are written with so many digits, and what would then be past all doubles is not taken. */
+#define REAL_DIGITS 15
+#define REAL_MOST   1.79769313486231e308
+#define REAL_PLAIN  300   /* characters without an exponent: far from that */
 
 /* Where the scan of a text stands, without a byte allocated. */
 struct scan {
@@ -15,7 +21,8 @@ struct scan {
 	size_t values;
 	bool text;      /* inside a string */
 	bool escape;    /* behind a backslash there */
-	bool scalar;    /* inside a number or a word */
+	size_t scalar;  /* characters of the number or word that it is inside of */
+	bool wide;      /* some number could be past REAL_MOST */
 };
 
 void kii_json_cleanup(json_t **j)
@@ -55,9 +62,9 @@ static void scan_text(struct scan *s, char c)
  */
 static int scan_char(struct scan *s, char c, struct kii_error *err)
 {
-	bool scalar = s->scalar;
+	size_t scalar = s->scalar;
 
-	s->scalar = false;
+	s->scalar = 0;
 	switch (c) {
 	case '{':
 	case '[':
@@ -79,13 +86,17 @@ static int scan_char(struct scan *s, char c, struct kii_error *err)
 	case '\n':
 		return 0;
 	default:
-		s->scalar = true;
+		s->scalar = scalar + 1;
+		/* Not "true" and "false": it takes more than four digits to be past it. */
+		s->wide = s->wide || s->scalar > REAL_PLAIN ||
+			((c == 'e' || c == 'E') && scalar > 4);
 		return scalar ? 0 : count_value(s, err);
 	}
 }
 
 /* The caps, before the parser allocates: ten megabytes of "[{},{},..." would cost it 80-fold. */
-static int scan_caps(const char *text, size_t len, const char *field, struct kii_error *err)
+static int scan_caps(const char *text, size_t len, const char *field, bool *wide,
+	struct kii_error *err)
 {
 	struct scan s = { .field = field, .line = 1 };
 
@@ -100,7 +111,26 @@ static int scan_caps(const char *text, size_t len, const char *field, struct kii
 			s.column = 0;
 		}
 	}
+	*wide = s.wide;
 	return 0;
+}
+
+/* Is there a real that could not be read again once it was written? As deep as the caps allow. */
+static bool has_too_great(const json_t *j)
+{
+	const char *name;
+	const json_t *value;
+	size_t i;
+
+	if (json_is_real(j))
+		return fabs(json_real_value(j)) > REAL_MOST;
+	json_object_foreach((json_t *)j, name, value)
+		if (has_too_great(value))
+			return true;
+	json_array_foreach(j, i, value)
+		if (has_too_great(value))
+			return true;
+	return false;
 }
 
 int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
@@ -108,14 +138,19 @@ int kii_json_parse(const char *text, size_t len, const char *field, json_t **out
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_error_t why;
+	bool wide = false;
 	json_t *j;
 
-	if (scan_caps(text, len, field, err))
+	if (scan_caps(text, len, field, &wide, err))
 		return -1;
 	j = json_loadb(text, len, flags, &why);
 	if (!j)
 		return kii_error_field(err, field, "line %d, column %d: %s", why.line, why.column,
 			why.text);
+	if (wide && has_too_great(j)) {
+		json_decref(j);
+		return kii_error_field(err, field, "a number is too great");
+	}
 	*out = j;
 	return 0;
 }
@@ -130,7 +165,7 @@ static int dump_piece(const char *data, size_t len, void *arg)
 
 int kii_json_dump(const json_t *j, size_t flags, struct kii_buf *out, struct kii_error *err)
 {
-	flags |= JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(15);
+	flags |= JSON_ENCODE_ANY | JSON_COMPACT | JSON_REAL_PRECISION(REAL_DIGITS);
 	if (!json_dump_callback(j, dump_piece, out, flags))
 		return 0;
 	if (kii_buf_check(out, "JSON", err))
@@ -168,6 +203,18 @@ static size_t utf8_char(const unsigned char *s, size_t len)
 	    (s[0] == 0xf0 && s[1] < 0x90) || (s[0] == 0xf4 && s[1] > 0x8f))
 		return 0;
 	return n;
+}
+
+bool kii_json_is_utf8(const char *text, size_t len)
+{
+	for (size_t i = 0; i < len;) {
+		size_t n = utf8_char((const unsigned char *)text + i, len - i);
+
+		if (!n)
+			return false;
+		i += n;
+	}
+	return true;
 }
 
 /* The text with ? for every byte that is no UTF-8: a container's output may be anything. */

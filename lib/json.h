@@ -39,6 +39,9 @@ const char *kii_json_str(const json_t *object, const char *name);
 /* The member as a number, or `otherwise`. */
 json_int_t kii_json_int(const json_t *object, const char *name, json_int_t otherwise);
 
+/* Are the bytes what a text in JSON can be? */
+bool kii_json_is_utf8(const char *text, size_t len);
+
 /*
  * Set a text member; NULL, or text that is no UTF-8, becomes null / the text with ? for the bad
  * bytes.

@@ -51,11 +51,13 @@ bool kii_layouts_is_name(const char *name)
 char *kii_layouts_link(const struct kii_buf *text)
 {
 	kii_autofree char *name = NULL;
+	size_t len;
 
 	if (!text->len || text->len > NAME_MAX_LEN + 2 || memchr(text->data, '{', text->len))
 		return NULL;
-	name = kii_xstrndup(text->data, strcspn(text->data, "\r\n"));
-	if (text->data[strlen(name) + strspn(text->data + strlen(name), "\r\n")])
+	len = strcspn(text->data, "\r\n");
+	name = kii_xstrndup(text->data, len);
+	if (len + strspn(text->data + len, "\r\n") != text->len)
 		return NULL;
 	return kii_layouts_is_name(name) ? kii_steal(&name) : NULL;
 }

@@ -2,11 +2,12 @@
 /* YAML of a project, by libfyaml; nothing else of plans knows that library. */
 #include <config.h>
 
-#include <libfyaml.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "json.h"
 #include "plan_files.h"
+#include "yaml.h"
 
 static void free_document(struct fy_document **doc)
 {
@@ -17,7 +18,7 @@ static void free_document(struct fy_document **doc)
 static json_t *scalar(struct fy_node *node)
 {
 	size_t len = 0;
-	const char *text = fy_node_get_scalar(node, &len);
+	kii_autofree char *text = kii_yaml_text(node, &len);
 	json_t *value = text && !fy_node_is_alias(node) && !memchr(text, '\0', len) ?
 		json_stringn(text, len) : NULL;
 
@@ -93,6 +94,9 @@ int kii_plan_yaml(const char *text, const char *path, json_t **out, struct kii_e
 	bool twice = false;
 	int rc = 0;
 
+	/* The library does not come to an end with some texts that are none. */
+	if (!kii_json_is_utf8(text, strlen(text)))
+		return kii_error_field(err, path, "is no UTF-8");
 	fy_diag_cfg_default(&quiet);
 	quiet.fp = NULL;
 	diag = fy_diag_create(&quiet);

@@ -197,6 +197,9 @@ static void entries_that_may_not_be_are_refused(void **state)
 		{ { FILE_("ok", "1"), LINK_("l", "/etc/passwd") }, "leads out" },
 		{ { FILE_("ok", "1"), LINK_("l", "..") }, "leads out" },
 		{ { FILE_("ok", "1"), LINK_("a/l", "../../x") }, "leads out" },
+		/* Text alone would have it inside; behind the first link it is not. */
+		{ { LINK_("x/d", ".."), LINK_("x/y/l", "../d/../secret") }, "behind a name" },
+		{ { FILE_("ok", "1"), LINK_("l", "./a/./../ok") }, "behind a name" },
 		{ { LINK_("l", "a"), FILE_("l/x", "") }, "below a file or a link" },
 		{ { FILE_("l", ""), FILE_("l/x", "") }, "below a file or a link" },
 		{ { FILE_("l", ""), DIR_("l/") }, "not as a folder" },

@@ -99,6 +99,10 @@ static void the_build_section_is_honoured(void **state)
 		"  job:\n    build:\n      args: [A=1=2, B, C=]\n", NULL,
 		"web r.x/web:2 [web] D.prod run {\"V\":\"1.0\",\"W\":\"x y\"};"
 		"job shop1-job [] - - {\"A\":\"1=2\",\"C\":\"\"};");
+	/* The library by itself would lose memory. */
+	expect("services: {a: {build: {context: ., args: {A: '"
+		""
+		"'}}}}", NULL, "a app-a [] - - {\"A\":\"\"};");
 }
 
 static void one_service_may_be_asked_for(void **state)
@@ -303,6 +307,8 @@ static void what_cannot_be_is_refused(void **state)
 	refused("[]", NULL, KII_EINVAL, "compose.yaml", "must be a mapping");
 	refused("services:\n\tx: 1\n", NULL, KII_EINVAL, "compose.yaml", "tab");
 	refused("a: b: c", NULL, KII_EINVAL, "compose.yaml", "");
+	/* The library would never come to an end. */
+	refused("%\xab\xe9nc/\nx", NULL, KII_EINVAL, "compose.yaml", "no UTF-8");
 	refused("{}", NULL, KII_EINVAL, "services", "is missing");
 	refused("services: {}", NULL, KII_EINVAL, "services", "none of compose.yaml");
 	refused("services: {a: {image: x}}", NULL, KII_EINVAL, "services", "build section");

@@ -54,6 +54,7 @@ static void image_lists_that_lack_are_broken(void **state)
 		{ "[{}]", NULL },
 		{ "[{\"Id\":\"sha256:1\",\"RepoTags\":[\"k:1\",\"k:2\"]}]", "{}" },
 		{ "[{\"Id\":\"sha256:1\",\"RepoTags\":[\"k:1\"]}]", "{\"Id\":\"\"}" },
+		{ "[{\"Id\":\"sha256:1\",\"RepoTags\":[\"k:1\"]}]", "{\"Id\":\"1\\u001b\"}" },
 		{ "[{\"Id\":\"../1\",\"RepoTags\":[\"k:1\"]}]", NULL },
 	};
 	struct fake_pair *p = *state;

@@ -133,6 +133,26 @@ static void dumps_are_compact_and_round_reals(void **state)
 	assert_string_equal(out.data, "{\"a\":[1.5,\"\xc3\xa4/\"],\"b\":0.1}");
 }
 
+/* With 15 digits it would be written as what no double can be. */
+static void a_real_that_could_not_be_read_again_is_refused(void **state)
+{
+	static const char *const much[] = { "1.7976931348623157e308", "[-1.797693134862315E308]",
+		"{\"a\":[{\"b\":17976931348623157e292}]}", "[1.7976931348623157e+308]" };
+	kii_autofree char *zeros = repeated("17976931348623157", "0", 292, ".5");
+	kii_autojson *most = parsed("[1.79769313486231e308,true,false,-1.5e-320]");
+	kii_autojson *again = NULL;
+	struct kii_error err = { 0 };
+	kii_autobuf out = KII_BUF_INIT(100);
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(much); i++)
+		refused(much[i], strlen(much[i]), "too great", "");
+	refused(zeros, strlen(zeros), "too great", "");
+	must(kii_json_dump(most, 0, &out, &err));
+	again = parsed(out.data);
+	assert_true(json_is_real(json_array_get(again, 0)));
+}
+
 static void a_dump_past_the_limit_is_too_big(void **state)
 {
 	struct kii_error err = { 0 };
@@ -253,6 +273,8 @@ static void bad_bytes_become_question_marks(void **state)
 	for (size_t i = 0; i < KII_COUNT(rows); i++) {
 		kii_json_set_str(j, "x", rows[i].in);
 		assert_string_equal(kii_json_str(j, "x"), rows[i].out);
+		assert_int_equal(kii_json_is_utf8(rows[i].in, strlen(rows[i].in)),
+			strcmp(rows[i].in, rows[i].out) == 0);
 	}
 	kii_json_set_str(j, "x", NULL);
 	assert_true(json_is_null(json_object_get(j, "x")));
@@ -272,6 +294,7 @@ int main(void)
 		cmocka_unit_test(the_number_of_values_is_capped),
 		cmocka_unit_test(colons_do_not_fool_the_count),
 		cmocka_unit_test(dumps_are_compact_and_round_reals),
+		cmocka_unit_test(a_real_that_could_not_be_read_again_is_refused),
 		cmocka_unit_test(a_dump_past_the_limit_is_too_big),
 		cmocka_unit_test(a_dump_of_nothing_is_refused),
 		cmocka_unit_test(what_means_the_same_has_the_same_hash),

@@ -203,6 +203,7 @@ static void eight_links_in_a_row_are_followed_and_nine_refused(void **state)
 static void links_stay_in_their_folder(void **state)
 {
 	struct dirs *d = *state;
+	kii_autofree char *gone = kii_xfmt("%s/MD1-Gone.json", d->first);
 	struct kii_layouts *l = NULL;
 	struct kii_error err = { 0 };
 
@@ -214,6 +215,8 @@ static void links_stay_in_their_folder(void **state)
 	put(d->first, "MD1-Gone.json", "MD1-A.json\nmore.json");
 	refused(d, "body", "MD1-Gone.json");
 	put(d->first, "MD1-Gone.json", "");
+	refused(d, "body", "MD1-Gone.json");
+	must(kii_io_publish(gone, "MD1-A.json\0more", 15, 0644, &err));
 	refused(d, "body", "MD1-Gone.json");
 }
 

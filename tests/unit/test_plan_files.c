@@ -210,6 +210,8 @@ static void documents_that_are_none_are_refused(void **state)
 		{ "a.jsonc", "{\"a\": /* }" }, { "b.jsonc", "{\"a\" 1}" }, { "a.toml", "a" },
 		{ "a.yaml", "a: [" }, { "b.yaml", "a: b: c" }, { "c.yaml", "\"\xff\"" },
 		{ "d.yaml", "a: 1\na: 2" }, { "e.yaml", "\tx: 1" },
+		/* by which the library never comes to an end */
+		{ "f.yaml", "%\xab\xe9nc/\nx" },
 	};
 
 	(void)state;
