@@ -128,7 +128,8 @@ def wrong_ticks(promise, log):
     """The engine says more of a build than its steps do; of these each line is there once."""
     n = int(promise.orders[0].split()[1])
     ticks = re.findall(rb"^tick (\d+)$", log, re.M)
-    if ticks != [b"%d" % i for i in range(1, n + 1)] or len(re.findall(rb"^after$", log, re.M)) != 1:
+    ends = re.findall(rb"^after$", log, re.M)
+    if ticks != [b"%d" % i for i in range(1, n + 1)] or len(ends) != 1:
         return f"its log: {log!r}"
     return None
 

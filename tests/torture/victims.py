@@ -107,7 +107,7 @@ class Chaos(threading.Thread):
                 world.engine.kill()
 
     def do_both(self):
-        """The worker and the engine at a time: as near to a power cut as one that keeps the rest."""
+        """The worker and the engine at a time."""
         self.do_worker()
         self.do_engine()
 

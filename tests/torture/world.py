@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: MIT
-"""What is tortured: a whole kiisrv on a small disk, under a clock that can be set, with an engine of
-its own; a manager that starts again what has died, as systemd would; and a diary of what was done."""
+"""What is tortured: a whole kiisrv on a small disk, under a clock that can be set, with an engine
+of its own; a manager that starts again what has died, as systemd would; and a diary."""
 
 import errno
 import os
@@ -59,7 +59,7 @@ class Diary:
             print(f"{self.now():8.2f} FAULT {text}", file=self.file, flush=True)
 
     def count(self, begin, end, *what):
-        """How many of these were done between two times; what was done just before may act still."""
+        """How many of these were done between two times? What was just before may act still."""
         with self.lock:
             return sum(1 for when, did, _ in self.events if did in what and
                        begin - 15 <= when <= end)
