@@ -135,6 +135,25 @@ static bool misleads(const struct image_work *x, const struct image_recipe *reci
 		kii_dockerfile_expands(text, len));
 }
 
+/*
+ * Did a step's image go while the build was on? Then the next attempt makes it anew. An ID that the
+ * recipe itself names is not there for a reason of its own.
+ */
+static bool lost_layer(const struct kii_context *context, const char *said)
+{
+	static const char words[] = "No such image: sha256:";
+	const char *id = strstr(said, words);
+	size_t len;
+	const char *text = kii_context_recipe(context, &len);
+	size_t digits;
+
+	if (!id)
+		return false;
+	id += sizeof(words) - 1;
+	digits = strspn(id, "0123456789abcdef");
+	return !digits || !memmem(text, len, id, digits);
+}
+
 static int run(struct image_work *x, const struct image_recipe *recipe,
 	struct kii_context *context, struct kii_error *err)
 {
@@ -164,9 +183,7 @@ static int run(struct image_work *x, const struct image_recipe *recipe,
 	}
 	if (x->t->stopped != STOPPED_NOT)
 		return -1;
-	/* A step's image went while the build was on: the next attempt makes it anew. */
-	if (err->code == KII_EREFUSED && result.exit_code < 0 &&
-	    strstr(err->msg, "No such image: sha256:")) {
+	if (err->code == KII_EREFUSED && result.exit_code < 0 && lost_layer(context, err->msg)) {
 		kii_error_clear(err);
 		return kii_error_set(err, KII_EBROKEN, 0, "the engine lost a layer");
 	}

@@ -40,21 +40,13 @@ static int start(struct image_work *x, const char *image, struct kii_error *err)
 
 int image_guard(struct image_work *x, struct kii_error *err)
 {
-	kii_autofree char *name = kii_xfmt("%sfetch:latest",
-		x->t->w->conf->firmware.image_prefix);
-	struct kii_image image = { .name = NULL };
-	int rc;
+	char image[TASK_IMAGE];
 
 	if (!x->about.podman)
 		return 0;
-	rc = kii_engine_image_inspect(x->t->engine, name, &image, err);
-	if (rc != 0 && err->code == KII_ENOTFOUND)
-		return task_fail(x->t, err, "no_helper", "the engine has no image %s: "
-			"kiisrvctl images build fetch", name);
-	if (rc == 0)
-		rc = start(x, image.id, err);
-	kii_image_release(&image);
-	return rc;
+	if (task_helper(x->t, image, err) != 0)
+		return -1;
+	return start(x, image, err);
 }
 
 void image_unguard(struct image_work *x)

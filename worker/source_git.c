@@ -39,7 +39,7 @@ struct sources {
 	const struct kii_build_request *r;
 	struct kii_git_rules rules;
 	struct kii_git_source top;
-	char image[128];
+	char image[TASK_IMAGE];
 	int64_t bytes, files;        /* that may still come */
 	unsigned modules;
 	unsigned run;                /* of the container's name */
@@ -458,22 +458,6 @@ static int fetch(struct sources *all, struct kii_git_source *source, const char 
 	return rc;
 }
 
-static int find_image(struct sources *all, struct kii_error *err)
-{
-	struct worker *w = all->t->w;
-	const struct kii_image *image;
-
-	pthread_mutex_lock(&w->lock);
-	image = worker_image(w, "fetch");
-	if (image)
-		memcpy(all->image, image->id, sizeof(all->image));
-	pthread_mutex_unlock(&w->lock);
-	if (image)
-		return 0;
-	return task_fail(all->t, err, "no_helper", "the engine has no image %sfetch:latest: "
-		"kiisrvctl images build fetch", w->conf->firmware.image_prefix);
-}
-
 int source_git(struct task *t, const struct kii_build_request *r, const char *path,
 	struct kii_error *err)
 {
@@ -487,7 +471,7 @@ int source_git(struct task *t, const struct kii_build_request *r, const char *pa
 
 		return fail(&all, err, "%s", why);
 	}
-	rc = find_image(&all, err);
+	rc = task_helper(t, all.image, err);
 	if (rc == 0)
 		rc = fetch(&all, &all.top, path, 0, err);
 	kii_git_source_release(&all.top);

@@ -117,6 +117,22 @@ int task_fail(struct task *t, struct kii_error *err, const char *outcome, const 
 	return kii_error_set(err, KII_EREFUSED, 0, "%s", t->error);
 }
 
+int task_helper(struct task *t, char id[TASK_IMAGE], struct kii_error *err)
+{
+	struct worker *w = t->w;
+	const struct kii_image *image;
+
+	pthread_mutex_lock(&w->lock);
+	image = worker_image(w, "fetch");
+	if (image)
+		snprintf(id, TASK_IMAGE, "%s", image->id);
+	pthread_mutex_unlock(&w->lock);
+	if (image)
+		return 0;
+	return task_fail(t, err, "no_helper", "the engine has no image %sfetch:latest: "
+		"kiisrvctl images build fetch", w->conf->firmware.image_prefix);
+}
+
 /* --- its end --- */
 
 static void end_as(struct task *t, struct kii_job_end *end, enum kii_job_state state,

@@ -64,6 +64,14 @@ bool task_may_go_on(void *task);
 int task_fail(struct task *t, struct kii_error *err, const char *outcome, const char *fmt, ...)
 	KII_PRINTF(4, 5);
 
+#define TASK_IMAGE 128
+
+/*
+ * The ID of images/fetch's image, by which a job runs git or holds a namespace open, as the
+ * janitor's last look found it. -1 by task_fail: there is none.
+ */
+int task_helper(struct task *t, char id[TASK_IMAGE], struct kii_error *err);
+
 /* The image that it is about, or made, into the row. Fails: EDB, EBUSY, ECONFLICT. */
 int task_image(struct task *t, const char *id, struct kii_error *err) KII_MUST_CHECK;
 

@@ -97,6 +97,7 @@ class Server:
         self.env = env or {}
         self.image = image
         self.pid = 0
+        self.known = None   # its instance, as soon as somebody asked
 
     def write_conf(self, conf):
         tables = {"docker": {"runtime": self.engine.name, "socket_path": "/run/docker.sock"},
@@ -139,7 +140,7 @@ class Server:
         assert state["Running"], self.logs()
         self.pid = state["Pid"]
         try:
-            return self.get("/healthz").status == 200
+            return self.get("/healthz").status == 200 and bool(self.known or self.instance())
         except OSError:
             return False
 
@@ -183,10 +184,16 @@ class Server:
         return self.get("/" + reply.json["filename"][2:]).body
 
     def instance(self):
-        return self.exec("cat", "/var/lib/kiisrv/engine/instance").stdout.strip()
+        self.known = self.exec("cat", "/var/lib/kiisrv/engine/instance").stdout.strip()
+        return self.known
 
     def containers(self):
         return self.engine.containers(self.instance())
+
+    def own_volumes(self):
+        """The engine's, by what they are called."""
+        own = f"kiisrv-{self.known}-"
+        return {name for name in self.engine.volumes() if self.known and name.startswith(own)}
 
     def processes(self):
         """{pid: (command, effective user, groups)} of the container, by the host's numbers."""
@@ -207,14 +214,13 @@ class Server:
     def remove(self):
         """It, its state, what it has on the engine, and its files."""
         try:
-            own = f"kiisrv-{self.instance()}-"
+            runs = bool(self.instance())
         except AssertionError:
-            own = None
-        mirror = f"{own}git"
-        if own:   # a build's volumes go after its answer
-            wait_until(lambda: not [name for name in self.engine.volumes() - {mirror}
-                                    if name.startswith(own)], 20)
+            runs = False
+        if runs:   # a build's volumes go after its answer
+            wait_until(lambda: self.own_volumes() <= {f"kiisrv-{self.known}-git"}, 20)
         self.engine.remove(self.name)
-        for volume in (self.volume, mirror) if own else (self.volume,):
+        # Who was stopped right after an answer would have removed the rest at its next start.
+        for volume in self.own_volumes() | {self.volume}:
             self.engine.ask("DELETE", f"/volumes/{volume}", force=1)
         subprocess.run(["rm", "-rf", self.dir], check=True)

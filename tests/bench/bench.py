@@ -3,6 +3,7 @@
 folder, in a PID and mount namespace, so that nothing is left however a script ends."""
 
 import contextlib
+import json
 import os
 import pathlib
 import re
@@ -140,7 +141,25 @@ def median(values):
 
 
 def table(title, *rows):
-    """Rows of a name, a value, its unit, and the target ("" for a figure that has none)."""
+    """Rows of a name, a value, its unit, and the target ("" for a figure that has none). Where
+    KIISRV_BENCH_ROWS names a file they go there as well, for tests/bench/run."""
     print(f"\n{title}")
-    for name, value, unit, target in rows:
-        print(f"  {name:<52}{value:>10.2f} {unit:<4} {target}".rstrip(), flush=True)
+    for row in rows:
+        print(line(*row), flush=True)
+    if "KIISRV_BENCH_ROWS" in os.environ:
+        with open(os.environ["KIISRV_BENCH_ROWS"], "a", encoding="utf-8") as out:
+            out.writelines(json.dumps([title, *row]) + "\n" for row in rows)
+
+
+def line(name, value, unit, target):
+    return f"  {name:<52}{value:>10.2f} {unit:<4} {target}".rstrip()
+
+
+def meets(value, target):
+    """Does it? None where the target is no bound: "at most 3", "(below 64)", "at least 0.6"."""
+    bound = re.match(r"\(?(at most|below|at least) ([\d.]+)", target)
+    if not bound:
+        return None
+    limit = float(bound[2])
+    return value >= limit if bound[1] == "at least" else \
+        value < limit if bound[1] == "below" else value <= limit

@@ -345,6 +345,11 @@ static void a_layer_that_went_meanwhile_is_made_anew(void **state)
 		"\"error\":\"No such image: sha256:" "00" "\"}\n");
 	run(recipe("FROM base:1\n", ""));
 	expect(KII_JOB_FAILED, "build_failed", "exit code 1");
+	/* And the engine may, of what the recipe names. */
+	toy_build(f->toy, "{\"stream\":\"Step 1/2 : FROM x\\n\"}\n"
+		"{\"error\":\"No such image: sha256:" "00" "\"}\n");
+	run(recipe("FROM base:1\n# sha256:00\n", ""));
+	expect(KII_JOB_FAILED, "build_failed", "No such image");
 }
 
 static void an_engine_that_goes_is_tried_again(void **state)
@@ -657,9 +662,21 @@ static void an_image_that_cannot_be_noted_is_the_servers_fault(void **state)
 
 /* --- Podman's guard --- */
 
+/* What the janitor knows of images. */
+static void look(void)
+{
+	struct kii_engine *engine = NULL;
+	struct kii_error err = { 0 };
+
+	must(worker_engine(&f->w, 0, &engine, &err));
+	janitor_look(&f->w, engine);
+	kii_engine_free(engine);
+}
+
 static void podman(void)
 {
 	toy_podman(f->toy);
+	look();
 	toy_plan(f->toy, &(struct toy_plan){ .run_ms = TOY_FOR_EVER });
 }
 
@@ -677,7 +694,7 @@ static void on_podman_the_steps_have_a_guard(void **state)
 
 static void a_guard_that_cannot_be_had_is_said(void **state)
 {
-	static const char *const calls[] = { "GET /images/*/json", "POST /containers/create",
+	static const char *const calls[] = { "POST /containers/create",
 		"POST /containers/*/start" };
 
 	(void)state;
@@ -690,6 +707,7 @@ static void a_guard_that_cannot_be_had_is_said(void **state)
 	}
 	toy_faults_clear(f->toy);
 	toy_image_gone(f->toy, "sha256:ff");
+	look();
 	run(recipe("FROM base:1\nRUN x\n", ""));
 	expect(KII_JOB_FAILED, "no_helper", "kiisrvctl images build fetch");
 	assert_int_equal(toy_asked(f->toy, BUILD), 0);
