@@ -135,7 +135,8 @@ struct kii_container {
 	enum kii_container_state state;
 	int exit_code;
 	bool oom;                /* Podman does not notice on cgroups of version 1 */
-	int64_t started_ms;      /* since 1970; 0: never */
+	int64_t created_ms;      /* since 1970 */
+	int64_t started_ms;      /* 0: never */
 	int64_t finished_ms;
 	json_t *labels;          /* object of strings */
 };

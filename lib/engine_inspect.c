@@ -68,6 +68,7 @@ static int read_inspect(const json_t *j, struct kii_container *out, struct kii_e
 		return kii_engine_odd("ExitCode", err);
 	out->exit_code = (int)kii_json_int(state, "ExitCode", 0);
 	out->oom = json_is_true(json_object_get(state, "OOMKilled"));
+	out->created_ms = kii_engine_time(kii_json_str(j, "Created"));
 	out->started_ms = kii_engine_time(kii_json_str(state, "StartedAt"));
 	out->finished_ms = kii_engine_time(kii_json_str(state, "FinishedAt"));
 	read_name(kii_json_str(j, "Name"), out);

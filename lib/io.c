@@ -6,6 +6,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <ftw.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/random.h>
@@ -144,6 +145,16 @@ int64_t kii_io_now(void)
 int64_t kii_io_wall(void)
 {
 	return clock_ms(CLOCK_REALTIME);
+}
+
+void kii_io_boot(char out[37])
+{
+	kii_autobuf id = KII_BUF_INIT(64);
+	struct kii_error err = { 0 };
+
+	if (kii_io_read("/proc/sys/kernel/random/boot_id", &id, &err) != 0)
+		kii_error_clear(&err);
+	snprintf(out, 37, "%.36s", id.len ? id.data : "");
 }
 
 void kii_io_stamp(int64_t ms, char out[32])

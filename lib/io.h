@@ -31,6 +31,12 @@ int kii_io_free(const char *path, uint64_t *bytes, struct kii_error *err) KII_MU
 int64_t kii_io_now(void);
 int64_t kii_io_wall(void);
 
+/*
+ * Which start of this machine kii_io_now counts from: 36 characters and a NUL, or "" where the
+ * kernel does not tell.
+ */
+void kii_io_boot(char out[37]);
+
 /* `ms` since 1970 as "2026-01-31T12:00:00Z", into `out` of at least 21 bytes. */
 void kii_io_stamp(int64_t ms, char out[32]);
 

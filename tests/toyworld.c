@@ -213,12 +213,13 @@ static json_t *labels_of(const struct toy_box *b)
 static json_t *show(const struct toy_box *b)
 {
 	kii_autofree char *name = kii_xfmt("/%s", b->name);
-	char started[40], finished[40];
+	char created[40], started[40], finished[40];
 
+	stamp(b->started ? b->started : kii_io_wall() - b->plan.age_ms, created);
 	stamp(b->started, started);
 	stamp(b->finished, finished);
-	return json_pack("{s:s, s:s, s:{s:s, s:i, s:i, s:b, s:s, s:s}, s:{s:O}}", "Id", b->id,
-		"Name", name, "State", "Status", state_word(b), "Pid",
+	return json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i, s:b, s:s, s:s}, s:{s:O}}", "Id", b->id,
+		"Name", name, "Created", created, "State", "Status", state_word(b), "Pid",
 		b->state == KII_CONTAINER_RUNNING ? 4242 : 0, "ExitCode", b->exit_code,
 		"OOMKilled", b->plan.oom && b->state == KII_CONTAINER_EXITED,
 		"StartedAt", started, "FinishedAt", finished, "Config", "Labels", labels_of(b));

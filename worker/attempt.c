@@ -93,7 +93,7 @@ static int create(struct attempt *a, struct kii_error *err)
 {
 	const struct kii_conf *conf = a->w->conf;
 	struct transport t;
-	char attempt[16], id[128] = "";
+	char attempt[16], clock[64], boot[37], id[128] = "";
 	char *env[5] = { NULL };
 	const char *cmd[] = { a->kll->script, a->dir, a->zip, NULL };
 	struct kii_mount mounts[TRANSPORT_MOUNTS + 1];
@@ -101,6 +101,7 @@ static int create(struct attempt *a, struct kii_error *err)
 		{ WORKER_LABEL_INSTANCE, a->w->instance },
 		{ WORKER_LABEL_JOB, a->job->id },
 		{ WORKER_LABEL_ATTEMPT, attempt },
+		{ WORKER_LABEL_CLOCK, clock },
 	};
 	struct kii_container_spec spec = {
 		.name = a->name, .image = a->job->image, .cmd = cmd,
@@ -118,6 +119,8 @@ static int create(struct attempt *a, struct kii_error *err)
 	memcpy(mounts, t.mounts, sizeof(t.mounts));
 	mounts[TRANSPORT_MOUNTS] = (struct kii_mount){ .path = "/tmp", .size = conf->firmware.tmp };
 	snprintf(attempt, sizeof(attempt), "%d", a->job->attempts);
+	kii_io_boot(boot);
+	snprintf(clock, sizeof(clock), "%s/%lld", boot, (long long)kii_io_now());
 	kii_kll_env(a->kll, env);
 	spec.env = (const char *const *)env;
 	spec.user = t.user[0] ? t.user : a->user;
@@ -233,9 +236,23 @@ static int make_anew(struct attempt *a, struct kii_error *err)
 }
 
 /*
- * `gone`: how long it runs already. The engine's clock says so only where an earlier worker started
- * it: its clock and ours may differ, and either may be set.
+ * How long the container of an earlier worker runs already. Its label knows, unless this machine
+ * was started anew since: then the engine's clock and ours have to do, which may differ or be set.
  */
+static int64_t runs_for(const struct attempt *a)
+{
+	const char *mark = kii_json_str(a->seen.labels, WORKER_LABEL_CLOCK);
+	char boot[37];
+	size_t n;
+
+	kii_io_boot(boot);
+	n = strlen(boot);
+	if (mark && !strncmp(mark, boot, n) && mark[n] == '/')
+		return kii_io_now() - strtoll(mark + n + 1, NULL, 10);
+	return a->seen.started_ms ? kii_io_wall() - a->seen.started_ms : 0;
+}
+
+/* `gone`: how long it runs already. */
 static void set_deadlines(struct attempt *a, int64_t gone)
 {
 	if (a->deadline)
@@ -346,7 +363,7 @@ static int follow(struct attempt *a, struct kii_error *err)
 {
 	int code;
 
-	set_deadlines(a, a->seen.started_ms ? kii_io_wall() - a->seen.started_ms : 0);
+	set_deadlines(a, runs_for(a));
 	if (a->seen.state == KII_CONTAINER_RUNNING) {
 		kii_spool_rewind(&a->spool);
 		if (kii_engine_logs(a->engine, a->name, true, take_output, may_go_on, a,

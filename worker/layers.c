@@ -3,6 +3,8 @@
 
 #include "layers.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,7 +23,7 @@
 /* A container that a step runs in. */
 struct box {
 	char id[BOX_ID + 1];
-	int64_t since;           /* ms since 1970: it was started then or later */
+	int64_t since;           /* ms since 1970: it was made then or later */
 };
 
 struct layers {
@@ -62,18 +64,18 @@ struct layers_note *layers_find(const struct layers_list *list, const char *id)
 		&list->notes[i] : NULL;
 }
 
-/* Under the lock. Its first word on `since` holds. */
-static void put(struct layers *l, const char *id, int64_t since, int64_t used)
+/* Under the lock. Its first word on `since` holds. NULL: there is no room. */
+static const struct layers_note *put(struct layers *l, const char *id, int64_t since, int64_t used)
 {
 	struct layers_note *note = layers_find(&l->list, id);
 	size_t i = place_of(&l->list, id);
 
 	if (note) {
 		note->used = used;
-		return;
+		return note;
 	}
 	if (l->list.n == NOTES_MAX)
-		return;
+		return NULL;
 	if (l->list.n == l->cap) {
 		l->cap = l->cap * 2 + 64;
 		l->list.notes = kii_xrealloc(l->list.notes, l->cap * sizeof(*l->list.notes));
@@ -83,6 +85,7 @@ static void put(struct layers *l, const char *id, int64_t since, int64_t used)
 	*note = (struct layers_note){ .since = since, .used = used };
 	memcpy(note->id, id, KII_MADE_DIGITS);
 	l->list.n++;
+	return note;
 }
 
 /* --- the file --- */
@@ -168,6 +171,18 @@ static void save(struct layers *l)
 	l->changed = false;
 }
 
+/* Under the lock: one line more, for a worker that comes after a kill. It is not waited for. */
+static void append(struct layers *l, const struct layers_note *note)
+{
+	kii_autobuf line = KII_BUF_INIT(128);
+	kii_autoclose int fd = open(l->path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC, 0600);
+	struct kii_error err = { 0 };
+
+	kii_buf_fmt(&line, "%s %" PRId64 " %" PRId64 "\n", note->id, note->since, note->used);
+	if (fd < 0 || kii_io_write_all(fd, line.data, line.len, &err) != 0)
+		kii_log_warn("layers", "errno=%d error=%s", errno, kii_q(err.msg));
+}
+
 /* --- builds --- */
 
 struct layers *layers_new(const char *state_dir)
@@ -203,10 +218,22 @@ size_t layers_begin(struct layers *l)
 	return i;
 }
 
+/* A job whose clock was set back since it was asked for is none of the future. */
+static int64_t at_most_now(int64_t since)
+{
+	int64_t now = kii_io_wall();
+
+	return since < now ? since : now;
+}
+
 void layers_made(struct layers *l, const char *id, int64_t since)
 {
+	const struct layers_note *note;
+
 	pthread_mutex_lock(&l->lock);
-	put(l, id, since, kii_io_wall());
+	note = put(l, id, at_most_now(since), kii_io_wall());
+	if (note)
+		append(l, note);
 	l->changed = true;
 	pthread_mutex_unlock(&l->lock);
 }
@@ -216,7 +243,7 @@ void layers_runs(struct layers *l, size_t build, const char *id, int64_t since)
 	struct box *box = &l->boxes[build];
 
 	pthread_mutex_lock(&l->lock);
-	box->since = since;
+	box->since = at_most_now(since);
 	snprintf(box->id, sizeof(box->id), "%s", id);
 	save(l);
 	pthread_mutex_unlock(&l->lock);
@@ -254,8 +281,9 @@ bool layers_due(struct layers *l)
 /* Whoever prints a container's ID in a step does not get others' removed: it must be that young. */
 static bool is_left(const struct box *box, const struct kii_container *c)
 {
-	return !kii_json_str(c->labels, WORKER_LABEL_JOB) &&
-		c->started_ms && c->started_ms >= box->since - LAYERS_SKEW_MS;
+	int64_t began = c->started_ms ? c->started_ms : c->created_ms;
+
+	return !kii_json_str(c->labels, WORKER_LABEL_JOB) && began >= box->since - LAYERS_SKEW_MS;
 }
 
 /* False: it could not be done now. */

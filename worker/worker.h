@@ -139,5 +139,7 @@ char *worker_container_name(const struct worker *w, const char *id, int attempt)
 #define WORKER_LABEL_INSTANCE "kiisrv.instance"
 #define WORKER_LABEL_JOB      "kiisrv.job"
 #define WORKER_LABEL_ATTEMPT  "kiisrv.attempt"
+/* When the container was made, by a clock that nobody sets: "<boot>/<ms since>". */
+#define WORKER_LABEL_CLOCK    "kiisrv.clock"
 
 #endif

@@ -921,6 +921,58 @@ static void a_clock_that_is_ahead_ends_nothing(void **state)
 	drop(&g);
 }
 
+/* Of an earlier worker, made `ago` by the clock that nobody sets, in this boot or another. */
+static void prepare_marked(struct go *g, struct fix *f, int64_t ago, const char *boot)
+{
+	char mark[64], own[37];
+	struct kii_pair labels[] = {
+		{ WORKER_LABEL_INSTANCE, f->w.instance },
+		{ WORKER_LABEL_JOB, NULL },
+		{ WORKER_LABEL_ATTEMPT, "1" },
+		{ WORKER_LABEL_CLOCK, mark },
+		{ NULL, NULL },
+	};
+
+	kii_io_boot(own);
+	assert_int_equal(strlen(own), 36);
+	snprintf(mark, sizeof(mark), "%s/%lld", boot ? boot : own, (long long)(kii_io_now() - ago));
+	prepare(g, f);
+	labels[1].value = g->job.id;
+	toy_container(f->toy, g->name, labels, KII_CONTAINER_RUNNING);
+}
+
+/* What clocks say that are set does not count for who can know better. */
+static void a_clock_that_jumps_ends_no_build_of_an_earlier_worker(void **state)
+{
+	struct fix *f = *state;
+	struct toy_plan p = { .log = "words\n", .run_ms = 300 };
+	struct go g;
+
+	f->conf.firmware.timeout_ms = 50000;
+	p.age_ms = 60000;
+	plan(f, &p);
+	prepare_marked(&g, f, 1000, NULL);
+	run_to(&g, VERDICT_ENDED);
+	expect_built(&g, p.log);
+	drop(&g);
+
+	/* A clock that was set back lets none run on. */
+	p = (struct toy_plan){ .log = "words\n", .run_ms = TOY_FOR_EVER, .term_code = 143 };
+	plan(f, &p);
+	prepare_marked(&g, f, 60000, NULL);
+	run_to(&g, VERDICT_ENDED);
+	expect_end(&g, KII_JOB_TIMED_OUT, "timeout");
+	drop(&g);
+
+	/* The mark of another boot says nothing. */
+	p.age_ms = 60000;
+	plan(f, &p);
+	prepare_marked(&g, f, 0, "00000000-0000-0000-0000-000000000000");
+	run_to(&g, VERDICT_ENDED);
+	expect_end(&g, KII_JOB_TIMED_OUT, "timeout");
+	drop(&g);
+}
+
 static void a_build_that_says_nothing_is_ended(void **state)
 {
 	struct fix *f = *state;
@@ -1049,6 +1101,7 @@ int main(void)
 		FIX_TEST(an_end_that_the_engine_hinders_is_tried_until_it_works),
 		FIX_TEST(a_build_that_takes_too_long_is_ended),
 		FIX_TEST(a_clock_that_is_ahead_ends_nothing),
+		FIX_TEST(a_clock_that_jumps_ends_no_build_of_an_earlier_worker),
 		FIX_TEST(a_build_that_says_nothing_is_ended),
 		FIX_TEST(a_build_that_talks_goes_on),
 		FIX_TEST(a_job_that_makes_no_kll_is_refused),

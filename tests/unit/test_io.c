@@ -324,6 +324,17 @@ static void clocks_tell_milliseconds(void **state)
 	assert_in_range(kii_io_wall() - wall, 10, 5000);
 }
 
+static void a_start_of_the_machine_has_a_name(void **state)
+{
+	char one[37], same[37];
+
+	(void)state;
+	kii_io_boot(one);
+	kii_io_boot(same);
+	assert_int_equal(strspn(one, "0123456789abcdef-"), 36);
+	assert_string_equal(one, same);
+}
+
 static void a_stamp_is_a_time_of_day_in_utc(void **state)
 {
 	static const struct { int64_t ms; const char *want; } cases[] = {
@@ -460,6 +471,7 @@ int main(void)
 		io_test(a_tree_is_removed_but_nothing_behind_a_link),
 		io_test(free_space_is_told),
 		io_test(clocks_tell_milliseconds),
+		io_test(a_start_of_the_machine_has_a_name),
 		io_test(a_stamp_is_a_time_of_day_in_utc),
 		io_test(chance_does_not_repeat_itself),
 		io_test(a_listener_is_reached),

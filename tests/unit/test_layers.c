@@ -144,11 +144,11 @@ static void what_others_have_built_stays(void **state)
 {
 	(void)state;
 	layer('a', 0, NULL);
-	layer('b', 0, NULL);
+	toy_layer(f->toy, id_of('b'), "", NULL, 10, now - DAY);
 	layer('c', 0, NULL);
 	noted("c");
 	/* Used by a build of ours, but older than anybody asked for that. */
-	layers_made(f->w.layers, id_of('b'), (now + DAY) * 1000);
+	layers_made(f->w.layers, id_of('b'), now * 1000);
 	collect(0, false, "c:10 ");
 	there("ab");
 }
@@ -339,6 +339,34 @@ static void notes_outlive_the_worker(void **state)
 	collect(0, false, "a:10 b:10 ");
 }
 
+static void notes_outlive_a_worker_that_is_killed_in_a_build(void **state)
+{
+	size_t build;
+
+	(void)state;
+	layer('a', 0, NULL);
+	layer('b', 'a', NULL);
+	build = layers_begin(f->w.layers);
+	layers_made(f->w.layers, id_of('a'), now * 1000);
+	layers_runs(f->w.layers, build, id_of('e'), now * 1000);
+	layers_made(f->w.layers, id_of('b'), now * 1000);
+	layers_free(f->w.layers);
+	f->w.layers = layers_new(f->conf.paths.state_dir);
+	collect(0, false, "b:10 a:10 ");
+}
+
+static void a_job_of_before_the_clock_was_set_back_has_made_its_layers(void **state)
+{
+	size_t build;
+
+	(void)state;
+	layer('a', 0, NULL);
+	build = layers_begin(f->w.layers);
+	layers_made(f->w.layers, id_of('a'), (now + DAY) * 1000);
+	layers_end(f->w.layers, build, false);
+	collect(0, false, "a:10 ");
+}
+
 static void there_is_an_end_to_notes(void **state)
 {
 	kii_autofree char *path = notes_path();
@@ -429,6 +457,19 @@ static void one_that_an_earlier_worker_left_goes(void **state)
 	assert_false(toy_has(f->toy, box));
 }
 
+/* The engine died, or its client, when it was just made. */
+static void one_that_was_never_started_goes(void **state)
+{
+	const struct kii_pair labels[] = { { "a", "x" }, { NULL, NULL } };
+
+	(void)state;
+	toy_container(f->toy, "box", labels, KII_CONTAINER_CREATED);
+	run_badly(now * 1000);
+	tidy();
+	assert_false(toy_has(f->toy, box));
+	assert_false(toy_has(f->toy, "box"));
+}
+
 static void one_that_is_no_steps_stays(void **state)
 {
 	(void)state;
@@ -499,9 +540,12 @@ int main(void)
 		layers_test(notes_that_make_no_sense_are_left_out),
 		layers_test(notes_may_get_lost),
 		layers_test(notes_outlive_the_worker),
+		layers_test(notes_outlive_a_worker_that_is_killed_in_a_build),
+		layers_test(a_job_of_before_the_clock_was_set_back_has_made_its_layers),
 		layers_test(there_is_an_end_to_notes),
 		layers_test(one_that_was_left_goes),
 		layers_test(one_that_an_earlier_worker_left_goes),
+		layers_test(one_that_was_never_started_goes),
 		layers_test(one_that_is_no_steps_stays),
 		layers_test(one_that_is_older_than_the_build_stays),
 		layers_test(what_cannot_be_removed_is_removed_later),
