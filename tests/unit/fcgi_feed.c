@@ -107,7 +107,8 @@ static void *feed(void *arg)
 	}
 	if (strcmp(f->how, "drop") == 0)
 		kii_stream_drop(f->ticket);
-	if (rc > 0 && (strcmp(f->how, "quiet") == 0 || !kii_stream_end(f->ticket)))
+	/* Whoever is told that it has gone has to see on_gone() through. */
+	if (rc < 0 || (rc > 0 && (strcmp(f->how, "quiet") == 0 || !kii_stream_end(f->ticket))))
 		wait_for(f, &f->gone);
 	pthread_cond_destroy(&f->change);
 	pthread_mutex_destroy(&f->lock);
