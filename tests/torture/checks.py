@@ -173,7 +173,7 @@ def nameless(world):
     that nobody has told the worker (docs/operations.md)."""
     listed = world.engine.ask("GET", "/images/json", filters={"dangling": ["true"]})
     found = []
-    for image in listed.json:
+    for image in (i for i in listed.json if i["Id"] not in world.ids):
         reply = world.engine.ask("GET", f"/images/{image['Id']}/json")
         if reply.status == 404:
             continue   # it has just gone

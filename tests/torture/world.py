@@ -258,6 +258,8 @@ class World:
 
     def open_stack(self):
         self.images = self.tags()
+        # Podman keeps what was imported under no name too.
+        self.ids = {image["Id"] for image in self.engine.ask("GET", "/images/json").json}
         self.stack = Tortured(self.engine, self.clock, disk=DISK, conf={
             "limits": {"disk_floor": "1 MiB"}, "retention": {"build_cache": 0},
             "queue": {"slots": 3, "operator_slots": 2}, "firmware": {
