@@ -149,8 +149,8 @@ def once(world):
 def engine(world, clients):
     """Of containers, volumes and images there is what there was, and what was promised."""
     found = []
-    wanted = {p.more["image"] for c in clients for p in c.promises
-              if "image" in p.more and p.seen == "succeeded"}
+    # A job that was interrupted for the third time may have made its image just before.
+    wanted = {p.more["image"] for c in clients for p in c.promises if "image" in p.more}
 
     def quiet(what, left, seconds=40):
         try:
@@ -173,8 +173,11 @@ def nameless(world):
     that nobody has told the worker (docs/operations.md)."""
     listed = world.engine.ask("GET", "/images/json", filters={"dangling": ["true"]})
     found = []
-    for image in listed.json:
-        more = world.engine.ask("GET", f"/images/{image['Id']}/json").json
+    for image in (i for i in listed.json if i["Id"] not in world.ids):
+        reply = world.engine.ask("GET", f"/images/{image['Id']}/json")
+        if reply.status == 404:
+            continue   # it has just gone
+        more = reply.json
         made = seconds_of(more["Created"]) - world.diary.wall
         if not world.diary.struck(made - 1, made + 2, ("kill worker", "kill engine")):
             found.append((image["Id"][7:19], f"at {made:.2f}", more.get("ContainerConfig")))
