@@ -169,8 +169,8 @@ def engine(world, clients):
 
 
 def nameless(world):
-    """Images without a name, but for what a step has made just when worker or engine was killed: of
-    that nobody has told the worker (docs/operations.md)."""
+    """Images without a name, but for what a step has made just when worker or engine was killed or
+    its build cancelled: of that nobody has told the worker (docs/operations.md)."""
     listed = world.engine.ask("GET", "/images/json", filters={"dangling": ["true"]})
     found = []
     for image in (i for i in listed.json if i["Id"] not in world.ids):
@@ -179,7 +179,8 @@ def nameless(world):
             continue   # it has just gone
         more = reply.json
         made = seconds_of(more["Created"]) - world.diary.wall
-        if not world.diary.struck(made - 1, made + 2, ("kill worker", "kill engine")):
+        if not world.diary.struck(made - 1, made + 2, ("kill worker", "kill engine",
+                                                              "reload worker", "cancel")):
             found.append((image["Id"][7:19], f"at {made:.2f}", more.get("ContainerConfig")))
     return found
 
