@@ -23,8 +23,8 @@ REASONS = {
     "engine": (1, ("kill engine",)),
     "interrupted": (ATTEMPTS, ("kill engine", "kill", "died", "reload")),
 }
-# Steps' images that were left though nothing died when they were made: seen now and then, one or two
-# in a run, where a build breaks off for want of disk or of a layer, and not mended yet.
+# Steps' images that were left though nothing died when they were made: seen now and then, one or
+# two in a run, where a build breaks off for want of disk or of a layer, and not mended yet.
 UNEXPLAINED = 3
 KLL_NOTE = re.compile(rb"\n\[kiisrv: [^\n]*\]\n\Z")
 
