@@ -243,7 +243,9 @@ class Operator(Client):
         job = self.order(name, [f"echo {name}; exec sleep 86395"])
         promise = self.promise("cancel", name, "cancelled", "cancelled", job=job)
         time.sleep(self.rng.uniform(0, 2))
+        self.world.diary.note("cancel", name)
         self.insist(lambda: self.ask("POST", f"{JOBS}/{job}/cancel"), 200, 202, 409)
+        self.world.diary.note("cancelled", name)
         self.follow(promise)
 
     def pull(self, name):
