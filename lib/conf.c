@@ -215,7 +215,8 @@ int kii_conf_load(const char *file, struct kii_conf **out, struct kii_error *err
 		if (file || err->code != KII_ENOTFOUND)
 			return -1;
 		kii_error_clear(err);
-		free(kii_steal(&conf->file));
+		free(conf->file);
+		conf->file = NULL;
 	}
 	if (kii_conf_complete(conf, err) != 0)
 		return -1;

@@ -310,10 +310,12 @@ static int get_once(struct kii_engine *e, struct kii_call *c, const char *name, 
 
 	c->sink = take_chunk;
 	c->sink_arg = &p;
-	if (kii_call_begin(e, c, err))
-		return -1;
-	rc = pull_file(&p, name, cap, fd, size);
-	kii_call_end(e, c);
+	rc = kii_call_begin(e, c, err);
+	if (rc == 0) {
+		rc = pull_file(&p, name, cap, fd, size);
+		kii_call_end(e, c);
+	}
+	c->sink_arg = NULL;
 	kii_buf_release(&p.chunk);
 	return rc;
 }

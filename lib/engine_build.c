@@ -248,7 +248,7 @@ int kii_engine_build(struct kii_engine *e, const struct kii_build_spec *spec, ki
 {
 	kii_autobuf tar = KII_BUF_INIT(CONTEXT_MAX);
 	kii_autocall c = KII_CALL_INIT("POST");
-	struct kii_build_result ignored;
+	struct kii_build_result ignored = { .exit_code = -1 };
 	struct build b = { .say = sink, .arg = arg, .step = spec->step,
 		.made = spec->made, .runs = spec->runs,
 		.result = spec->result ? spec->result : &ignored };

@@ -161,7 +161,7 @@ static int say(struct transfer *x, const json_t *document, const char *id, const
 	kii_autofree char *line = bar ? NULL : kii_xfmt("%s%s%s", id ? id : "", id ? ": " : "",
 		status);
 	struct kii_transfer_now now = sum(x);
-	char text[300];
+	char text[300] = "";
 
 	if (line)
 		kii_engine_copy(text, sizeof(text), line);
@@ -246,6 +246,8 @@ static int transfer(struct kii_engine *e, struct kii_call *c, struct kii_transfe
 	x.layers = kii_xcalloc(LAYERS_MAX, sizeof(*x.layers));
 	kii_jsonlines_init(&x.lines);
 	rc = run(e, c, &x, err);
+	c->sink_arg = NULL;
+	c->auth = NULL;
 	kii_jsonlines_release(&x.lines);
 	free(x.layers);
 	return rc;

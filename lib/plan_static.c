@@ -43,7 +43,8 @@ static int plan(struct kii_draft *d, struct kii_error *err)
 	kii_draft_image(d, "debian", "");
 	if (d->given_start) {
 		/* somebody else serves */
-		free(kii_steal(&d->site));
+		free(d->site);
+		d->site = NULL;
 		return 0;
 	}
 	kii_draft_run_image(d, "nginx", "");

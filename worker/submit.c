@@ -171,6 +171,7 @@ static json_t *find_former(struct lane *lane, const struct kind *kind,
 		return NULL;
 	no = kind->collides(&old, wanted);
 	if (no)
+		/* cppcheck-suppress returnDanglingLifetime ; it is an object of its own */
 		return no;
 	if (!kii_job_state_final(old.state))
 		memcpy(watch, old.id, sizeof(old.id));
@@ -276,6 +277,7 @@ json_t *submit_new(struct worker *w, const struct kind *kind, const json_t *mess
 	snprintf(job.kind, sizeof(job.kind), "%s", kind->name);
 	no = kind->prepare(w, request, &job);
 	if (no)
+		/* cppcheck-suppress returnDanglingLifetime ; it is an object of its own */
 		return no;
 	set_client(&job, client ? client : "");
 	job.fresh = json_is_true(json_object_get(message, "fresh"));
@@ -343,6 +345,7 @@ json_t *submit_retry(struct worker *w, const char *id, const char *client)
 		no = kind->again(w, &old);
 	pthread_mutex_unlock(&w->lock);
 	if (no)
+		/* cppcheck-suppress returnDanglingLifetime ; it is an object of its own */
 		return no;
 	memcpy(job.kind, old.kind, sizeof(job.kind));
 	memcpy(job.key, old.key, sizeof(job.key));

@@ -135,6 +135,7 @@ class Stack:
         the environment for what speaks to the engine."""
         Stack.count += 1
         self.engine = engine
+        self.group = os.stat(engine.socket).st_gid   # the socket may be away later
         self.env = env or {}
         self.root = TMP / f"s{Stack.count}"
         self.state = self.root / "state"
@@ -225,9 +226,8 @@ class Stack:
         return self.processes[name]
 
     def start_worker(self, env=None, wait=True):
-        group = os.stat(self.engine.socket).st_gid
         worker = self.spawn(
-            "worker", as_user("kiisrv-engine", [group]) + ["env", "-C", str(self.folder)] +
+            "worker", as_user("kiisrv-engine", [self.group]) + ["env", "-C", str(self.folder)] +
             [str(PREFIX / "libexec/kiisrv/kiisrv-worker"), "-c", str(self.conf)],
             {**self.env, **(env or {})})
         if wait:
@@ -266,9 +266,8 @@ class Stack:
         wait_until(lambda: all(self.serves(name) for name in OPERATOR), 60)
 
     def start_operator(self, name, env=None):
-        group = os.stat(self.engine.socket).st_gid
         return self.spawn(
-            name, as_user("kiisrv-engine", [group, grp.getgrnam("www-data").gr_gid]) +
+            name, as_user("kiisrv-engine", [self.group, grp.getgrnam("www-data").gr_gid]) +
             ["spawn-fcgi", "-n", "-s", str(self.run / f"operator/{name}.sock"), "-M", "0660",
              "-b", "4096", "-U", "kiisrv-engine", "-G", "www-data", "--",
              str(PREFIX / "libexec/kiisrv" / name)],

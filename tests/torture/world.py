@@ -125,7 +125,11 @@ class Manager(threading.Thread):
         while not self.done.wait(0.05):
             for name in list(self.world.stack.processes):
                 with self.lock:
-                    self.look(name)
+                    try:
+                        self.look(name)
+                    except Exception as e:   # the run has to hear of it
+                        self.world.diary.fault(f"{name} is not looked after: {e!r}")
+                        return
 
     def look(self, name):
         process = self.world.stack.processes[name]
