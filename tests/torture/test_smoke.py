@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: MIT
-"""A minute of torture, for every run."""
+"""A minute of torture, for every run. Images under an engine that is killed: the long ones."""
 
 import os
 
@@ -7,12 +7,18 @@ import pytest
 
 from run import torture
 
-LONG = bool(os.environ.get("KIISRV_TEST_LONG"))
+pytestmark = pytest.mark.skipif(bool(os.environ.get("KIISRV_TEST_LONG")),
+                                reason="the long ones do more of it")
 
 
-def test_a_minute_of_torture(engine, seed, deadline):
-    if LONG:
-        pytest.skip("the long one does more of it")
+def test_builds_under_all_trouble(engine, seed, deadline):
     deadline(240)
-    _, clients = torture(engine, seed, seconds=45, builders=5, operators=2, pause=(0.3, 2))
-    assert sum(c.asked for c in clients) >= 30, "the clients came to nothing"
+    _, clients = torture(engine, seed, seconds=30, builders=5, operators=0, pause=(0.3, 2))
+    assert sum(c.asked for c in clients) >= 20, "the clients came to nothing"
+
+
+def test_images_while_all_but_the_engine_dies(engine, seed, deadline):
+    deadline(240)
+    _, clients = torture(engine, f"{seed} images", seconds=20, builders=2, operators=2,
+                         pause=(0.3, 2), without=("engine", "both"))
+    assert sum(c.asked for c in clients) >= 5, "the clients came to nothing"
