@@ -500,6 +500,12 @@ static char *headers_of(const char **text, size_t *len)
 	return kii_buf_steal(&out);
 }
 
+/* A header that goes on in the next line: libcurl 7.88 reads it after it was freed. */
+static bool is_folded(const char *part, size_t len)
+{
+	return memmem(part, len, "\n ", 2) || memmem(part, len, "\n\t", 2);
+}
+
 static void add_reply(const char *part, size_t len)
 {
 	const char *stop = memchr(part, '\n', len);
@@ -516,7 +522,7 @@ static void add_reply(const char *part, size_t len)
 			headers, left);
 		kii_buf_add(&text, body, left);
 		fake_raw(fake, 0, text.data, text.len);
-	} else {
+	} else if (!is_folded(part, len)) {
 		fake_raw(fake, FAKE_HANGUP, part, len);
 	}
 }
