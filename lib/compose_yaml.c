@@ -6,7 +6,6 @@
 #include <string.h>
 
 #include "compose.h"
-#include "json.h"
 #include "yaml.h"
 
 #define VALUES_MAX 20000
@@ -161,39 +160,17 @@ static json_t *value_of(struct reader *r, struct fy_node *node, int depth)
 	return scalar(r, node);
 }
 
-static void say_why(struct fy_diag *diag, const char *file, struct kii_error *err)
-{
-	void *at = NULL;
-	const struct fy_diag_error *e = fy_diag_errors_iterate(diag, &at);
-
-	if (e)
-		kii_error_field(err, file, "line %d, column %d: %s", e->line + 1, e->column + 1,
-			e->msg ? e->msg : "is no YAML");
-	else
-		kii_error_field(err, file, "is no YAML");
-}
-
 int kii_compose_yaml(const char *text, const char *file, json_t **out, struct kii_error *err)
 {
-	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
-		FYPCF_ALLOW_DUPLICATE_KEYS };
-	struct fy_diag_cfg quiet;
 	struct reader r = { .file = file, .err = err };
+	struct kii_yaml yaml;
 
-	/* The library does not come to an end with some texts that are none. */
-	if (!kii_json_is_utf8(text, strlen(text)))
-		return kii_error_field(err, file, "is no UTF-8");
-	fy_diag_cfg_default(&quiet);
-	quiet.fp = NULL;
-	cfg.diag = fy_diag_create(&quiet);
-	if (!cfg.diag)
-		return kii_error_set(err, KII_EIO, 0, "%s: YAML cannot be read now", file);
-	fy_diag_set_collect_errors(cfg.diag, true);
-	r.doc = fy_document_build_from_string(&cfg, text, strlen(text));
+	if (kii_yaml_open(text, file, &yaml, err) != 0)
+		return -1;
+	r.doc = yaml.doc;
 	*out = r.doc ? value_of(&r, fy_document_root(r.doc), 0) : NULL;
 	if (!r.doc)
-		say_why(cfg.diag, file, err);
-	fy_document_destroy(r.doc);
-	fy_diag_destroy(cfg.diag);
+		kii_yaml_fault(&yaml, file, err);
+	kii_yaml_close(&yaml);
 	return *out ? 0 : -1;
 }

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* YAML of a project, by libfyaml; nothing else of plans knows that library. */
+/* YAML of a project, as lib/yaml reads it. */
 #include <config.h>
 
 #include <stdlib.h>
@@ -8,12 +8,6 @@
 #include "json.h"
 #include "plan_files.h"
 #include "yaml.h"
-
-static void free_document(struct fy_document **doc)
-{
-	if (*doc)
-		fy_document_destroy(*doc);
-}
 
 static json_t *scalar(struct fy_node *node)
 {
@@ -60,19 +54,6 @@ static json_t *value_of(struct fy_node *node, bool *twice)
 	return all;
 }
 
-/* The first thing that the library has to say, or false when it says nothing. */
-static bool first_error(struct fy_diag *diag, const char *path, struct kii_error *err)
-{
-	void *at = NULL;
-	const struct fy_diag_error *e = fy_diag_errors_iterate(diag, &at);
-
-	if (!e)
-		return false;
-	kii_error_field(err, path, "line %d, column %d: %s", e->line + 1, e->column + 1,
-		e->msg ? e->msg : "is no YAML");
-	return true;
-}
-
 /* Nothing but blank lines and comments: an empty file, which is no document. */
 static bool is_empty(const char *text)
 {
@@ -86,40 +67,23 @@ static bool is_empty(const char *text)
 
 int kii_plan_yaml(const char *text, const char *path, json_t **out, struct kii_error *err)
 {
-	struct fy_diag_cfg quiet;
-	struct fy_diag *diag;
-	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
-		FYPCF_ALLOW_DUPLICATE_KEYS };
-	__attribute__((cleanup(free_document))) struct fy_document *doc = NULL;
+	struct kii_yaml yaml;
 	bool twice = false;
 	int rc = 0;
 
-	/* The library does not come to an end with some texts that are none. */
-	if (!kii_json_is_utf8(text, strlen(text)))
-		return kii_error_field(err, path, "is no UTF-8");
-	fy_diag_cfg_default(&quiet);
-	quiet.fp = NULL;
-	diag = fy_diag_create(&quiet);
-	if (!diag)
-		return kii_error_set(err, KII_EIO, 0, "%s: YAML cannot be read now", path);
-	fy_diag_set_collect_errors(diag, true);
-	cfg.diag = diag;
-	doc = fy_document_build_from_string(&cfg, text, strlen(text));
-	if (!doc) {
-		if (is_empty(text))
-			*out = json_object();
-		else if (first_error(diag, path, err))
-			rc = -1;
-		else
-			rc = kii_error_field(err, path, "is no YAML");
-	} else {
-		*out = value_of(fy_document_root(doc), &twice);
-	}
+	if (kii_yaml_open(text, path, &yaml, err) != 0)
+		return -1;
+	if (yaml.doc)
+		*out = value_of(fy_document_root(yaml.doc), &twice);
+	else if (is_empty(text))
+		*out = json_object();
+	else
+		rc = kii_yaml_fault(&yaml, path, err);
 	if (twice) {
 		json_decref(*out);
 		*out = NULL;
 		rc = kii_error_field(err, path, "a key comes twice");
 	}
-	fy_diag_destroy(diag);
+	kii_yaml_close(&yaml);
 	return rc;
 }

@@ -3,9 +3,48 @@
 
 #include "yaml.h"
 
+#include <string.h>
+
 #include "buf.h"
+#include "json.h"
 
 #define TEXT_MAX (16u << 20)   /* no reader takes a file as large */
+
+int kii_yaml_open(const char *text, const char *file, struct kii_yaml *out, struct kii_error *err)
+{
+	struct fy_parse_cfg cfg = { .flags = FYPCF_QUIET | FYPCF_COLLECT_DIAG |
+		FYPCF_ALLOW_DUPLICATE_KEYS };
+	struct fy_diag_cfg quiet;
+
+	if (!kii_json_is_utf8(text, strlen(text)))
+		return kii_error_field(err, file, "is no UTF-8");
+	fy_diag_cfg_default(&quiet);
+	quiet.fp = NULL;
+	cfg.diag = fy_diag_create(&quiet);
+	if (!cfg.diag)
+		return kii_error_set(err, KII_EIO, 0, "%s: YAML cannot be read now", file);
+	fy_diag_set_collect_errors(cfg.diag, true);
+	out->diag = cfg.diag;
+	out->doc = fy_document_build_from_string(&cfg, text, strlen(text));
+	return 0;
+}
+
+int kii_yaml_fault(const struct kii_yaml *y, const char *file, struct kii_error *err)
+{
+	void *at = NULL;
+	const struct fy_diag_error *e = fy_diag_errors_iterate(y->diag, &at);
+
+	if (!e)
+		return kii_error_field(err, file, "is no YAML");
+	return kii_error_field(err, file, "line %d, column %d: %s", e->line + 1, e->column + 1,
+		e->msg ? e->msg : "is no YAML");
+}
+
+void kii_yaml_close(struct kii_yaml *y)
+{
+	fy_document_destroy(y->doc);
+	fy_diag_destroy(y->diag);
+}
 
 char *kii_yaml_text(struct fy_node *node, size_t *len)
 {
