@@ -88,6 +88,16 @@ static void remove_dir(void)
 	free(dir);
 }
 
+size_t fuzz_piece(unsigned *seed, size_t left)
+{
+	size_t n = *seed % 32 + 1;
+
+	if (!*seed)
+		return left;
+	*seed = (*seed * 1103515245u + 12345u) >> 8 | 1;
+	return n < left ? n : left;
+}
+
 const char *fuzz_dir(void)
 {
 	if (!dir) {

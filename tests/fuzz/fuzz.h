@@ -36,6 +36,9 @@ char *fuzz_text(const uint8_t *data, size_t size);
 /* Take what stands before the next line that is `mark` (all there is where there is none). */
 char *fuzz_part(const uint8_t **data, size_t *size, const char *mark, size_t *len);
 
+/* The length of the next piece that a stream comes in: 1 to 32, or, with a seed of 0, all of it. */
+size_t fuzz_piece(unsigned *seed, size_t left);
+
 /* A folder of this process; it goes at its end. */
 const char *fuzz_dir(void);
 /* Make fuzz_dir()/`name` empty, and say its whole name; caller frees. */

@@ -40,18 +40,6 @@ static int take(void *arg, enum kii_frame_stream stream, const char *data, size_
 	return 0;
 }
 
-/* The length of the next piece: from 1 to 16, or all of it. */
-static size_t piece(unsigned *seed, size_t left)
-{
-	size_t n = *seed % 16 + 1;
-
-	if (!*seed)
-		return left;
-	*seed = *seed * 1103515245u + 12345u;
-	*seed = *seed >> 8 | 1;
-	return n < left ? n : left;
-}
-
 /* -1: broken; 0: in the middle of a frame; 1: whole. */
 static int feed(const char *data, size_t len, unsigned seed, struct heard *h)
 {
@@ -62,7 +50,7 @@ static int feed(const char *data, size_t len, unsigned seed, struct heard *h)
 	kii_buf_init(&h->frames, ROOM);
 	kii_frames_init(&f);
 	for (size_t n; len; data += n, len -= n) {
-		n = piece(&seed, len);
+		n = fuzz_piece(&seed, len);
 		if (!fuzz_ok(kii_frames_feed(&f, data, n, take, h, &err), &err)) {
 			fuzz_check(err.code == KII_EBROKEN);
 			return -1;
@@ -111,7 +99,7 @@ static int read_log(const char *data, size_t len, unsigned seed, bool tty, struc
 	kii_log_init(&log, &begin, tty, take_piece, out);
 	kii_log_begin(&log);
 	for (size_t n; rc == 0 && len; data += n, len -= n) {
-		n = piece(&seed, len);
+		n = fuzz_piece(&seed, len);
 		rc = kii_log_feed(&log, data, n, &err);
 	}
 	if (rc == 0)

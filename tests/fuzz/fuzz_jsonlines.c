@@ -25,16 +25,6 @@ static int take(void *arg, const json_t *document, struct kii_error *err)
 	return 0;
 }
 
-static size_t piece(unsigned *seed, size_t left)
-{
-	size_t n = *seed % 32 + 1;
-
-	if (!*seed)
-		return left;
-	*seed = (*seed * 1103515245u + 12345u) >> 8 | 1;
-	return n < left ? n : left;
-}
-
 static int feed(const char *data, size_t len, unsigned seed, struct kii_buf *out)
 {
 	struct kii_jsonlines lines;
@@ -43,7 +33,7 @@ static int feed(const char *data, size_t len, unsigned seed, struct kii_buf *out
 
 	kii_jsonlines_init(&lines);
 	for (size_t n; rc == 0 && len; data += n, len -= n) {
-		n = piece(&seed, len);
+		n = fuzz_piece(&seed, len);
 		rc = kii_jsonlines_feed(&lines, data, n, take, out, &err);
 	}
 	if (rc == 0)

@@ -242,22 +242,29 @@ static void bad_requests_are_answered(void **state)
 #define TOO_BIG "{\"error\":\"body: larger than 200000 bytes\",\"code\":\"too_big\"," \
 	"\"field\":\"body\"}"
 
+/* With nothing sent of the body. */
+static void answers_the_head(int fd, const struct ask *a, const char *status)
+{
+	kii_autobuf bytes = KII_BUF_INIT(1 << 20);
+	char first[200];
+	ssize_t n;
+
+	client_head(&bytes, a);
+	assert_int_equal(write(fd, bytes.data, bytes.len), (ssize_t)bytes.len);
+	n = recv(fd, first, sizeof(first) - 1, 0);
+	assert_true(n > 20);
+	first[n] = '\0';
+	assert_non_null(strstr(first + 8, status));
+}
+
 static void a_length_past_the_limit_is_413_before_the_body(void **state)
 {
 	kii_autofree char *body = kii_xcalloc(1, BODY_MAX + 1);
 	struct ask a = { "POST", "/echo", body, BODY_MAX + 1, NULL, NULL, KEEP };
 	struct world *w = *state;
 	kii_autoclose int fd = client_open(w->socket);
-	kii_autobuf bytes = KII_BUF_INIT(1 << 20);
-	char first[200];
-	ssize_t n;
 
-	client_head(&bytes, &a);
-	assert_int_equal(write(fd, bytes.data, bytes.len), (ssize_t)bytes.len);
-	n = recv(fd, first, sizeof(first) - 1, 0);
-	assert_true(n > 20);
-	first[n] = '\0';
-	assert_non_null(strstr(first + 8, "Status: 413 "));
+	answers_the_head(fd, &a, "Status: 413 ");
 }
 
 static void the_connection_lives_on_after_413(void **state)
@@ -304,19 +311,11 @@ static void a_body_that_its_handler_does_not_want_is_not_waited_for(void **state
 	struct ask refused = { "POST", "/upload", body, len, NULL, NULL, KEEP };
 	struct world *w = *state;
 	kii_autoclose int fd = client_open(w->socket);
-	kii_autobuf bytes = KII_BUF_INIT(1 << 20);
-	char first[200];
-	ssize_t n;
 
 	expect(fd, &taken, 200, "3000000");
 	taken.length = "";
 	expect(fd, &taken, 200, "3000000");
-	client_head(&bytes, &refused);
-	assert_int_equal(write(fd, bytes.data, bytes.len), (ssize_t)bytes.len);
-	n = recv(fd, first, sizeof(first) - 1, 0);
-	assert_true(n > 20);
-	first[n] = '\0';
-	assert_non_null(strstr(first + 8, "Status: 400 "));
+	answers_the_head(fd, &refused, "Status: 400 ");
 }
 
 /* --- half-sent requests --- */
