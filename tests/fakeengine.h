@@ -57,6 +57,10 @@ struct fake_pair {
 };
 int fake_pair_open(void **state);
 int fake_pair_close(void **state);
+
+/* A new client of the same engine that gives up after `timeout_ms` of silence (10 s before). */
+void fake_pair_patience(struct fake_pair *p, int timeout_ms);
+
 #define FAKE_TEST(f) cmocka_unit_test_setup_teardown(f, fake_pair_open, fake_pair_close)
 
 #endif

@@ -8,6 +8,7 @@ import re
 import pytest
 
 from client import check_error, raw
+from stack import wait_until
 
 STATIC = ["/layouts/MD1-Standard.json"]
 PATHS = ["/versions", "/layouts/", "/layouts/MD1-Standard.json", "/download.php", "/",
@@ -261,6 +262,7 @@ def test_a_dead_executable_is_502_in_json(new_stack):
     assert int(reply.headers["Retry-After"]) > 0
     assert mine.get("/layouts/").status == 200
     mine.start_public("jobs")
+    wait_until(lambda: mine.serves("jobs"), 20)
 
 
 def test_a_proxy_header_goes_nowhere(stack):

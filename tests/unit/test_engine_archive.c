@@ -341,6 +341,7 @@ static void silence_in_an_archive_times_out(void **state)
 	atomic_bool stop = false;
 	uint64_t size;
 
+	fake_pair_patience(p, 300);
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_HOLD, reply);
 	must_fail(kii_engine_get(p->engine, "abc", "/out", "a", 9, -1, &size, &err), KII_ETIMEOUT);

@@ -247,13 +247,8 @@ static void silence_and_dribble_time_out(void **state)
 {
 	static const char reply[] = "HTTP/1.1 204 No Content, it takes its time to say so\r\n\r\n";
 	struct fake_pair *p = *state;
-	const struct kii_engine_opts opts = {
-		.address = fake_address(p->fake), .timeout_ms = 300,
-	};
-	struct kii_error err = { 0 };
 
-	kii_engine_free(p->engine);
-	must(kii_engine_new(&opts, &p->engine, &err));
+	fake_pair_patience(p, 300);
 	fake_ping(p->fake, "1.41", false);
 	fake_text(p->fake, FAKE_HOLD, "");
 	assert_in_range(timed(p, KII_ETIMEOUT), 300, 12000);
