@@ -99,15 +99,28 @@ static void leave(struct layers *l, const char *id, int64_t since)
 	snprintf(l->left[l->n_left++].id, BOX_ID + 1, "%s", id);
 }
 
+/* Moves *at behind a number and the blanks before it; false where there is none. */
+static bool take_number(const char **at, int64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoll(*at, &end, 10);
+	if (end == *at || errno == ERANGE)
+		return false;
+	*at = end;
+	return true;
+}
+
 /* "run ID SINCE" */
 static bool take_run(struct layers *l, const char *line)
 {
 	size_t len = strspn(line, "0123456789abcdef");
 	kii_autofree char *id = kii_xstrndup(line, len);
+	const char *at = line + len;
 	int64_t since;
 
-	if (len < KII_MADE_DIGITS || len > BOX_ID ||
-	    sscanf(line + len, " %" SCNd64, &since) != 1 || since < 0)
+	if (len < KII_MADE_DIGITS || len > BOX_ID || !take_number(&at, &since) || since < 0)
 		return false;
 	leave(l, id, since);
 	return true;
@@ -117,12 +130,13 @@ static bool take_run(struct layers *l, const char *line)
 static bool take_line(struct layers *l, const char *line)
 {
 	size_t len = strspn(line, "0123456789abcdef");
+	const char *at = line + len;
 	int64_t since, used;
 
 	if (strncmp(line, "run ", 4) == 0)
 		return take_run(l, line + 4);
-	if (len != KII_MADE_DIGITS || sscanf(line + len, " %" SCNd64 " %" SCNd64, &since,
-			&used) != 2 || since < 0 || used <= 0)
+	if (len != KII_MADE_DIGITS || !take_number(&at, &since) || !take_number(&at, &used) ||
+	    since < 0 || used <= 0)
 		return false;
 	put(l, line, since, used);
 	return true;
@@ -251,15 +265,16 @@ void layers_runs(struct layers *l, size_t build, const char *id, int64_t since)
 
 void layers_end(struct layers *l, size_t build, bool badly)
 {
-	struct box *box = &l->boxes[build];
+	struct box box;
 
 	pthread_mutex_lock(&l->lock);
+	box = l->boxes[build];
+	l->boxes[build].id[0] = '\0';
 	l->builds[build] = 0;
 	l->due = true;
-	if (badly && box->id[0])
-		leave(l, box->id, box->since);
-	l->changed = l->changed || box->id[0];
-	box->id[0] = '\0';
+	if (badly && box.id[0])
+		leave(l, box.id, box.since);
+	l->changed = l->changed || box.id[0];
 	if (l->changed)
 		save(l);
 	pthread_mutex_unlock(&l->lock);
