@@ -31,7 +31,7 @@ void layers_made(struct layers *l, const char *id, int64_t since);
 void layers_end(struct layers *l, size_t build, bool badly);
 
 /*
- * After a build that has ended badly, and after the worker's start: remove the containers that carry
+ * After the start, and after a build that has ended badly: remove the containers that carry
  * a mark of ours and are of no build that runs. An engine that comes back knows nothing of its
  * builds, and leaves or even runs what they had made. What cannot be done now is done later. Podman
  * shows no container of a step: there nothing is done.
