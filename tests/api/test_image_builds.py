@@ -268,7 +268,7 @@ def test_a_docker_that_is_killed_between_steps(mortal):
     try:
         anna = stack.operator()
         steps = "".join(f"RUN true {i}\nENV E{i}=x\n" for i in range(30))
-        for step in (5, 12, 19, 26, 33, 40):
+        for step in (5, 22, 40):
             made = anna.post(BUILD, dockerfile(
                 anna, f"FROM {SHELL}\n{steps}", network_mode="none", no_cache=True)).json["job"]
             wait_until(lambda: (job(anna, made)["progress"] or "").startswith(f"step {step}/"), 60)
