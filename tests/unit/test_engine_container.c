@@ -317,9 +317,12 @@ static void inspect_tells_what_became_of_it(void **state)
 		"\"Status\":\"exited\",\"ExitCode\":137,\"OOMKilled\":true,"
 		"\"StartedAt\":\"2026-11-28T22:38:10.246521561Z\","
 		"\"FinishedAt\":\"2026-11-28T22:38:11.25180766Z\"},"
-		"\"Config\":{\"Labels\":{\"kiisrv.job\":\"j\"}}}", &c, KII_OK);
+		"\"Config\":{\"Labels\":{\"kiisrv.job\":\"j\"}},"
+		"\"HostConfig\":{\"ExtraHosts\":[\"kiisrv-1-2:127.0.0.1\",\"x:::1\"]}}", &c,
+		KII_OK);
 	assert_string_equal(c.id, ID);
 	assert_string_equal(c.name, "kiisrv-1");
+	assert_string_equal(c.mark, "kiisrv-1-2");
 	assert_int_equal(c.state, KII_CONTAINER_EXITED);
 	assert_int_equal(c.exit_code, 137);
 	assert_true(c.oom);
@@ -333,7 +336,23 @@ static void inspect_tells_what_became_of_it(void **state)
 	assert_string_equal(c.name, "");
 	assert_int_equal(c.started_ms, 0);
 	assert_true(json_is_object(c.labels));
+	assert_string_equal(c.mark, "");
 	kii_container_release(&c);
+}
+
+static void marks_that_are_none_are_left_out(void **state)
+{
+	static const char *const hosts[] = { "null", "[]", "[7]", "{}", "[\"" ID ID ":::1\"]" };
+	struct kii_container c;
+
+	for (size_t i = 0; i < KII_COUNT(hosts); i++) {
+		kii_autofree char *body = kii_xfmt("{\"Id\":\"x\",\"State\":{\"Status\":\"dead\","
+			"\"ExitCode\":1},\"HostConfig\":{\"ExtraHosts\":%s}}", hosts[i]);
+
+		inspect(*state, body, &c, KII_OK);
+		assert_string_equal(c.mark, "");
+		kii_container_release(&c);
+	}
 }
 
 static void each_state_is_one_of_three(void **state)
@@ -398,6 +417,15 @@ static void a_list_is_by_label(void **state)
 		"%7B%22label%22%3A%5B%22kiisrv.instance%3Da%26b%5C%22c%22%5D%7D\n");
 	free(seen);
 	kii_containers_free(NULL, 0);
+	fake_reset(p->fake);
+	fake_ping(p->fake, "1.41", false);
+	fake_reply(p->fake, 200, "", "[]");
+	must(kii_engine_list(p->engine, NULL, NULL, &list, &n, &err));
+	assert_int_equal(n, 0);
+	kii_containers_free(list, n);
+	seen = fake_seen(p->fake);
+	assert_string_equal(seen, "GET /_ping\nGET /v1.41/containers/json?all=1\n");
+	free(seen);
 }
 
 #define REMNANT "{\"cause\":\"container not known\",\"message\":\"getting container from store " \
@@ -489,6 +517,7 @@ int main(void)
 		FAKE_TEST(kill_names_the_signal),
 		FAKE_TEST(remove_waits_until_it_is_gone),
 		FAKE_TEST(inspect_tells_what_became_of_it),
+		FAKE_TEST(marks_that_are_none_are_left_out),
 		FAKE_TEST(each_state_is_one_of_three),
 		FAKE_TEST(an_inspect_that_lacks_is_broken),
 		FAKE_TEST(a_list_is_by_label),
