@@ -59,6 +59,6 @@ void kii_hash_hex(struct kii_hash *h, char out[KII_HASH_HEX])
 	unsigned len = 0;
 
 	sure(EVP_DigestFinal_ex(h->ctx, digest, &len) && len == 32);
-	for (unsigned i = 0; i < len; i++)
+	for (size_t i = 0; i < len; i++)
 		snprintf(out + 2 * i, 3, "%02x", digest[i]);
 }

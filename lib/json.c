@@ -237,7 +237,9 @@ void kii_json_set_strn(json_t *object, const char *name, const char *value, size
 {
 	json_t *j = value ? json_stringn(value, len) : json_null();
 
-	json_object_set_new(object, name, j ? j : mended(value, len));
+	if (value && !j)
+		j = mended(value, len);
+	json_object_set_new(object, name, j);
 }
 
 void kii_json_set_str(json_t *object, const char *name, const char *value)

@@ -178,9 +178,10 @@ static void add_maps(const struct kii_kll_source *source, struct kii_buf *maps)
 /* Is there nothing in `t` but white space, up to a '#' or its end? */
 static bool goes_on_as_comment(struct text t)
 {
+	static const char blank[] = { ' ', '\t', '\r', '\n' };
 	size_t i = 0;
 
-	while (i < t.len && memchr(" \t\r\n", t.s[i], 4))
+	while (i < t.len && memchr(blank, t.s[i], sizeof(blank)))
 		i++;
 	return i == t.len || (t.s[i] == '#' && (!i || t.s[i - 1] == '\n'));
 }

@@ -421,9 +421,9 @@ static void what_is_left_of_a_container_hides_no_others(void **state)
 		rc = kii_ops_list(p->engine, &filters[i], &text, &err);
 		seen = fake_seen(p->fake);
 		assert_int_equal(rc, i == 0 ? 0 : -1);
-		assert_int_equal(strstr(seen, "?all=1&filters=%7B%22status%22%3A%5B%22created%22%2C%22"
-			"initialized%22%2C%22running%22%2C%22paused%22%2C%22exited%22%2C%22stopped%22"
-			"%5D%2C%22name%22%3A%5B%22a%22%5D%7D\n") != NULL, i == 0);
+		assert_int_equal(strstr(seen, "?all=1&filters=%7B%22status%22%3A%5B%22created%22"
+			"%2C%22initialized%22%2C%22running%22%2C%22paused%22%2C%22exited%22"
+			"%2C%22stopped%22%5D%2C%22name%22%3A%5B%22a%22%5D%7D\n") != NULL, i == 0);
 		assert_string_equal(text.data, i == 0 ? "[]" : "");
 	}
 }
