@@ -206,7 +206,8 @@ def test_an_upgrade_that_is_killed(machine, debs, moment):
                f"until {moment} >/dev/null; do kill -0 $dpkg || exit 1; done; kill -9 -$dpkg")
     assert "ok installed" not in machine.sh("dpkg-query -W -f '${Status}' kiisrv")
     assert machine.answers() and built(machine, moment)
-    # Who looks is told by dpkg that it wants the file again, or only the rest.
+    # As apt wants it: what is left of it first, then the file again.
+    machine.sh("dpkg --configure -a")
     machine.install(debs["new"])
     assert machine.reasons() == [] and machine.active() == "active"
     assert not machine.sh("dpkg --audit; find /usr /lib /etc -xdev -name '*.dpkg-new'")
@@ -249,7 +250,8 @@ def test_the_rust_servers_unit(machine, debs):
 def test_a_broken_configuration_over_an_upgrade_and_a_start(machine, debs):
     machine.install(debs["old"])
     machine.sh("sed -i '1i [nonsense]' /etc/kiisrv/kiisrv.toml")
-    said = machine.install(debs["new"])
+    # Where the new one has another file too, an administrator is asked.
+    said = machine.install(debs["new"], "-o Dpkg::Options::=--force-confold")
     assert "nothing is started or reloaded" in said, said
     assert "/etc/kiisrv/kiisrv.toml:1:2: nonsense" in said, said
     assert machine.answers() and built(machine, "broken configuration")

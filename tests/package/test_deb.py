@@ -71,7 +71,8 @@ def test_plain_dpkg_buildpackage_makes_the_same(debs, folder):
 def test_it_is_built_for_another_processor(folder):
     built = deb(folder, "--host", "arm64")
     assert built.endswith("_arm64.deb")
-    assert installed_size(built) <= 3_000_000
+    # More than the other's 3 MB: pages of 64 KiB, and what the linker leaves empty before them.
+    assert installed_size(built) <= 4_200_000
     subprocess.run(["dpkg-deb", "-x", built, folder / "x"], check=True)
     for program in (folder / "x/usr/libexec/kiisrv/build", folder / "x/usr/sbin/kiisrvctl"):
         # An ELF file for AArch64.
