@@ -118,6 +118,7 @@ def test_an_installation_brings_everything_up(machine, debs):
     assert machine.reasons() == []
     doctor = machine.sh("kiisrvctl doctor --json")
     assert json.loads(doctor)["failures"] == 0, doctor
+    assert "Status: \"its services: " in machine.sh("systemctl --no-pager status kiisrv")
     for unit in SERVICES:
         assert re.search("event=(ready|child_ready)", machine.journal(unit, "0")), unit
 
@@ -239,6 +240,7 @@ def old_database(machine):
 def test_an_upgrade_brings_databases_up_after_a_copy(machine, debs):
     machine.sh("systemctl stop kiisrv")
     assert machine.units() == set()
+    assert machine.run("systemctl --no-pager status kiisrv").returncode == 3
     old_database(machine)
     machine.install(debs["new"])
     assert machine.units() == SERVICES | {"kiisrv.service"}
