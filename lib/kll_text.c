@@ -84,16 +84,16 @@ static void add_defines(const struct kii_kll_source *source, struct kii_buf *out
 
 static void add_token(struct text t, struct kii_buf *out)
 {
-	const char *kind = "U";
+	const char *kind = "U\"";
 
 	if (begins(t, "CONS:")) {
-		kind = "CONS";
+		kind = "CONS\"";
 		t = text_rest(t, 5);
 	} else if (begins(t, "SYS:")) {
-		kind = "SYS";
+		kind = "SYS\"";
 		t = text_rest(t, 4);
 	}
-	kii_buf_fmt(out, "%s\"", kind);
+	kii_buf_str(out, kind);
 	add(out, t);
 	kii_buf_char(out, '"');
 }
