@@ -6,7 +6,8 @@ packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libs
 	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev
 	python3-yaml"
 packages_deb="debhelper dpkg-dev fakeroot lintian"
-packages_deb_long="piuparts autopkgtest openssl cppcheck"
+packages_deb_long="piuparts autopkgtest openssl"
+packages_analyze="cppcheck clang-tidy"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"

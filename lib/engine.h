@@ -129,6 +129,7 @@ enum kii_container_state {
 	KII_CONTAINER_RUNNING,   /* paused, restarting too */
 	KII_CONTAINER_EXITED,    /* dead too */
 };
+#define KII_MARK 96
 struct kii_container {
 	char id[128];
 	char name[160];          /* without the leading '/' */
@@ -138,11 +139,15 @@ struct kii_container {
 	int64_t created_ms;      /* since 1970 */
 	int64_t started_ms;      /* 0: never */
 	int64_t finished_ms;
+	char mark[KII_MARK];     /* kii_build_spec's, of whose steps it is; "": it has none */
 	json_t *labels;          /* object of strings */
 };
 int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_container *out,
 	struct kii_error *err) KII_MUST_CHECK;
-/* All (running or not) that carry label `name`=`value`. Exit codes and times are not filled in. */
+/*
+ * All (running or not) that carry label `name`=`value`, or, with NULL, any. Exit codes, times and
+ * marks are not filled in.
+ */
 int kii_engine_list(struct kii_engine *e, const char *label, const char *value,
 	struct kii_container **out, size_t *n, struct kii_error *err) KII_MUST_CHECK;
 void kii_container_release(struct kii_container *c);
@@ -274,11 +279,15 @@ struct kii_build_spec {
 	 * needs none and ignores it.
 	 */
 	const char *guard;
+	/*
+	 * Docker: a name that the containers of its steps are given, as one of a host, by which
+	 * they can be told from others' when engine or client have died. NULL: none. Podman shows
+	 * nothing of its steps and ignores it.
+	 */
+	const char *mark;
 	int64_t limit_ms;        /* for all of it; 0: none */
 	kii_engine_step *step;   /* or NULL */
 	kii_engine_made *made;   /* or NULL */
-	/* Likewise, of the container that a step runs in. Only Docker tells it. Or NULL. */
-	kii_engine_made *runs;
 	kii_engine_tick *tick;   /* while nothing comes, with the sink's `arg`; or NULL */
 	struct kii_build_result *result;   /* or NULL; filled in as the build goes on */
 };

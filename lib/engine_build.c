@@ -17,8 +17,7 @@ struct build {
 	kii_engine_say *say;
 	void *arg;
 	kii_engine_step *step;
-	kii_engine_made *made, *runs;
-	bool may_run;                /* a step has begun, its container is not told yet */
+	kii_engine_made *made;
 	struct kii_build_result *result;
 	struct kii_error failed;     /* what the engine says went wrong */
 };
@@ -107,46 +106,29 @@ static void take_step(struct build *b, const char *text)
 	if (!text || !parse_step(text, &step))
 		return;
 	b->result->last = step;
-	b->may_run = true;
 	if (b->step)
 		b->step(b->arg, &step);
 }
 
-static void tell_id(const struct build *b, kii_engine_made *take, const char *text)
+/* " ---> 0123456789ab" of Docker, "--> 0123456789a" of Podman, a line by itself. */
+static void take_made(const struct build *b, const char *text)
 {
-	size_t len = strspn(text, "0123456789abcdef");
+	size_t dashes, len;
 	char id[65];
 
-	if (!take || len < KII_MADE_DIGITS || len >= sizeof(id) ||
-	    text[len + strspn(text + len, "\r\n")])
-		return;
-	memcpy(id, text, len);
-	id[len] = '\0';
-	take(b->arg, id);
-}
-
-/*
- * " ---> 0123456789ab" of Docker, "--> 0123456789a" of Podman, a line by itself; and of Docker
- * " ---> Running in 0123456789ab", before anything that the container says.
- */
-static void take_made(struct build *b, const char *text)
-{
-	static const char words[] = "Running in ";
-	size_t dashes;
-
-	if (!text)
+	if (!b->made || !text)
 		return;
 	text += strspn(text, " ");
 	dashes = strspn(text, "-");
 	if (dashes < 2 || text[dashes] != '>' || text[dashes + 1] != ' ')
 		return;
 	text += dashes + 2;
-	if (strncmp(text, words, sizeof(words) - 1) != 0) {
-		tell_id(b, b->made, text);
-	} else if (b->may_run) {
-		b->may_run = false;
-		tell_id(b, b->runs, text + sizeof(words) - 1);
-	}
+	len = strspn(text, "0123456789abcdef");
+	if (len < KII_MADE_DIGITS || len >= sizeof(id) || text[len + strspn(text + len, "\r\n")])
+		return;
+	memcpy(id, text, len);
+	id[len] = '\0';
+	b->made(b->arg, id);
 }
 
 /* Docker tells the code beside the message, Podman at its end. */
@@ -250,7 +232,7 @@ int kii_engine_build(struct kii_engine *e, const struct kii_build_spec *spec, ki
 	kii_autocall c = KII_CALL_INIT("POST");
 	struct kii_build_result ignored = { .exit_code = -1 };
 	struct build b = { .say = sink, .arg = arg, .step = spec->step,
-		.made = spec->made, .runs = spec->runs,
+		.made = spec->made,
 		.result = spec->result ? spec->result : &ignored };
 	int rc;
 

@@ -116,6 +116,20 @@ static int docker_network(struct kii_call *c, const struct kii_build_spec *spec,
 	return 0;
 }
 
+/* Of what a build may ask for, a host's name alone is words of ours that its containers show. */
+static int docker_mark(struct kii_call *c, const struct kii_build_spec *spec, struct kii_error *err)
+{
+	kii_autofree char *host = NULL;
+
+	if (!spec->mark)
+		return 0;
+	if (kii_engine_name(KII_NAME_PLAIN, "mark", spec->mark, err) != 0)
+		return -1;
+	host = kii_xfmt("%s:127.0.0.1", spec->mark);
+	kii_call_query(c, "extrahosts", host);
+	return 0;
+}
+
 /* --- all of it --- */
 
 static int check(const struct kii_build_spec *spec, struct kii_error *err)
@@ -151,9 +165,11 @@ int kii_engine_build_query(struct kii_engine *e, struct kii_call *c,
 	if (add_pairs(c, "buildargs", spec->args, spec->n_args, err) != 0 ||
 	    (spec->n_labels && add_pairs(c, "labels", spec->labels, spec->n_labels, err) != 0))
 		return -1;
-	if (!spec->network && !spec->guard)
+	if (!spec->network && !spec->guard && !spec->mark)
 		return 0;
 	if (kii_engine_negotiate(e, err) != 0)
 		return -1;
-	return e->podman ? podman_namespaces(e, c, spec, err) : docker_network(c, spec, err);
+	if (e->podman)
+		return podman_namespaces(e, c, spec, err);
+	return docker_network(c, spec, err) != 0 ? -1 : docker_mark(c, spec, err);
 }

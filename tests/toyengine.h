@@ -71,6 +71,8 @@ bool toy_has_image(struct toy *t, const char *id);
 /* A container that is there already, by the plan; `labels` end with a NULL name. */
 void toy_container(struct toy *t, const char *name, const struct kii_pair *labels,
 	enum kii_container_state state);
+/* One of a build's step, that was created and has its build's mark. */
+void toy_marked(struct toy *t, const char *name, const char *mark);
 void toy_volume(struct toy *t, const char *name, const struct kii_pair *labels);
 /* It ends now; not by a signal of the client's. */
 void toy_end(struct toy *t, const char *name, int exit_code);

@@ -148,7 +148,7 @@ static json_t *make_labels(const struct kii_pair *labels)
 	return j;
 }
 
-/* Does it carry what {"label":["name=value"]} asks for? */
+/* Does it carry what {"label":["name=value"]} asks for? Without a filter all do. */
 static bool has_label(const json_t *labels, const char *filter)
 {
 	kii_autojson *j = filter ? json_loads(filter, 0, NULL) : NULL;
@@ -156,6 +156,8 @@ static bool has_label(const json_t *labels, const char *filter)
 	kii_autofree char *name = want ? kii_xstrndup(want, strcspn(want, "=")) : NULL;
 	const char *value = name ? kii_json_str(labels, name) : NULL;
 
+	if (!filter)
+		return true;
 	return value && want[strlen(name)] == '=' && !strcmp(value, want + strlen(name) + 1);
 }
 
@@ -218,11 +220,12 @@ static json_t *show(const struct toy_box *b)
 	stamp(b->started ? b->started : kii_io_wall() - b->plan.age_ms, created);
 	stamp(b->started, started);
 	stamp(b->finished, finished);
-	return json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i, s:b, s:s, s:s}, s:{s:O}}", "Id", b->id,
-		"Name", name, "Created", created, "State", "Status", state_word(b), "Pid",
+	return json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i, s:b, s:s, s:s}, s:{s:O}, s:O*}", "Id",
+		b->id, "Name", name, "Created", created, "State", "Status", state_word(b), "Pid",
 		b->state == KII_CONTAINER_RUNNING ? 4242 : 0, "ExitCode", b->exit_code,
 		"OOMKilled", b->plan.oom && b->state == KII_CONTAINER_EXITED,
-		"StartedAt", started, "FinishedAt", finished, "Config", "Labels", labels_of(b));
+		"StartedAt", started, "FinishedAt", finished, "Config", "Labels", labels_of(b),
+		"HostConfig", json_object_get(b->body, "HostConfig"));
 }
 
 static bool inspect(struct toy_peer *p)
@@ -815,6 +818,17 @@ void toy_container(struct toy *t, const char *name, const struct kii_pair *label
 	b->started -= b->started ? b->plan.age_ms : 0;
 	if (state == KII_CONTAINER_EXITED)
 		finish(b, b->plan.exit_code, strlen(b->log), b->started);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_marked(struct toy *t, const char *name, const char *mark)
+{
+	kii_autofree char *host = kii_xfmt("%s:127.0.0.1", mark);
+	kii_autojson *body = json_pack("{s:{}, s:{s:[s]}}", "Labels", "HostConfig", "ExtraHosts",
+		host);
+
+	pthread_mutex_lock(&t->lock);
+	add_box(t, name, body);
 	pthread_mutex_unlock(&t->lock);
 }
 

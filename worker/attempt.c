@@ -223,12 +223,16 @@ static int find_or_make(struct attempt *a, struct kii_error *err)
 
 /*
  * A container that an earlier worker made and did not start is made anew: what broke off there may
- * have left its volumes half made (Podman: not yet its user's).
+ * have left its volumes half made (Podman: not yet its user's). So is one whose start was not heard
+ * of: an engine that was killed over it knows nothing of a run that has written to the log, and a
+ * second run would write behind it.
  */
 static int make_anew(struct attempt *a, struct kii_error *err)
 {
-	if (a->made)
+	if (a->made && !a->unheard)
 		return 0;
+	a->unheard = false;
+	a->made = false;
 	if (kii_engine_remove(a->engine, a->name, err) != 0 ||
 	    transport_clean(a->w, a->engine, a->name, err) != 0)
 		return kii_error_wrap(err, "remove what was not started");
@@ -276,8 +280,10 @@ static int bring_up(struct attempt *a, struct kii_error *err)
 		return -1;
 	if (transport_put(a, err) != 0)
 		return kii_error_wrap(err, "put files");
-	if (kii_engine_start(a->engine, a->name, err) != 0)
+	if (kii_engine_start(a->engine, a->name, err) != 0) {
+		a->unheard = err->code == KII_EDOWN || err->code == KII_ETIMEOUT;
 		return kii_error_wrap(err, "start");
+	}
 	set_deadlines(a, 0);
 	return look(a, err);
 }

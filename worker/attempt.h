@@ -39,6 +39,7 @@ struct attempt {
 	char *user;            /* the image's */
 	struct kii_spool spool;
 	bool made;             /* this worker made the container */
+	bool unheard;          /* ... and asked for its start, but heard no answer */
 	int64_t deadline;      /* on kii_io_now's clock */
 	int64_t last_output;
 	enum stopped stopped;

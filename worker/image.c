@@ -137,6 +137,7 @@ static void close_workspace(struct image_work *x)
 	if (x->folder && kii_io_remove_tree(x->folder, &err) != 0)
 		kii_log_warn("workspace", "job=%s error=%s", x->t->job->id, kii_q(err.msg));
 	free(x->folder);
+	free(x->mark);
 	kii_buf_release(&x->tail);
 	kii_build_request_release(&x->r);
 }
@@ -189,14 +190,16 @@ static int build_image(struct task *t, struct kii_error *err)
 	int rc;
 
 	kii_buf_init(&x.tail, 4096);
-	x.layers = layers_begin(t->w->layers);
+	x.mark = worker_container_name(t->w, t->job->id, t->job->attempts);
+	x.layers = layers_begin(t->w->layers, x.mark);
 	rc = begin(&x, false, err);
 	if (rc == 0)
 		rc = image_guard(&x, err);
 	if (rc == 0)
 		rc = image_pack(&x, err);
 	image_unguard(&x);
-	layers_end(t->w->layers, x.layers, rc != 0);
+	/* Where the project was at fault, the engine has cleaned up. */
+	layers_end(t->w->layers, x.layers, rc != 0 && !t->outcome);
 	if (rc == 0)
 		rc = task_image(t, x.image, err);
 	if (rc == 0)

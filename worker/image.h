@@ -19,6 +19,7 @@ struct image_work {
 	struct kii_engine_about about;
 	char *folder;            /* the workspace */
 	int source;              /* the project's top folder in it, or -1 */
+	char *mark;              /* of its steps' containers */
 	size_t layers;           /* of layers_begin */
 	char guard[128];         /* Podman: the container whose end is the steps' end; "": none */
 	struct kii_buf tail;     /* the last of what the steps said */

@@ -46,13 +46,6 @@ static void at_image(void *arg, const char *id)
 	layers_made(x->t->w->layers, id, x->t->job->created);
 }
 
-static void at_container(void *arg, const char *id)
-{
-	struct image_work *x = arg;
-
-	layers_runs(x->t->w->layers, x->layers, id, x->t->job->created);
-}
-
 static bool may_go_on(void *arg)
 {
 	struct image_work *x = arg;
@@ -171,7 +164,7 @@ static int run(struct image_work *x, const struct image_recipe *recipe,
 		.cpus = x->r.cpus > 0 ? x->r.cpus : conf->build.cpus,
 		.network = x->r.network ? x->r.network : "default",
 		.guard = x->guard[0] ? x->guard : NULL,
-		.step = at_step, .made = at_image, .runs = at_container,
+		.mark = x->mark, .step = at_step, .made = at_image,
 		.tick = may_go_on, .result = &result,
 	};
 	int rc = kii_engine_build(x->t->engine, &spec, hear, x, err);

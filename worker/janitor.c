@@ -368,7 +368,7 @@ void *janitor_run(void *arg)
 				kii_log_warn("reconcile", "error=%s", kii_q(err.msg));
 		}
 		if (w->engine_up)
-			layers_tidy(w->layers, engine);
+			layers_tidy(w, engine);
 		if (w->engine_up && layers_due(w->layers))
 			gc_layers(w);
 		if (kii_io_now() >= gc_at) {

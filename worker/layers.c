@@ -11,19 +11,15 @@
 #include <string.h>
 
 #include "io.h"
-#include "json.h"
 #include "layers_notes.h"
 #include "log.h"
 
 #define NOTES_MAX 50000
 #define FILE_MAX  (NOTES_MAX * 64u + 65536u)
-#define BOXES_MAX WORKER_SLOTS_MAX
-#define BOX_ID    64
 
-/* A container that a step runs in. */
-struct box {
-	char id[BOX_ID + 1];
-	int64_t since;           /* ms since 1970: it was made then or later */
+struct build {
+	int64_t began;           /* ms since 1970; 0: there is none */
+	char mark[KII_MARK];     /* of its steps' containers */
 };
 
 struct layers {
@@ -32,10 +28,8 @@ struct layers {
 	struct layers_list list;
 	size_t cap;
 	bool changed, due;
-	int64_t builds[WORKER_SLOTS_MAX];    /* when each has begun; 0: there is none */
-	struct box boxes[WORKER_SLOTS_MAX];  /* of each; an ID of "": none */
-	struct box left[BOXES_MAX];          /* that may have been left */
-	size_t n_left;
+	bool astray;             /* a step's container may have outlived its build */
+	struct build builds[WORKER_SLOTS_MAX];
 };
 
 /* --- the list --- */
@@ -90,26 +84,16 @@ static const struct layers_note *put(struct layers *l, const char *id, int64_t s
 
 /* --- the file --- */
 
-/* Under the lock. */
-static void leave(struct layers *l, const char *id, int64_t since)
+/* Moves *at behind a number and the blanks before it; false where there is none. */
+static bool take_number(const char **at, int64_t *out)
 {
-	if (l->n_left == BOXES_MAX)
-		return;
-	l->left[l->n_left] = (struct box){ .since = since };
-	snprintf(l->left[l->n_left++].id, BOX_ID + 1, "%s", id);
-}
+	char *end;
 
-/* "run ID SINCE" */
-static bool take_run(struct layers *l, const char *line)
-{
-	size_t len = strspn(line, "0123456789abcdef");
-	kii_autofree char *id = kii_xstrndup(line, len);
-	int64_t since;
-
-	if (len < KII_MADE_DIGITS || len > BOX_ID ||
-	    sscanf(line + len, " %" SCNd64, &since) != 1 || since < 0)
+	errno = 0;
+	*out = strtoll(*at, &end, 10);
+	if (end == *at || errno == ERANGE)
 		return false;
-	leave(l, id, since);
+	*at = end;
 	return true;
 }
 
@@ -117,12 +101,11 @@ static bool take_run(struct layers *l, const char *line)
 static bool take_line(struct layers *l, const char *line)
 {
 	size_t len = strspn(line, "0123456789abcdef");
+	const char *at = line + len;
 	int64_t since, used;
 
-	if (strncmp(line, "run ", 4) == 0)
-		return take_run(l, line + 4);
-	if (len != KII_MADE_DIGITS || sscanf(line + len, " %" SCNd64 " %" SCNd64, &since,
-			&used) != 2 || since < 0 || used <= 0)
+	if (len != KII_MADE_DIGITS || !take_number(&at, &since) || !take_number(&at, &used) ||
+	    since < 0 || used <= 0)
 		return false;
 	put(l, line, since, used);
 	return true;
@@ -147,12 +130,6 @@ static void load(struct layers *l)
 		kii_log_warn("layers", "odd_lines=%zu", odd);
 }
 
-static void put_box(struct kii_buf *text, const struct box *box)
-{
-	if (box->id[0])
-		kii_buf_fmt(text, "run %s %" PRId64 "\n", box->id, box->since);
-}
-
 /* Under the lock, so that what is older never comes after. */
 static void save(struct layers *l)
 {
@@ -162,10 +139,6 @@ static void save(struct layers *l)
 	for (size_t i = 0; i < l->list.n; i++)
 		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 "\n", l->list.notes[i].id,
 			l->list.notes[i].since, l->list.notes[i].used);
-	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
-		put_box(&text, &l->boxes[i]);
-	for (size_t i = 0; i < l->n_left; i++)
-		put_box(&text, &l->left[i]);
 	if (kii_io_publish(l->path, text.data, text.len, 0600, &err) != 0)
 		kii_log_warn("layers", "error=%s", kii_q(err.msg));
 	l->changed = false;
@@ -193,6 +166,7 @@ struct layers *layers_new(const char *state_dir)
 	pthread_mutex_init(&l->lock, NULL);
 	load(l);
 	l->due = l->list.n > 0;
+	l->astray = true;
 	return l;
 }
 
@@ -206,14 +180,15 @@ void layers_free(struct layers *l)
 	free(l);
 }
 
-size_t layers_begin(struct layers *l)
+size_t layers_begin(struct layers *l, const char *mark)
 {
 	size_t i = 0;
 
 	pthread_mutex_lock(&l->lock);
-	while (l->builds[i])
+	while (l->builds[i].began)
 		i++;
-	l->builds[i] = kii_io_wall();
+	l->builds[i].began = kii_io_wall();
+	snprintf(l->builds[i].mark, sizeof(l->builds[i].mark), "%s", mark);
 	pthread_mutex_unlock(&l->lock);
 	return i;
 }
@@ -238,28 +213,12 @@ void layers_made(struct layers *l, const char *id, int64_t since)
 	pthread_mutex_unlock(&l->lock);
 }
 
-void layers_runs(struct layers *l, size_t build, const char *id, int64_t since)
-{
-	struct box *box = &l->boxes[build];
-
-	pthread_mutex_lock(&l->lock);
-	box->since = at_most_now(since);
-	snprintf(box->id, sizeof(box->id), "%s", id);
-	save(l);
-	pthread_mutex_unlock(&l->lock);
-}
-
 void layers_end(struct layers *l, size_t build, bool badly)
 {
-	struct box *box = &l->boxes[build];
-
 	pthread_mutex_lock(&l->lock);
-	l->builds[build] = 0;
+	l->builds[build].began = 0;
 	l->due = true;
-	if (badly && box->id[0])
-		leave(l, box->id, box->since);
-	l->changed = l->changed || box->id[0];
-	box->id[0] = '\0';
+	l->astray = l->astray || badly;
 	if (l->changed)
 		save(l);
 	pthread_mutex_unlock(&l->lock);
@@ -278,59 +237,70 @@ bool layers_due(struct layers *l)
 
 /* --- containers --- */
 
-/* Whoever prints a container's ID in a step does not get others' removed: it must be that young. */
-static bool is_left(const struct box *box, const struct kii_container *c)
+static bool set_astray(struct layers *l, bool astray)
 {
-	int64_t began = c->started_ms ? c->started_ms : c->created_ms;
-
-	return !kii_json_str(c->labels, WORKER_LABEL_JOB) && began >= box->since - LAYERS_SKEW_MS;
-}
-
-/* False: it could not be done now. */
-static bool remove_box(const struct box *box, struct kii_engine *engine)
-{
-	struct kii_container c = { .labels = NULL };
-	struct kii_error err = { 0 };
-
-	if (kii_engine_inspect(engine, box->id, &c, &err) == 0) {
-		if (is_left(box, &c) && kii_engine_remove(engine, c.id, &err) == 0)
-			kii_log_info("container_removed", "id=%s of=build", box->id);
-		kii_container_release(&c);
-	}
-	if (err.code == KII_OK || err.code == KII_ENOTFOUND)
-		return true;
-	kii_log_warn("clean_later", "container=%s error=%s", box->id, kii_q(err.msg));
-	return false;
-}
-
-static void forget_box(struct layers *l, const char *id)
-{
-	for (size_t i = 0; i < l->n_left; i++) {
-		if (strcmp(l->left[i].id, id) == 0) {
-			l->left[i] = l->left[--l->n_left];
-			return;
-		}
-	}
-}
-
-/* Each stays in the list until it is gone; the engine is not asked under the lock. */
-void layers_tidy(struct layers *l, struct kii_engine *engine)
-{
-	struct box todo[BOXES_MAX];
-	size_t n;
+	bool before;
 
 	pthread_mutex_lock(&l->lock);
-	n = l->n_left;
-	memcpy(todo, l->left, sizeof(todo));
+	before = l->astray;
+	l->astray = astray;
 	pthread_mutex_unlock(&l->lock);
-	for (size_t i = 0; i < n; i++) {
-		if (!remove_box(&todo[i], engine))
-			continue;
-		pthread_mutex_lock(&l->lock);
-		forget_box(l, todo[i].id);
-		save(l);
-		pthread_mutex_unlock(&l->lock);
+	return before;
+}
+
+/* There is one worker of an instance: what has its mark and is of no build of ours is nobody's. */
+static bool is_stray(const struct worker *w, const char *mark)
+{
+	kii_autofree char *prefix = kii_xfmt("kiisrv-%s-", w->instance);
+	const struct build *builds = w->layers->builds;
+	bool stray = strncmp(mark, prefix, strlen(prefix)) == 0;
+
+	pthread_mutex_lock(&w->layers->lock);
+	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
+		stray = stray && !(builds[i].began && strcmp(builds[i].mark, mark) == 0);
+	pthread_mutex_unlock(&w->layers->lock);
+	return stray;
+}
+
+static int tidy_one(const struct worker *w, struct kii_engine *engine, const char *id,
+	struct kii_error *err)
+{
+	struct kii_container c = { .labels = NULL };
+	int rc = kii_engine_inspect(engine, id, &c, err);
+
+	if (rc == 0 && is_stray(w, c.mark)) {
+		kii_log_info("container_removed", "id=%.12s of=%s", id, kii_q(c.mark));
+		rc = kii_engine_remove(engine, id, err);
 	}
+	kii_container_release(&c);
+	return rc == 0 || err->code == KII_ENOTFOUND ? 0 : -1;
+}
+
+/* One that cannot be looked at or removed does not keep the rest, unless the engine is away. */
+static bool tidy(const struct worker *w, struct kii_engine *engine)
+{
+	struct kii_container *list = NULL;
+	struct kii_error err = { 0 };
+	size_t n = 0;
+	bool done = kii_engine_list(engine, NULL, NULL, &list, &n, &err) == 0;
+
+	for (size_t i = 0; i < n && err.code != KII_EDOWN && err.code != KII_ETIMEOUT; i++) {
+		kii_error_clear(&err);
+		if (tidy_one(w, engine, list[i].id, &err) == 0)
+			continue;
+		kii_log_warn("clean_later", "container=%.12s error=%s", list[i].id, kii_q(err.msg));
+		done = false;
+	}
+	kii_containers_free(list, n);
+	return done;
+}
+
+void layers_tidy(const struct worker *w, struct kii_engine *engine)
+{
+	if (!set_astray(w->layers, false) || w->about.podman)
+		return;
+	if (!tidy(w, engine))
+		set_astray(w->layers, true);
 }
 
 /* --- for who collects --- */
@@ -344,8 +314,8 @@ void layers_copy(struct layers *l, struct layers_list *out, int64_t *oldest)
 		memcpy(out->notes, l->list.notes, out->n * sizeof(*out->notes));
 	*oldest = INT64_MAX;
 	for (size_t i = 0; i < WORKER_SLOTS_MAX; i++)
-		if (l->builds[i] && l->builds[i] < *oldest)
-			*oldest = l->builds[i];
+		if (l->builds[i].began && l->builds[i].began < *oldest)
+			*oldest = l->builds[i].began;
 	pthread_mutex_unlock(&l->lock);
 }
 

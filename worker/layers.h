@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * layers: the images of build steps, which stay with the engine as its cache. Which of them our
- * builds have made and when one was used last is noted in <state>/engine/layers, and the containers
- * that steps run in; the notes may get lost, then those are nobody's. May be used by several
- * threads.
+ * layers: the images of build steps, which stay with the engine as its cache, and the containers
+ * that steps ran in when their engine or their worker died. Which images our builds have made and
+ * when one was used last is noted in <state>/engine/layers; the notes may get lost, then those are
+ * nobody's. May be used by several threads.
  */
 #ifndef KII_LAYERS_H
 #define KII_LAYERS_H
@@ -17,25 +17,26 @@ struct layers *layers_new(const char *state_dir);
 void layers_free(struct layers *l);
 
 /*
- * A build begins: what is used from now on stays until its end, with all that was made of it. The
- * result is for layers_end.
+ * A build begins, with a mark of its own for its steps' containers: "kiisrv-INSTANCE-" and
+ * whatever. What is used from now on stays until its end, with all that was made of it. The result
+ * is for layers_end.
  */
-size_t layers_begin(struct layers *l);
+size_t layers_begin(struct layers *l, const char *mark);
 /*
  * A build of a job that was asked for at `since` (ms since 1970) has made or used this image. One
  * that is older and that no build of ours has made is not ours.
  */
 void layers_made(struct layers *l, const char *id, int64_t since);
-/* A step of it runs in this container, from now on; that is written down. */
-void layers_runs(struct layers *l, size_t build, const char *id, int64_t since);
-/* The notes are written down. `badly`: the container may have been left, by an engine that died. */
+/* The notes are written down. `badly`: a container may be left, by an engine that died. */
 void layers_end(struct layers *l, size_t build, bool badly);
 
 /*
- * Remove the containers that steps ran in when their engine or their worker died: an engine that
- * comes back knows nothing of the build, and lets them run. What cannot be done now is done later.
+ * After the start, and after a build that has ended badly: remove the containers that carry
+ * a mark of ours and are of no build that runs. An engine that comes back knows nothing of its
+ * builds, and leaves or even runs what they had made. What cannot be done now is done later. Podman
+ * shows no container of a step: there nothing is done.
  */
-void layers_tidy(struct layers *l, struct kii_engine *engine);
+void layers_tidy(const struct worker *w, struct kii_engine *engine);
 
 /* Has a build ended since this was asked last? */
 bool layers_due(struct layers *l);

@@ -32,6 +32,9 @@ quiet_git() {
 		-c protocol.allow=never -c "protocol.$scheme.allow=always" -c safe.directory='*' \
 		-c credential.helper= -c "http.followRedirects=$redirects" -c http.lowSpeedLimit=1 \
 		-c http.lowSpeedTime=60 -c gc.auto=0 -c maintenance.auto=false "$@" </dev/null
+	ended=$?
+	[ "$ended" -ne 124 ] || echo "fatal: it was not done in $FETCH_SECONDS seconds" >&2
+	return "$ended"
 }
 
 # The protocols that there are; a scheme such as ext: would run a program.

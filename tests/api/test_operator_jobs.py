@@ -2,6 +2,7 @@
 """The operator's jobs: pulls and pushes against Debian's own registry on loopback, and what is done
 with jobs over HTTP."""
 
+import io
 import json
 import os
 import pathlib
@@ -9,6 +10,7 @@ import re
 import shutil
 import socket
 import subprocess
+import tarfile
 import threading
 
 import pytest
@@ -355,6 +357,39 @@ def test_a_container_s_image_is_pulled_as_it_asks(world, anna, pushed, registrie
     closed = f"{registries[1].host}/t/secret:1"
     check_error(make(anna, closed), 403, "pull_denied", "image")
     world.engine.ask("DELETE", f"/images/{pushed}")
+
+
+def test_a_build_pulls_its_base_image_or_shares_a_pull(world, anna, pushed):
+    if world.engine.name == "podman" and not os.environ.get("KIISRV_TEST_LONG"):
+        pytest.skip("on Docker; on both with KIISRV_TEST_LONG")
+
+    def build(base):
+        out = io.BytesIO()
+        with tarfile.open(fileobj=out, mode="w") as archive:
+            info = tarfile.TarInfo("Dockerfile")
+            text = f"FROM {base}\nENV A=1\n".encode()
+            info.size = len(text)
+            archive.addfile(info, io.BytesIO(text))
+        source = anna.post("/images/sources", out.getvalue()).json["source"]
+        return anna.post("/images/build", {"source": source, "buildpack_type": "dockerfile",
+                                           "image_tag": "127.0.0.1:9/t/built:1"}).json["job"]
+    world.engine.ask("DELETE", f"/images/{pushed}", force=1)
+    told = ended(anna, made := build(pushed))
+    assert told["outcome"] == "built", (told, log(anna, made))
+    assert f"base image {pushed}: pulled, job " in log(anna, made)
+    port = free_port()
+    with socket.socket() as s:
+        s.bind(("127.0.0.1", port))
+        s.listen(5)
+        name = f"127.0.0.1:{port}/t/x:1"
+        first = submit(world, "pull", name)["job"]
+        made = build(name)
+        wait_until(lambda: anna.get(f"{JOBS}/{made}").json["progress"] == f"pull {name}")
+        listed = anna.get(f"{JOBS}?state=running&kind=pull").json["jobs"]
+        assert [j["id"] for j in listed] == [first]
+        for each in made, first:
+            assert anna.post(f"{JOBS}/{each}/cancel").status == 202
+            assert ended(anna, each)["state"] == "cancelled"
 
 
 def test_a_pull_tells_how_far_it_is(world, anna, registries):

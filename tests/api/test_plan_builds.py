@@ -301,6 +301,16 @@ def test_the_static_buildpack(builder):
     assert builder.get(container, "/three", 80) == "404"
 
 
+def test_the_static_buildpack_of_a_single_page(builder):
+    if not os.environ.get("KIISRV_TEST_LONG"):
+        pytest.skip("a long one: KIISRV_TEST_LONG")
+    image = builder.build({"index.html": "page\n", "a.js": "x\n"}, "--static", "--spa",
+                          "--output-dir", ".")
+    container = builder.run(image, CapDrop=[])
+    assert builder.get(container, "/any/where", 80) == "page\n"
+    assert builder.get(container, "/a.js", 80) == "x\n"
+
+
 def test_the_static_buildpack_with_an_nginx_file(builder):
     image = builder.build({
         "conf/site.conf": "server { listen 80; root /usr/share/nginx/html; "

@@ -1,16 +1,19 @@
 # SPDX-License-Identifier: MIT
-"""Sources out of git by ssh and by file, where the server's own rules say so; http is in
+"""Sources out of git by https, by ssh and by file, where the server's own rules say so; http is in
 test_image_builds.py. The container of images/fetch fetches them from this machine."""
 
+import io
 import os
 import shutil
 import subprocess
+import tarfile
 
 import pytest
 
-from client import free_port
+from client import UnixConnection, ask, free_port
 from stack import TMP, Process, Stack, wait_until
-from test_image_builds import BUILD, BASE, build, image, log
+from test_image_builds import BASE, BUILD, LONG, SHELL, Repository, build, image, log
+from tls import Authority
 
 NAME = "ctx-source:1"
 
@@ -140,4 +143,76 @@ def test_out_of_a_file_of_the_machine(ssh):
 
 def test_files_are_refused_by_default(stack):
     reply = stack.operator().post(BUILD, of("file:///etc"))
+    assert reply.status == 400 and reply.json["field"] == "git_repo", reply
+
+
+# --- https
+
+HELPER = "kiisrv-tls-fetch:latest"
+
+
+def make_helper(engine, certificate):
+    """The tests' image of images/fetch knows no CA; this one knows one, in the file that
+    update-ca-certificates of images/fetch/README.md would write."""
+    recipe = f"FROM {SHELL}\nCOPY ca.crt /etc/ssl/certs/ca-certificates.crt\n"
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as archive:
+        for name, data in (("Dockerfile", recipe.encode()), ("ca.crt", certificate.read_bytes())):
+            info = tarfile.TarInfo(name)
+            info.size = len(data)
+            archive.addfile(info, io.BytesIO(data))
+    reply = ask(UnixConnection(engine.socket, 120), "POST",
+                f"/v1.41/build?version=1&rm=1&forcerm=1&networkmode=none&t={HELPER}",
+                out.getvalue(), {"Content-Type": "application/x-tar"})
+    assert reply.status == 200 and "error" not in reply.text, reply.text
+
+
+@pytest.fixture(scope="module")
+def https(engine):
+    """(stack, operator, repository, one of an unknown CA): http itself is not open to it."""
+    if engine.name == "podman" and not LONG:
+        pytest.skip("on Docker; on both with KIISRV_TEST_LONG")
+    folder = TMP / f"https-{engine.name}"
+    shutil.rmtree(folder, ignore_errors=True)
+    folder.mkdir()
+    known, unknown = (Authority(folder / name) for name in ("known", "unknown"))
+    make_helper(engine, known.cert)
+    servers = [Repository(folder / f"by-{authority.folder.name}",
+                          authority.issue("git", "DNS:localhost"))
+               for authority in (known, unknown)]
+    stack = Stack(engine)
+    try:
+        secrets = stack.etc / "secrets"
+        secrets.mkdir()
+        (secrets / "deploy").write_text("u:s3cret-word\n")
+        (secrets / "deploy").chmod(0o640)
+        shutil.chown(secrets / "deploy", "root", "kiisrv-engine")
+        stack.write_conf({"paths": {"secrets": str(secrets)},
+                          "firmware": {"image_prefix": "kiisrv-tls-", "git_refresh": 0},
+                          "build": {"allow_private": True, "source_network": "host",
+                                    "source_timeout": 20}})
+        stack.start()
+        yield stack, stack.operator(), *servers
+    finally:
+        stack.stop()
+        for server in servers:
+            server.stop()
+        engine.ask("DELETE", f"/images/{HELPER}", force=1)
+        shutil.rmtree(folder)
+
+
+def test_over_https_with_a_password_and_a_submodule(https):
+    stack, anna, repository, _ = https
+    url = repository.url.replace("/app/", "/secret/app/")
+    built(stack, anna, of(url, git_branch="with-lib", submodules=True, git_auth="deploy"))
+    refused(stack, anna, of(url), "could not read Username", "Authentication failed")
+
+
+def test_a_certificate_has_to_be_of_a_known_ca_and_of_that_name(https):
+    stack, anna, repository, unknown = https
+    refused(stack, anna, of(unknown.url), "ertificate")
+    # The same server under its address, which its certificate does not name.
+    refused(stack, anna, of(repository.url.replace("localhost", "127.0.0.1")), "ertificate")
+    # No encryption, no fetch; and what encrypts is not spoken to in the clear.
+    reply = anna.post(BUILD, of(repository.url.replace("https:", "http:")))
     assert reply.status == 400 and reply.json["field"] == "git_repo", reply

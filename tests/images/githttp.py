@@ -1,12 +1,13 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""githttp.py ADDRESS PORT ROOT [USER:PASSWORD]: serve the repositories below ROOT by git
-http-backend, for tests; prints the port. /moved/... is a redirect to /..., /secret/... asks for the
-password."""
+"""githttp.py ADDRESS PORT ROOT [USER:PASSWORD [CERT KEY]]: serve the repositories below ROOT by git
+http-backend, for tests, with a certificate by https; prints the port. /moved/... is a redirect to
+/..., /secret/... asks for the password."""
 
 import base64
 import http.server
 import os
+import ssl
 import subprocess
 import sys
 
@@ -64,5 +65,10 @@ class Handler(http.server.BaseHTTPRequestHandler):
 
 
 server = http.server.ThreadingHTTPServer((ADDRESS, int(PORT)), Handler)
+if len(sys.argv) > 6:
+    tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    tls.load_cert_chain(sys.argv[5], sys.argv[6])
+    # The handshake is the thread's of its connection: who breaks it off holds nobody up.
+    server.socket = tls.wrap_socket(server.socket, server_side=True, do_handshake_on_connect=False)
 print(server.server_address[1], flush=True)
 server.serve_forever()

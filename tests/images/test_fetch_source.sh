@@ -8,8 +8,8 @@ command -v git >/dev/null && command -v python3 >/dev/null || {
 	exit 0
 }
 tmp=$(mktemp -d) || exit 1
-web= ssh=
-trap '[ -z "$web" ] || kill $web; [ -z "$ssh" ] || kill $ssh; rm -rf "$tmp"' EXIT
+web= ssh= silent=
+trap 'for pid in $web $ssh $silent; do kill $pid; done; rm -rf "$tmp"' EXIT
 up=$tmp/srv/up
 in=$tmp/mirror/in
 mkdir -p "$up" "$in" "$tmp/files"
@@ -60,7 +60,7 @@ refused() {
 		[ ! -s "$tmp/out" ] && [ ! -e "$tmp/mirror/tree.tar" ]
 }
 
-echo 1..38
+echo 1..39
 mine init -b main
 url=file://$up
 fetch "$url" ""
@@ -183,10 +183,18 @@ ok "the right one" got a fourth b last
 rm "$in/credentials"
 FETCH_RESOLVE="repository.invalid:$port:127.0.0.1" fetch "http://repository.invalid:$port/up/.git" ""
 ok "a host at the address that was checked" got a fourth b last
+python3 -c 'import socket, time
+s = socket.create_server(("127.0.0.1", 0))
+print(s.getsockname()[1], flush=True)
+time.sleep(60)' >"$tmp/silent" &
+silent=$!
+until [ -s "$tmp/silent" ] || ! kill -0 $silent; do sleep 0.05; done
+FETCH_SECONDS=1 fetch "http://127.0.0.1:$(cat "$tmp/silent")/x" main
+ok "a server that never answers" refused 3 'cannot be had: fatal: it was not done in 1 seconds'
 fetch "ssh://git@127.0.0.1:1$up" ""
 ok "ssh wants to know hosts" refused 3 'no known hosts'
 
-sshd=$(PATH=$PATH:/usr/sbin command -v sshd) || { skip 38 "no sshd"; exit $failed; }
+sshd=$(PATH=$PATH:/usr/sbin command -v sshd) || { skip 39 "no sshd"; exit $failed; }
 ssh-keygen -q -t ed25519 -N '' -f "$tmp/host" && ssh-keygen -q -t ed25519 -N '' -f "$tmp/key" &&
 	cp "$tmp/key.pub" "$tmp/authorized" && chmod 600 "$tmp/authorized"
 [ -d /run/sshd ] || mkdir /run/sshd 2>/dev/null
@@ -198,7 +206,7 @@ ssh=$!
 i=0
 until grep -q 'Server listening' "$tmp/sshd.log"; do
 	i=$((i + 1))
-	[ $i -lt 200 ] && kill -0 $ssh 2>/dev/null || { skip 38 "sshd does not start"; exit $failed; }
+	[ $i -lt 200 ] && kill -0 $ssh 2>/dev/null || { skip 39 "sshd does not start"; exit $failed; }
 	sleep 0.05
 done
 url=ssh://$(id -un)@127.0.0.1:$port$up

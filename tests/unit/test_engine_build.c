@@ -263,6 +263,15 @@ static void every_wish_is_asked_for_in_the_engines_words(void **state)
 	s.network = "mynet";
 	none = asked(p, &s, false, &err);
 	assert_non_null(strstr(none, "&networkmode=mynet\n"));
+	free(none);
+	s.guard = NULL;
+	s.network = NULL;
+	s.mark = "kiisrv-1-2";
+	none = asked(p, &s, false, &err);
+	assert_non_null(strstr(none, "&extrahosts=kiisrv-1-2%3A127.0.0.1\n"));
+	free(none);
+	none = asked(p, &s, true, &err);
+	assert_null(strstr(none, "extrahosts"));
 }
 
 static void wishes_that_cannot_be_are_refused(void **state)
@@ -283,6 +292,11 @@ static void wishes_that_cannot_be_are_refused(void **state)
 	assert_null(asked(p, &s, false, &err));
 	kii_error_clear(&err);
 	s.network = NULL;
+	s.mark = "a b";
+	assert_null(asked(p, &s, false, &err));
+	assert_string_equal(err.field, "mark");
+	kii_error_clear(&err);
+	s.mark = NULL;
 	s.target = "-x";
 	assert_null(asked(p, &s, false, &err));
 	kii_error_clear(&err);
@@ -376,11 +390,6 @@ static void note_made(void *arg, const char *id)
 	kii_buf_fmt(arg, "<%s>", id);
 }
 
-static void note_runs(void *arg, const char *id)
-{
-	kii_buf_fmt(arg, "<in %s>", id);
-}
-
 static void images_of_steps_are_told(void **state)
 {
 	static const char body[] = "{\"stream\":\" ---\\u003e 0123456789ab\\n\"}\n"
@@ -404,29 +413,6 @@ static void images_of_steps_are_told(void **state)
 	must(kii_engine_build(p->engine, &s, note, &out, &err));
 	assert_non_null(strstr(out.data, "<0123456789ab> ---> 0123456789ab\n<abcdef01234>--> "));
 	assert_null(strstr(strstr(out.data, "<abcdef01234>") + 1, "<"));
-}
-
-static void the_container_of_a_step_is_told(void **state)
-{
-	static const char body[] = "{\"stream\":\" ---\\u003e Running in 000000000000\\n\"}\n"
-		"{\"stream\":\"Step 1/2 : RUN x\"}\n"
-		"{\"stream\":\" ---\\u003e Running in 0123456789ab\\n\"}\n"
-		"{\"stream\":\" ---\\u003e Running in 111111111111\\n\"}\n"
-		"{\"stream\":\"Step 2/2 : RUN x\"}\n"
-		"{\"stream\":\" ---\\u003e Running in somewhere\\n\"}\n"
-		"{\"stream\":\" ---\\u003e Running in 222222222222\\n\"}\n";
-	struct fake_pair *p = *state;
-	kii_autobuf out = KII_BUF_INIT(10000);
-	struct kii_error err = { 0 };
-	struct kii_build_spec s = spec;
-
-	s.runs = note_runs;
-	fake_ping(p->fake, "1.41", false);
-	fake_stream(p->fake, "", body, strlen(body), 9);
-	must(kii_engine_build(p->engine, &s, note, &out, &err));
-	assert_non_null(strstr(out.data, "x<in 0123456789ab> ---> Running"));
-	/* What a step prints is no word of the engine's. */
-	assert_null(strstr(strstr(out.data, "<in ") + 1, "<in "));
 }
 
 /* --- from a stream --- */
@@ -554,7 +540,6 @@ int main(void)
 		FAKE_TEST(steps_are_told_and_the_last_one_is_known),
 		FAKE_TEST(the_failing_step_is_named),
 		FAKE_TEST(images_of_steps_are_told),
-		FAKE_TEST(the_container_of_a_step_is_told),
 		FAKE_TEST(a_context_is_streamed),
 		FAKE_TEST(a_context_that_fails_ends_the_build),
 		FAKE_TEST(an_engine_may_refuse_a_stream),

@@ -317,9 +317,12 @@ static void inspect_tells_what_became_of_it(void **state)
 		"\"Status\":\"exited\",\"ExitCode\":137,\"OOMKilled\":true,"
 		"\"StartedAt\":\"2026-11-28T22:38:10.246521561Z\","
 		"\"FinishedAt\":\"2026-11-28T22:38:11.25180766Z\"},"
-		"\"Config\":{\"Labels\":{\"kiisrv.job\":\"j\"}}}", &c, KII_OK);
+		"\"Config\":{\"Labels\":{\"kiisrv.job\":\"j\"}},"
+		"\"HostConfig\":{\"ExtraHosts\":[\"kiisrv-1-2:127.0.0.1\",\"x:::1\"]}}", &c,
+		KII_OK);
 	assert_string_equal(c.id, ID);
 	assert_string_equal(c.name, "kiisrv-1");
+	assert_string_equal(c.mark, "kiisrv-1-2");
 	assert_int_equal(c.state, KII_CONTAINER_EXITED);
 	assert_int_equal(c.exit_code, 137);
 	assert_true(c.oom);
@@ -333,7 +336,23 @@ static void inspect_tells_what_became_of_it(void **state)
 	assert_string_equal(c.name, "");
 	assert_int_equal(c.started_ms, 0);
 	assert_true(json_is_object(c.labels));
+	assert_string_equal(c.mark, "");
 	kii_container_release(&c);
+}
+
+static void marks_that_are_none_are_left_out(void **state)
+{
+	static const char *const hosts[] = { "null", "[]", "[7]", "{}", "[\"" ID ID ":::1\"]" };
+	struct kii_container c;
+
+	for (size_t i = 0; i < KII_COUNT(hosts); i++) {
+		kii_autofree char *body = kii_xfmt("{\"Id\":\"x\",\"State\":{\"Status\":\"dead\","
+			"\"ExitCode\":1},\"HostConfig\":{\"ExtraHosts\":%s}}", hosts[i]);
+
+		inspect(*state, body, &c, KII_OK);
+		assert_string_equal(c.mark, "");
+		kii_container_release(&c);
+	}
 }
 
 static void each_state_is_one_of_three(void **state)
@@ -398,6 +417,68 @@ static void a_list_is_by_label(void **state)
 		"%7B%22label%22%3A%5B%22kiisrv.instance%3Da%26b%5C%22c%22%5D%7D\n");
 	free(seen);
 	kii_containers_free(NULL, 0);
+	fake_reset(p->fake);
+	fake_ping(p->fake, "1.41", false);
+	fake_reply(p->fake, 200, "", "[]");
+	must(kii_engine_list(p->engine, NULL, NULL, &list, &n, &err));
+	assert_int_equal(n, 0);
+	kii_containers_free(list, n);
+	seen = fake_seen(p->fake);
+	assert_string_equal(seen, "GET /_ping\nGET /v1.41/containers/json?all=1\n");
+	free(seen);
+}
+
+#define REMNANT "{\"cause\":\"container not known\",\"message\":\"getting container from store " \
+	"\\\"12\\\": container not known\",\"response\":500}"
+
+/* Podman, after it was killed while it removed one. */
+static void a_podman_that_lists_nothing_any_more_is_asked_in_its_own_words(void **state)
+{
+	struct fake_pair *p = *state;
+	struct kii_error err = { 0 };
+	kii_autofree char *seen = NULL;
+	struct kii_container *list;
+	size_t n;
+
+	fake_ping(p->fake, "1.41", true);
+	fake_reply(p->fake, 500, "", REMNANT);
+	fake_reply(p->fake, 200, "", "[{\"Id\":\"12\",\"Names\":[\"a\"],\"State\":\"removing\","
+		"\"Labels\":{\"k\":\"v\"}},{\"Id\":\"2\",\"Names\":[\"b\"],"
+		"\"State\":\"running\",\"Labels\":null}]");
+	must(kii_engine_list(p->engine, "k", "v", &list, &n, &err));
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0].name, "a");
+	assert_int_equal(list[0].state, KII_CONTAINER_EXITED);
+	assert_string_equal(list[1].id, "2");
+	kii_containers_free(list, n);
+	seen = fake_seen(p->fake);
+	assert_non_null(strstr(seen, "\nGET /v4.0.0/libpod/containers/json?all=true&filters="
+		"%7B%22label%22%3A%5B%22k%3Dv%22%5D%7D\n"));
+}
+
+static void no_other_refusal_of_a_list_is_asked_about_again(void **state)
+{
+	static const struct { bool podman; int status; const char *body, *then; } cases[] = {
+		{ false, 500, REMNANT, NULL },
+		{ true, 400, REMNANT, NULL },
+		{ true, 500, "{\"message\":\"no\"}", NULL },
+		{ true, 500, REMNANT, "{\"message\":\"no\"}" },   /* twice is enough */
+	};
+	struct fake_pair *p = *state;
+	struct kii_container *list;
+	size_t n;
+
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		struct kii_error err = { 0 };
+
+		fake_reset(p->fake);
+		fake_ping(p->fake, "1.41", cases[i].podman);
+		fake_reply(p->fake, cases[i].status, "", cases[i].body);
+		if (cases[i].then)
+			fake_reply(p->fake, 500, "", cases[i].then);
+		assert_int_equal(kii_engine_list(p->engine, "k", "v", &list, &n, &err), -1);
+		assert_int_equal(err.detail, cases[i].status);
+	}
 }
 
 static void a_list_that_is_none_is_broken(void **state)
@@ -436,9 +517,12 @@ int main(void)
 		FAKE_TEST(kill_names_the_signal),
 		FAKE_TEST(remove_waits_until_it_is_gone),
 		FAKE_TEST(inspect_tells_what_became_of_it),
+		FAKE_TEST(marks_that_are_none_are_left_out),
 		FAKE_TEST(each_state_is_one_of_three),
 		FAKE_TEST(an_inspect_that_lacks_is_broken),
 		FAKE_TEST(a_list_is_by_label),
+		FAKE_TEST(a_podman_that_lists_nothing_any_more_is_asked_in_its_own_words),
+		FAKE_TEST(no_other_refusal_of_a_list_is_asked_about_again),
 		FAKE_TEST(a_list_that_is_none_is_broken),
 	};
 

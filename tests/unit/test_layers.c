@@ -164,8 +164,8 @@ static void what_a_build_uses_stays_until_its_end(void **state)
 	layer('d', 0, NULL);
 	noted("abcd");
 	assert_true(layers_due(f->w.layers));
-	first = layers_begin(f->w.layers);
-	second = layers_begin(f->w.layers);
+	first = layers_begin(f->w.layers, "x");
+	second = layers_begin(f->w.layers, "x");
 	assert_int_not_equal(first, second);
 	layers_made(f->w.layers, id_of('a'), now * 1000);
 	assert_false(layers_due(f->w.layers));
@@ -309,7 +309,7 @@ static void notes_may_get_lost(void **state)
 	/* They cannot be written, but count as long as the worker lives. */
 	layer('a', 0, NULL);
 	assert_int_equal(mkdir(path, 0700), 0);
-	build = layers_begin(f->w.layers);
+	build = layers_begin(f->w.layers, "x");
 	layers_made(f->w.layers, id_of('a'), now * 1000);
 	layers_end(f->w.layers, build, false);
 	collect(0, false, "a:10 ");
@@ -327,7 +327,7 @@ static void notes_outlive_the_worker(void **state)
 	(void)state;
 	layer('b', 0, NULL);
 	layer('a', 0, NULL);
-	build = layers_begin(f->w.layers);
+	build = layers_begin(f->w.layers, "x");
 	layers_made(f->w.layers, id_of('b'), now * 1000);
 	layers_made(f->w.layers, id_of('a'), now * 1000);
 	layers_made(f->w.layers, id_of('b'), (now + DAY) * 1000);
@@ -341,14 +341,11 @@ static void notes_outlive_the_worker(void **state)
 
 static void notes_outlive_a_worker_that_is_killed_in_a_build(void **state)
 {
-	size_t build;
-
 	(void)state;
 	layer('a', 0, NULL);
 	layer('b', 'a', NULL);
-	build = layers_begin(f->w.layers);
+	layers_begin(f->w.layers, "x");
 	layers_made(f->w.layers, id_of('a'), now * 1000);
-	layers_runs(f->w.layers, build, id_of('e'), now * 1000);
 	layers_made(f->w.layers, id_of('b'), now * 1000);
 	layers_free(f->w.layers);
 	f->w.layers = layers_new(f->conf.paths.state_dir);
@@ -361,7 +358,7 @@ static void a_job_of_before_the_clock_was_set_back_has_made_its_layers(void **st
 
 	(void)state;
 	layer('a', 0, NULL);
-	build = layers_begin(f->w.layers);
+	build = layers_begin(f->w.layers, "x");
 	layers_made(f->w.layers, id_of('a'), (now + DAY) * 1000);
 	layers_end(f->w.layers, build, false);
 	collect(0, false, "a:10 ");
@@ -371,7 +368,7 @@ static void there_is_an_end_to_notes(void **state)
 {
 	kii_autofree char *path = notes_path();
 	struct kii_error err = { 0 };
-	size_t build = layers_begin(f->w.layers);
+	size_t build = layers_begin(f->w.layers, "x");
 	struct stat st;
 	char id[12];
 
@@ -390,137 +387,139 @@ static void there_is_an_end_to_notes(void **state)
 
 /* --- containers that steps ran in --- */
 
-static const char box[] = "0000000000000000000000000000000000000000000000000000000000000001";
-
-static void make_box(const char *label, int age_ms)
-{
-	const struct kii_pair labels[] = { { label, "x" }, { NULL, NULL } };
-
-	toy_plan(f->toy, &(struct toy_plan){ .run_ms = TOY_FOR_EVER, .age_ms = age_ms });
-	toy_container(f->toy, "box", labels, KII_CONTAINER_RUNNING);
-	assert_true(toy_has(f->toy, box));
-}
-
 static void tidy(void)
 {
 	struct kii_engine *engine = NULL;
 	struct kii_error err = { 0 };
 
 	must(worker_engine(&f->w, 0, &engine, &err));
-	layers_tidy(f->w.layers, engine);
+	layers_tidy(&f->w, engine);
 	kii_engine_free(engine);
 }
 
-static void run_badly(int64_t since)
+/* A container of a step of this build of ours. */
+static void left(const char *build)
 {
-	size_t build = layers_begin(f->w.layers);
+	kii_autofree char *mark = kii_xfmt("kiisrv-%s-%s", f->w.instance, build);
 
-	layers_runs(f->w.layers, build, box, since);
-	layers_end(f->w.layers, build, true);
+	toy_marked(f->toy, build, mark);
 }
 
-static void one_that_was_left_goes(void **state)
+static size_t begin(const char *build)
 {
-	kii_autofree char *path = notes_path();
-	kii_autobuf text = KII_BUF_INIT(1000);
-	struct kii_error err = { 0 };
-	size_t build;
+	kii_autofree char *mark = kii_xfmt("kiisrv-%s-%s", f->w.instance, build);
 
-	(void)state;
-	make_box("a", 0);
-	/* Nothing is known of it, then it ends well. */
-	tidy();
-	build = layers_begin(f->w.layers);
-	layers_runs(f->w.layers, build, box, now * 1000);
-	tidy();
-	layers_end(f->w.layers, build, false);
-	tidy();
-	assert_true(toy_has(f->toy, box));
-	run_badly(now * 1000);
-	tidy();
-	assert_false(toy_has(f->toy, box));
-	/* It is gone already. */
-	run_badly(now * 1000);
-	tidy();
-	must(kii_io_read(path, &text, &err));
-	assert_string_equal(text.data, "");
+	return layers_begin(f->w.layers, mark);
 }
 
 static void one_that_an_earlier_worker_left_goes(void **state)
 {
 	(void)state;
-	make_box("a", 0);
-	layers_runs(f->w.layers, layers_begin(f->w.layers), box, now * 1000);
-	layers_free(f->w.layers);
-	f->w.layers = layers_new(f->conf.paths.state_dir);
+	left("a-1");
 	tidy();
-	assert_false(toy_has(f->toy, box));
+	assert_false(toy_has(f->toy, "a-1"));
 }
 
-/* The engine died, or its client, when it was just made. */
-static void one_that_was_never_started_goes(void **state)
+/* Nobody looks where nothing can be. */
+static void one_is_looked_for_when_a_build_has_ended_badly(void **state)
 {
-	const struct kii_pair labels[] = { { "a", "x" }, { NULL, NULL } };
+	size_t build;
 
 	(void)state;
-	toy_container(f->toy, "box", labels, KII_CONTAINER_CREATED);
-	run_badly(now * 1000);
 	tidy();
-	assert_false(toy_has(f->toy, box));
-	assert_false(toy_has(f->toy, "box"));
+	left("a-1");
+	build = begin("b-1");
+	tidy();
+	layers_end(f->w.layers, build, false);
+	tidy();
+	assert_true(toy_has(f->toy, "a-1"));
+	layers_end(f->w.layers, begin("b-1"), true);
+	tidy();
+	assert_false(toy_has(f->toy, "a-1"));
 }
 
-static void one_that_is_no_steps_stays(void **state)
+static void one_of_a_build_that_runs_stays(void **state)
 {
+	size_t first = begin("a-1"), second = begin("a-2");
+
 	(void)state;
-	make_box("kiisrv.job", 0);
-	run_badly(now * 1000);
+	left("a-1");
+	left("a-2");
+	layers_end(f->w.layers, first, true);
 	tidy();
-	assert_true(toy_has(f->toy, box));
-	toy_end(f->toy, "box", 0);
+	assert_false(toy_has(f->toy, "a-1"));
+	assert_true(toy_has(f->toy, "a-2"));
+	layers_end(f->w.layers, second, true);
+	tidy();
+	assert_false(toy_has(f->toy, "a-2"));
 }
 
-static void one_that_is_older_than_the_build_stays(void **state)
+static void what_is_not_marked_by_us_stays(void **state)
 {
 	(void)state;
-	make_box("a", 400000);
-	run_badly(now * 1000);
+	toy_container(f->toy, "plain", NULL, KII_CONTAINER_CREATED);
+	toy_marked(f->toy, "of-others", "kiisrv-0000000000000000-a-1");
+	toy_marked(f->toy, "database", "db.example.org");
 	tidy();
-	assert_true(toy_has(f->toy, box));
+	assert_true(toy_has(f->toy, "plain"));
+	assert_true(toy_has(f->toy, "of-others"));
+	assert_true(toy_has(f->toy, "database"));
+}
+
+static void podman_is_not_asked_for_them(void **state)
+{
+	(void)state;
+	f->w.about.podman = true;
+	tidy();
+	assert_int_equal(toy_asked(f->toy, "GET /containers/json"), 0);
 }
 
 static void what_cannot_be_removed_is_removed_later(void **state)
 {
-	static const char *const calls[] = { "GET /containers/*/json", "DELETE /containers/*" };
+	static const char *const calls[] = { "GET /containers/json", "GET /containers/*/json",
+		"DELETE /containers/*" };
 
 	(void)state;
-	make_box("a", 0);
-	run_badly(now * 1000);
 	for (size_t i = 0; i < KII_COUNT(calls); i++) {
+		left("a-1");
+		left("a-2");
 		toy_fault(f->toy, &(struct toy_fault){ .match = calls[i], .trouble = TOY_REFUSE,
 			.status = 500, .times = 1 });
+		layers_end(f->w.layers, begin("b-1"), true);
 		tidy();
-		assert_true(toy_has(f->toy, box));
+		/* One that cannot be had does not keep the other. */
+		assert_int_equal(toy_has(f->toy, "a-1") + toy_has(f->toy, "a-2"), i ? 1 : 2);
+		tidy();
+		assert_false(toy_has(f->toy, "a-1") || toy_has(f->toy, "a-2"));
 	}
-	tidy();
-	assert_false(toy_has(f->toy, box));
 }
 
-static void there_is_an_end_to_what_was_left(void **state)
+static void an_engine_that_is_away_is_not_asked_on(void **state)
 {
-	kii_autofree char *path = notes_path();
-	struct kii_error err = { 0 };
-	kii_autobuf text = KII_BUF_INIT(1 << 20);
-
 	(void)state;
-	for (unsigned i = 0; i <= WORKER_SLOTS_MAX; i++)
-		run_badly(7);
-	must(kii_io_read(path, &text, &err));
-	assert_int_equal(text.len, WORKER_SLOTS_MAX * (4 + 64 + 3));
+	left("a-1");
+	left("a-2");
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /containers/*/json",
+		.trouble = TOY_DROP });
 	tidy();
-	kii_buf_reset(&text);
-	must(kii_io_read(path, &text, &err));
-	assert_int_equal(text.len, 0);
+	assert_int_equal(toy_asked(f->toy, "DELETE /containers/*"), 0);
+	assert_true(toy_has(f->toy, "a-1") && toy_has(f->toy, "a-2"));
+	toy_faults_clear(f->toy);
+	tidy();
+	assert_false(toy_has(f->toy, "a-1") || toy_has(f->toy, "a-2"));
+}
+
+static void one_that_goes_meanwhile_is_no_error(void **state)
+{
+	(void)state;
+	left("a-1");
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /containers/*/json",
+		.trouble = TOY_VANISH, .times = 1 });
+	tidy();
+	assert_false(toy_has(f->toy, "a-1"));
+	left("a-1");
+	tidy();
+	assert_true(toy_has(f->toy, "a-1"));
 }
 
 #define layers_test(name) cmocka_unit_test_setup_teardown(name, open_all, close_all)
@@ -543,13 +542,14 @@ int main(void)
 		layers_test(notes_outlive_a_worker_that_is_killed_in_a_build),
 		layers_test(a_job_of_before_the_clock_was_set_back_has_made_its_layers),
 		layers_test(there_is_an_end_to_notes),
-		layers_test(one_that_was_left_goes),
 		layers_test(one_that_an_earlier_worker_left_goes),
-		layers_test(one_that_was_never_started_goes),
-		layers_test(one_that_is_no_steps_stays),
-		layers_test(one_that_is_older_than_the_build_stays),
+		layers_test(one_is_looked_for_when_a_build_has_ended_badly),
+		layers_test(one_of_a_build_that_runs_stays),
+		layers_test(what_is_not_marked_by_us_stays),
+		layers_test(podman_is_not_asked_for_them),
 		layers_test(what_cannot_be_removed_is_removed_later),
-		layers_test(there_is_an_end_to_what_was_left),
+		layers_test(an_engine_that_is_away_is_not_asked_on),
+		layers_test(one_that_goes_meanwhile_is_no_error),
 	};
 
 	return cmocka_run_group_tests_name("layers", tests, NULL, NULL);
