@@ -538,7 +538,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!fake) {
 		fake = fake_new();
-		atexit(stop_fake);
+		(void)atexit(stop_fake);
 	}
 	call = calls[(data[0] >= 'A' ? data[0] - 'A' : data[0]) % KII_COUNT(calls)];
 	fake_ping(fake, "1.41", data[1] == 'p');
