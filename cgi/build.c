@@ -17,6 +17,7 @@
 #include "intake.h"
 #include "io.h"
 #include "log.h"
+#include "ref.h"
 #include "stats_queue.h"
 #include "worklink.h"
 
@@ -38,9 +39,9 @@ static struct kii_stats_queue *counts;
 
 /* One held request. Its handler, the frame and the worker link each have a share in it. */
 struct waiter {
+	struct kii_ref ref;
 	pthread_mutex_t lock;
-	int shares;
-	bool gone;
+	bool gone;               /* under the lock, like the number */
 	bool held;               /* wants the result, not the job */
 	uint64_t ticket, number;
 	int64_t since;
@@ -48,15 +49,10 @@ struct waiter {
 	char *client, *agent, *board, *variant, *container;
 };
 
-static void leave(struct waiter *w)
+static void free_waiter(void *arg)
 {
-	bool last;
+	struct waiter *w = arg;
 
-	pthread_mutex_lock(&w->lock);
-	last = --w->shares == 0;
-	pthread_mutex_unlock(&w->lock);
-	if (!last)
-		return;
 	pthread_mutex_destroy(&w->lock);
 	free(w->client);
 	free(w->agent);
@@ -155,10 +151,10 @@ static void on_report(void *arg, const struct kii_link_report *r)
 	kii_res_init(&res);
 	fill_answer(&res, w, r);
 	if (kii_park_answer(w->ticket, &res))
-		leave(w);
+		kii_ref_drop(&w->ref);
 	kii_res_release(&res);
 	count(w, r);
-	leave(w);
+	kii_ref_drop(&w->ref);
 }
 
 /* The client hung up, or the process ends: the job goes on. */
@@ -173,8 +169,8 @@ static void on_gone(uint64_t ticket, void *arg)
 	number = w->number;
 	pthread_mutex_unlock(&w->lock);
 	if (number && kii_worklink_forget(worker, number))
-		leave(w);
-	leave(w);
+		kii_ref_drop(&w->ref);
+	kii_ref_drop(&w->ref);
 }
 
 /* --- requests --- */
@@ -185,7 +181,7 @@ static struct waiter *new_waiter(const struct kii_req *req, bool held, struct ki
 	struct waiter *w = kii_xcalloc(1, sizeof(*w));
 
 	pthread_mutex_init(&w->lock, NULL);
-	w->shares = 3;
+	kii_ref_init(&w->ref, 3, free_waiter, w);
 	w->held = held;
 	w->client = kii_xstrdup(req->client);
 	w->agent = kii_xstrdup(req->user_agent);
@@ -219,8 +215,8 @@ static int submit(struct kii_req *req, bool held, struct kii_error *err)
 	gone = w->gone;
 	pthread_mutex_unlock(&w->lock);
 	if (gone && kii_worklink_forget(worker, number))
-		leave(w);
-	leave(w);
+		kii_ref_drop(&w->ref);
+	kii_ref_drop(&w->ref);
 	return KII_PARKED;
 }
 

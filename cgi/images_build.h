@@ -10,7 +10,7 @@
 #define IMAGES_SOURCES "/api/v1/images/sources"
 
 /* Before the first request; both are borrowed for good. */
-void images_build_init(const struct kii_conf *conf, struct kii_worklink *worker);
+void images_build_init(const struct kii_conf *loaded, struct kii_worklink *link);
 
 /*
  * POST /api/v1/images/build[?wait=1]   the request (lib/build_request.h)

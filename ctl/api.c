@@ -9,7 +9,7 @@
 #include "ctl_build.h"
 #include "json.h"
 
-#define ANSWER_MS (70 * 60 * 1000)   /* an engine may take its time: a stop, its hour */
+#define ANSWER_MS (70L * 60 * 1000)   /* an engine may take its time: a stop, its hour */
 #define ANSWER_MAX (16u << 20)
 #define TOKEN_MAX 200
 

@@ -234,7 +234,7 @@ int ctl_build(struct ctl *ctl, int argc, char **argv)
 {
 	const char *server = getenv("KIISRV_URL");
 	struct ctl_build b = { .server = server && *server ? server : SERVER,
-		.patience_ms = PATIENCE * 1000, .talk = isatty(STDERR_FILENO), .estimate = -1 };
+		.patience_ms = PATIENCE * 1000L, .talk = isatty(STDERR_FILENO), .estimate = -1 };
 	struct kii_error err = { 0 };
 	int status = parse_options(ctl, &b, argc, argv);
 

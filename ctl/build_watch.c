@@ -47,7 +47,7 @@ static void say_progress(struct ctl_build *b)
 static int take_log(void *arg, const char *data, size_t len, struct kii_error *err)
 {
 	struct ctl_build *b = arg;
-	kii_autobuf out = KII_BUF_INIT(3 * LOG_PIECE);
+	kii_autobuf out = KII_BUF_INIT(3ul * LOG_PIECE);
 	size_t old;
 
 	(void)err;

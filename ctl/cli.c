@@ -12,7 +12,7 @@
 #include "json.h"
 #include "text.h"
 
-int ctl_usage(const char *fmt, ...)
+void ctl_say_usage(const char *fmt, ...)
 {
 	va_list ap;
 
@@ -21,7 +21,6 @@ int ctl_usage(const char *fmt, ...)
 	vfprintf(stderr, fmt, ap);
 	va_end(ap);
 	fputs("\nTry kiisrvctl --help.\n", stderr);
-	return CTL_USAGE;
 }
 
 static int status_of(const struct kii_error *err)
@@ -66,7 +65,7 @@ static const char *config_option(int left, char **argv, int *taken)
 		return argv[0] + 9;
 	*taken = 2;
 	if (strcmp(argv[0], "-c") == 0 || strcmp(argv[0], "--config") == 0)
-		return left > 1 ? argv[1] : "";
+		return left > 1 && argv[1] ? argv[1] : "";
 	return NULL;
 }
 

@@ -28,7 +28,7 @@ static int check(struct ctl *ctl, int argc, char **argv)
 	struct kii_conf *conf = NULL;
 	int status = load(ctl, argc, argv, &conf);
 
-	if (status != CTL_OK)
+	if (!conf)
 		return status;
 	if (ctl->json) {
 		kii_autojson *answer = json_pack("{s:b}", "ok", 1);
@@ -47,7 +47,7 @@ static int show(struct ctl *ctl, int argc, char **argv)
 	struct kii_conf *conf = NULL;
 	int status = load(ctl, argc, argv, &conf);
 
-	if (status != CTL_OK)
+	if (!conf)
 		return status;
 	if (ctl->json) {
 		kii_autojson *answer = kii_conf_json(conf);

@@ -255,7 +255,7 @@ static int read_body(const char *file, json_t **out, struct kii_error *err)
 {
 	kii_autobuf text = KII_BUF_INIT(BODY_MAX);
 
-	if (kii_io_read(strcmp(file, "-") ? file : "/dev/stdin", &text, err) ||
+	if (kii_io_read(strcmp(file, "-") != 0 ? file : "/dev/stdin", &text, err) ||
 	    kii_json_parse(text.data, text.len, "body", out, err))
 		return -1;
 	return json_is_object(*out) ? 0 : kii_error_field(err, "body", "must be an object");

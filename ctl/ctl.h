@@ -50,8 +50,9 @@ int ctl_dispatch(struct ctl *ctl, const struct ctl_command *table, const char *p
  */
 int ctl_options(struct ctl *ctl, int *argc, char **argv);
 
-/* Print "kiisrvctl: <text>" to stderr; returns CTL_USAGE. */
-int ctl_usage(const char *fmt, ...) KII_PRINTF(1, 2);
+/* Print "kiisrvctl: <text>" to stderr; gives CTL_USAGE, as analyzers are to see. */
+#define ctl_usage(...) (ctl_say_usage(__VA_ARGS__), CTL_USAGE)
+void ctl_say_usage(const char *fmt, ...) KII_PRINTF(1, 2);
 
 /* Print the error to stderr; returns CTL_BAD_INPUT for EINVAL and ETOOBIG, else CTL_FAILED. */
 int ctl_fail(const struct kii_error *err);

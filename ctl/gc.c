@@ -12,7 +12,7 @@
 #include "text.h"
 #include "worklink.h"
 
-#define LIMIT_MS (5 * 60 * 1000)   /* thousands of files may go */
+#define LIMIT_MS (5L * 60 * 1000)   /* thousands of files may go */
 
 static const struct {
 	const char *word;

@@ -48,7 +48,7 @@ static int parse_options(bool *follow, const char **id, int argc, char **argv)
 
 static int print(struct reader *r, const char *data, size_t len, struct kii_error *err)
 {
-	kii_autobuf out = KII_BUF_INIT(4 * CHUNK);
+	kii_autobuf out = KII_BUF_INIT(4ul * CHUNK);
 
 	if (r->terminal) {
 		ctl_filter_add(&r->filter, data, len, &out);

@@ -129,10 +129,10 @@ static void print_json(const struct kii_kll *k)
 		json_array_append_new(files, json_string(k->files[i].name));
 	json_object_set_new(result, "files", files);
 	for (size_t i = 0; i < n; i++) {
-		char *value = strchr(env[i], '=');
+		size_t name_len = strcspn(env[i], "=");
 
-		*value++ = '\0';
-		kii_json_set_str(result, env[i], value);
+		env[i][name_len] = '\0';
+		kii_json_set_str(result, env[i], env[i] + name_len + 1);
 		free(env[i]);
 	}
 	kii_json_set_str(result, "script", k->script);

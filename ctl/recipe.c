@@ -92,8 +92,8 @@ int ctl_recipe_read(struct ctl_recipe *r, const char *folder, struct kii_error *
 void ctl_recipe_release(struct ctl_recipe *r)
 {
 	for (size_t i = 0; i < r->n; i++) {
-		free((void *)(uintptr_t)r->files[i].name);
-		free((void *)(uintptr_t)r->files[i].data);
+		free((char *)r->files[i].name);
+		free((char *)r->files[i].data);
 	}
 	free(r->files);
 	memset(r, 0, sizeof(*r));

@@ -13,7 +13,7 @@
 #include "worklink.h"
 
 #define ASK_MS   30000
-#define LIMIT_MS (11 * 60 * 1000)   /* the container has ten minutes */
+#define LIMIT_MS (11L * 60 * 1000)   /* the container has ten minutes */
 #define PAUSE_MS 200
 
 /* Until `runs` have ended; *git (the caller's) is what status says of the last one. */

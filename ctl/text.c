@@ -143,7 +143,7 @@ void ctl_filter_end(struct ctl_filter *f, struct kii_buf *out)
 
 char *ctl_clean(const char *text)
 {
-	kii_autobuf out = KII_BUF_INIT(3 * LINE_MAX_BYTES);
+	kii_autobuf out = KII_BUF_INIT(3ul * LINE_MAX_BYTES);
 	struct ctl_filter f;
 	size_t len = text ? strlen(text) : 0;
 

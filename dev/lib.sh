@@ -6,7 +6,8 @@ packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libs
 	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev
 	python3-yaml"
 packages_deb="debhelper dpkg-dev fakeroot lintian"
-packages_deb_long="piuparts autopkgtest openssl cppcheck"
+packages_deb_long="piuparts autopkgtest openssl"
+packages_analyze="cppcheck clang-tidy"
 packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iproute2 util-linux
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
@@ -199,9 +200,11 @@ podman_conf() {
 # start_podman DIR: likewise, at unix://DIR/podman.sock.
 start_podman() {
 	mkdir -p "$1"
-	rm -rf "$1/run" "$1/tmp" "$1/podman.sock"
+	rm -rf "$1/run" "$1/tmp" "$1/podman.sock" "$1/var-tmp"
+	mkdir "$1/var-tmp"
 	podman_conf "$1/containers.conf"
-	CONTAINERS_CONF=$1/containers.conf spawn podman podman --root "$1/data" \
+	# It forgets the file of every image that it was sent.
+	TMPDIR=$1/var-tmp CONTAINERS_CONF=$1/containers.conf spawn podman podman --root "$1/data" \
 		--runroot "$1/run" --tmpdir "$1/tmp" --network-config-dir "$1/net" \
 		system service --time=0 "unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
@@ -215,7 +218,8 @@ start_rootless() {
 	for file in /etc/subuid /etc/subgid; do
 		grep -q '^kiisrv-engine:' $file 2>/dev/null || echo kiisrv-engine:300000:65536 >>$file
 	done
-	mkdir -p "$1/home" "$1/run" || return 1
+	rm -rf "$1/var-tmp"
+	mkdir -p "$1/home" "$1/run" "$1/var-tmp" || return 1
 	# To make networks it hides this folder, or what is above it: with DIR in it.
 	[ -d /var/lib/cni ] || { mkdir /var/lib/cni && touch "$1/cni"; }
 	# Where only root may make networks' devices; in a mount namespace of our own alone.
@@ -227,7 +231,7 @@ start_rootless() {
 	chmod 755 "$1" && chmod 700 "$1/run" && chown -R kiisrv-engine "$1" || return 1
 	spawn rootless setpriv --reuid kiisrv-engine --regid kiisrv-engine --clear-groups \
 		env -i -C "$1" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$1/home" XDG_RUNTIME_DIR="$1/run" \
-		CONTAINERS_CONF="$1/containers.conf" podman system service --time=0 \
+		TMPDIR="$1/var-tmp" CONTAINERS_CONF="$1/containers.conf" podman system service --time=0 \
 		"unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/rootless.log" >&2; return 1; }

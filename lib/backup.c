@@ -361,18 +361,19 @@ static int write_archive(struct save *s, const char *tmp, bool artifacts, bool g
 /* A folder for copies, which one at a time has; what an interrupted one has left goes. */
 static int open_tmp(const char *tmp, int *out, struct kii_error *err)
 {
-	kii_autoclose int fd = -1;
+	int fd;
 
 	if (mkdir(tmp, 0700) != 0 && errno != EEXIST)
 		return kii_error_set(err, KII_EIO, errno, "make %s: %s", tmp, strerror(errno));
 	fd = open(tmp, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return kii_error_set(err, KII_EIO, errno, "open %s: %s", tmp, strerror(errno));
-	if (flock(fd, LOCK_EX | LOCK_NB) != 0)
-		return kii_error_set(err, KII_EBUSY, errno, "another backup is being made in %s",
-			tmp);
+	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+		kii_error_set(err, KII_EBUSY, errno, "another backup is being made in %s", tmp);
+		close(fd);
+		return -1;
+	}
 	*out = fd;
-	fd = -1;
 	return 0;
 }
 

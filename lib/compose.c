@@ -330,7 +330,7 @@ static char *project_name(const char *text)
 	size_t n = 0;
 
 	for (const char *p = text; p && *p; p++) {
-		char ch = *p >= 'A' && *p <= 'Z' ? (char)(*p + 'a' - 'A') : *p;
+		char ch = (char)(*p >= 'A' && *p <= 'Z' ? *p + 'a' - 'A' : *p);
 
 		if (strchr("abcdefghijklmnopqrstuvwxyz0123456789", ch) ||
 		    (n && strchr("_-", ch)))

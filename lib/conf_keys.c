@@ -124,5 +124,5 @@ const struct kii_conf_key *kii_conf_find(const char *table, const char *name)
 
 void *kii_conf_place(const struct kii_conf *conf, const struct kii_conf_key *key)
 {
-	return (char *)(uintptr_t)conf + key->offset;
+	return (char *)conf + key->offset;
 }

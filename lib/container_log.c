@@ -40,7 +40,7 @@ static bool read_offset(const char *text, size_t len, int64_t *out)
 		return false;
 	hours = digits(text + 1, 2);
 	minutes = digits(text + 4, 2);
-	*out = (*text == '-' ? -1 : 1) * (hours * 3600 + minutes * 60);
+	*out = (*text == '-' ? -1 : 1) * (hours * 3600L + minutes * 60L);
 	return hours >= 0 && minutes >= 0;
 }
 

@@ -94,7 +94,7 @@ static int may(struct kii_engine *e, const char *id, struct kii_refusal *refusal
 	struct kii_ops_facts facts;
 	bool own;
 
-	if (is_known(id, false) || (!may_be_id(id) && strncmp(id, OWN_NAME, strlen(OWN_NAME))))
+	if (is_known(id, false) || (!may_be_id(id) && strncmp(id, OWN_NAME, strlen(OWN_NAME)) != 0))
 		return 0;
 	if (kii_ops_facts(e, id, &facts, err))
 		return -1;

@@ -303,8 +303,8 @@ struct item {
 	const char *path, *target;
 	struct stat st;
 	int parent;
-	const char *name;
-	const char *memory;      /* the content, where it is in no file */
+	const char *name;        /* in that folder; or NULL */
+	const char *memory;      /* and the content, where it is in no file */
 	bool hidden;
 };
 
@@ -463,7 +463,7 @@ static int start_item(struct kii_context *c, struct kii_error *err)
 	c->left = S_ISREG(item.st.st_mode) ? item.st.st_size : 0;
 	if (count(c, &item, err) != 0)
 		return -1;
-	if (c->left && !c->memory && open_file(c, &item, err) != 0)
+	if (c->left && item.name && open_file(c, &item, err) != 0)
 		return -1;
 	return write_head(c, &item, err);
 }

@@ -171,7 +171,7 @@ static bool next_word(const char **at, const char **word, size_t *len)
 		if (*p == '\\' && quote != '\'' && p[1])
 			p++;
 		else if (quote)
-			quote = *p == quote ? '\0' : quote;
+			quote = (char)(*p == quote ? '\0' : quote);
 		else if (*p == '\'' || *p == '"')
 			quote = *p;
 	}

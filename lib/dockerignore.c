@@ -76,7 +76,7 @@ static bool drop_part(struct kii_buf *out, bool rooted)
 /* As Go's path.Clean. */
 static char *cleaned(const char *path)
 {
-	kii_autobuf out = KII_BUF_INIT(4 * KII_IGNORE_LINE);
+	kii_autobuf out = KII_BUF_INIT(4ul * KII_IGNORE_LINE);
 	bool rooted = *path == '/';
 
 	if (rooted)

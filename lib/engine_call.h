@@ -107,6 +107,12 @@ void kii_call_end(struct kii_engine *e, struct kii_call *c);
 int kii_engine_negotiate(struct kii_engine *e, struct kii_error *err) KII_MUST_CHECK;
 /* Behind that: who, and in which version. */
 bool kii_engine_is_podman(const struct kii_engine *e);
+/*
+ * Did it refuse a list for what is left of a container? A Podman that is killed over a removal
+ * keeps the container as "removing" and from then on refuses each list, in Docker's words, that
+ * has it in; its own list tells of it, and it can still be removed. (Seen of 4.3.)
+ */
+bool kii_engine_has_remnant(const struct kii_engine *e, const struct kii_call *c);
 const char *kii_engine_api(const struct kii_engine *e);
 /* Does its info say that it has no root? */
 bool kii_engine_info_rootless(const json_t *info);

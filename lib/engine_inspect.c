@@ -113,16 +113,42 @@ static int read_listed(const json_t *j, struct kii_container *out, struct kii_er
 	return 0;
 }
 
+bool kii_engine_has_remnant(const struct kii_engine *e, const struct kii_call *c)
+{
+	return kii_engine_is_podman(e) && c->status == 500 &&
+		strstr(c->refusal.data, "container not known");
+}
+
+/* In Docker's words or, where Podman has none, in its own, which are the same as far as we read. */
+static int ask_list(struct kii_engine *e, const char *label, const char *value, json_t **reply,
+	struct kii_error *err)
+{
+	kii_autocall c = KII_CALL_INIT("GET");
+	kii_autocall own = KII_CALL_INIT("GET");
+
+	kii_call_path(&c, "/containers/json?all=1");
+	if (label && kii_call_label(&c, label, value, err))
+		return -1;
+	if (kii_call_json(e, &c, reply, err) == 0)
+		return 0;
+	if (!kii_engine_has_remnant(e, &c))
+		return -1;
+	kii_error_clear(err);
+	own.plain = true;
+	kii_call_path(&own, "/v4.0.0/libpod/containers/json?all=true");
+	if (label && kii_call_label(&own, label, value, err))
+		return -1;
+	return kii_call_json(e, &own, reply, err);
+}
+
 int kii_engine_list(struct kii_engine *e, const char *label, const char *value,
 	struct kii_container **out, size_t *n, struct kii_error *err)
 {
-	kii_autocall c = KII_CALL_INIT("GET");
 	kii_autojson *reply = NULL;
 	struct kii_container *found;
 	size_t count;
 
-	kii_call_path(&c, "/containers/json?all=1");
-	if ((label && kii_call_label(&c, label, value, err)) || kii_call_json(e, &c, &reply, err))
+	if (ask_list(e, label, value, &reply, err))
 		return -1;
 	if (!json_is_array(reply))
 		return kii_engine_odd("list", err);

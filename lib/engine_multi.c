@@ -251,8 +251,10 @@ static int start(struct kii_multi *m, struct kii_error *err)
 
 static void release(struct kii_multi *m)
 {
-	while (m->all)
-		kii_async_free(m->all);
+	for (struct kii_async *a = m->all, *next; a; a = next) {
+		next = a->next;
+		kii_async_free(a);
+	}
 	curl_multi_cleanup(m->curl);
 	pthread_mutex_destroy(&m->lock);
 	free(m->address);

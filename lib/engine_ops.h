@@ -58,7 +58,7 @@ int kii_ops_top(struct kii_engine *e, const char *id, json_t **out,
  * The engine's stats as ours; `before` is what the engine said before, for the CPU's share, or
  * NULL. NULL for a container that does not run.
  */
-json_t *kii_ops_stats_json(const json_t *engine, const json_t *before);
+json_t *kii_ops_stats_json(const json_t *now, const json_t *before);
 
 /*
  * Its log from `from` to its end as of now. `take` ends it by failing. Fails further: ECONFLICT (a

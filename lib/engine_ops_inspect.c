@@ -37,7 +37,7 @@ static void put_text(json_t *o, const char *name, const char *text)
 /* A number that the engine has, and not for none. */
 static void put_number(json_t *o, const char *name, const json_t *value)
 {
-	put(o, name, json_integer_value(value) > 0 ? json_copy((json_t *)(uintptr_t)value) : NULL);
+	put(o, name, json_integer_value(value) > 0 ? json_copy((json_t *)value) : NULL);
 }
 
 /* A list that an engine may have as null. */
@@ -79,7 +79,7 @@ json_t *kii_ops_bindings_json(const json_t *bindings)
 	size_t i;
 	json_t *end;
 
-	json_object_foreach((json_t *)(uintptr_t)bindings, inner, ends) {
+	json_object_foreach((json_t *)bindings, inner, ends) {
 		json_array_foreach(ends, i, end)
 			add_binding(list, inner, end);
 	}
@@ -141,7 +141,7 @@ static json_t *networks_of(const json_t *networks)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)networks, name, value) {
+	json_object_foreach((json_t *)networks, name, value) {
 		json_t *one = json_object();
 
 		put_text(one, "ip_address", kii_json_str(value, "IPAddress"));

@@ -225,13 +225,31 @@ static int list_all(const struct kii_buf *reply, const struct kii_ops_filter *fi
 	return broken ? kii_engine_odd("list", err) : 0;
 }
 
-static int set_filters(struct kii_call *c, const struct kii_ops_filter *f, struct kii_error *err)
+/* All that Podman's filter knows but for "removing". */
+static const char whole[] = "created initialized running paused exited stopped";
+
+static json_t *words(const char *text)
+{
+	json_t *list = json_array();
+
+	while (*text) {
+		size_t len = strcspn(text, " ");
+
+		json_array_append_new(list, json_stringn(text, len));
+		text += len + (text[len] == ' ');
+	}
+	return list;
+}
+
+/* `wanted`: with blanks between; NULL: any. */
+static int set_filters(struct kii_call *c, const struct kii_ops_filter *f, const char *wanted,
+	struct kii_error *err)
 {
 	kii_autojson *filters = json_object();
 	kii_autobuf text = KII_BUF_INIT(KII_PATH_MAX);
 
-	if (f->state)
-		json_object_set_new(filters, "status", json_pack("[s]", f->state));
+	if (wanted)
+		json_object_set_new(filters, "status", words(wanted));
 	if (f->name)
 		json_object_set_new(filters, "name", json_pack("[s]", f->name));
 	if (f->label)
@@ -244,18 +262,35 @@ static int set_filters(struct kii_call *c, const struct kii_ops_filter *f, struc
 	return 0;
 }
 
-int kii_ops_list(struct kii_engine *e, const struct kii_ops_filter *filter, struct kii_buf *out,
-	struct kii_error *err)
+/* *remnant: what it is refused for. */
+static int list_states(struct kii_engine *e, const struct kii_ops_filter *filter,
+	const char *wanted, bool *remnant, struct kii_buf *out, struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
 
 	c.reply.limit = LIST_MAX;
 	kii_call_path(&c, "/containers/json?all=%d", filter->all || filter->state ? 1 : 0);
-	if (set_filters(&c, filter, err) || kii_ops_run(e, &c, err))
+	if (set_filters(&c, filter, wanted, err))
 		return -1;
+	if (kii_ops_run(e, &c, err)) {
+		*remnant = kii_engine_has_remnant(e, &c);
+		return -1;
+	}
 	kii_buf_char(out, '[');
 	if (list_all(&c.reply, filter, out, err))
 		return -1;
 	kii_buf_char(out, ']');
 	return kii_buf_check(out, "list of containers", err);
+}
+
+int kii_ops_list(struct kii_engine *e, const struct kii_ops_filter *filter, struct kii_buf *out,
+	struct kii_error *err)
+{
+	bool remnant = false;
+	int rc = list_states(e, filter, filter->state, &remnant, out, err);
+
+	if (!remnant || !filter->all || filter->state)
+		return rc;
+	kii_error_clear(err);
+	return list_states(e, filter, whole, &remnant, out, err);
 }

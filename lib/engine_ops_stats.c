@@ -58,7 +58,7 @@ static void add_traffic(json_t *o, const json_t *networks)
 	const char *name;
 	json_t *value;
 
-	json_object_foreach((json_t *)(uintptr_t)networks, name, value) {
+	json_object_foreach((json_t *)networks, name, value) {
 		in += number(value, "rx_bytes");
 		out += number(value, "tx_bytes");
 	}

@@ -132,7 +132,8 @@ static void count(struct transfer *x, const json_t *document, const char *id, co
 	if (!layer)
 		return;
 	/* Docker extracts what it has downloaded, and tells the same numbers again. */
-	layer->done = is_done(status) || (layer->done && !moves && strcmp(status, "Extracting"));
+	layer->done = is_done(status) ||
+		(layer->done && !moves && strcmp(status, "Extracting") != 0);
 	if (moves && total > 0 && bytes >= 0) {
 		layer->total = total;
 		layer->bytes = bytes < total ? bytes : total;
@@ -229,7 +230,7 @@ static int transfer(struct kii_engine *e, struct kii_call *c, struct kii_transfe
 	struct kii_error *err)
 {
 	struct transfer x = { .t = t };
-	kii_autosecret header = KII_BUF_INIT(2 * KII_SECRET_MAX);
+	kii_autosecret header = KII_BUF_INIT(2ul * KII_SECRET_MAX);
 	const char *auth = t->auth ? t->auth : "{}";
 	int rc;
 

@@ -140,17 +140,22 @@ static void settle(struct kii_conn *c)
 	finish(c);
 }
 
-static void serve_next(struct pool *p, struct kii_conn *c)
+static bool has_more(const struct kii_conn *c)
 {
 	char byte;
-	ssize_t n = recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+
+	return recv(c->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) > 0;
+}
+
+/*
+ * What epoll says is so: it looks once more before it says it, and nobody else reads here. The time
+ * of reading ends with the request's body.
+ */
+static void serve_next(struct pool *p, struct kii_conn *c, uint32_t events)
+{
 	int rc;
 
-	if (n < 0 && errno == EAGAIN) {
-		kii_conn_idle(c);
-		return;
-	}
-	if (n <= 0) {
+	if ((events & (EPOLLHUP | EPOLLERR)) && !has_more(c)) {
 		kii_conn_drop(c);
 		return;
 	}
@@ -159,8 +164,8 @@ static void serve_next(struct pool *p, struct kii_conn *c)
 	c->fcgx.ipcFd = c->fd;
 	c->fcgx.keepConnection = 1;
 	rc = FCGX_Accept_r(&c->fcgx);
-	kii_conn_reading(c, false);
 	if (rc < 0) {
+		kii_conn_reading(c, false);
 		c->fd = c->fcgx.ipcFd = -1;
 		kii_conn_drop(c);
 		return;
@@ -179,7 +184,7 @@ static void connection_event(struct pool *p, uint64_t key, uint32_t events)
 	if (!c)
 		return;
 	if (was == KII_CONN_IDLE) {
-		serve_next(p, c);
+		serve_next(p, c, events);
 	} else if (was == KII_CONN_PARKED) {
 		kii_conn_gone(c);
 	} else {

@@ -81,7 +81,7 @@ struct kii_conn *kii_conn_take(uint64_t key, enum kii_conn_state *was);
 bool kii_conn_settle(struct kii_conn *c);
 /* Wait until a parked request of plain CGI is answered. False: it was streamed, all of it. */
 bool kii_conn_await(struct kii_conn *c);
-/* This thread reads its request from now on, or has done so. */
+/* This thread reads its request, head and body, from now on, or has done so. */
 void kii_conn_reading(struct kii_conn *c, bool on);
 /*
  * Send `signal` to the threads that have read for longer than `ms`: it is to cut their reading

@@ -136,19 +136,14 @@ static int read_body(struct kii_conn *c, int64_t max, char **out, size_t *n,
 	struct kii_error *err)
 {
 	int64_t len;
-	int rc;
 
 	if (content_length(c, &len, err))
 		return -1;
 	if (len > max)
 		return too_big(max, err);
-	kii_conn_reading(c, true);
 	if (len == NO_LENGTH && c->fd >= 0)
-		rc = read_unknown(c, (size_t)max, out, n, err);
-	else
-		rc = read_known(c, len == NO_LENGTH ? 0 : (size_t)len, out, n, err);
-	kii_conn_reading(c, false);
-	return rc;
+		return read_unknown(c, (size_t)max, out, n, err);
+	return read_known(c, len == NO_LENGTH ? 0 : (size_t)len, out, n, err);
 }
 
 size_t kii_body_read(struct kii_req *req, void *out, size_t room)
@@ -256,9 +251,12 @@ static int answer(const struct kii_app *app, int64_t body_max, struct kii_conn *
 	int rc;
 
 	fill(c, &req);
-	if (find_path(c, &req.query, &err) || (is_streamed(app, c)
-			? learn_length(c, &req, &err)
-			: read_body(c, body_max, &body, &req.body_len, &err))) {
+	rc = find_path(c, &req.query, &err);
+	if (rc == 0)
+		rc = is_streamed(app, c) ? learn_length(c, &req, &err)
+			: read_body(c, body_max, &body, &req.body_len, &err);
+	kii_conn_reading(c, false);
+	if (rc != 0) {
 		kii_res_error(res, &err);
 		return KII_DONE;
 	}

@@ -27,10 +27,10 @@ struct kii_follow {
 
 /* --- shares --- */
 
-static void leave(struct kii_viewer *v)
+static void free_viewer(void *arg)
 {
-	if (atomic_fetch_sub(&v->shares, 1) > 1)
-		return;
+	struct kii_viewer *v = arg;
+
 	atomic_fetch_sub(&v->f->count, 1);
 	free(v);
 }
@@ -46,7 +46,7 @@ struct kii_viewer *kii_viewer_new(struct kii_follow *f, struct kii_error *err)
 	}
 	v = kii_xcalloc(1, sizeof(*v));
 	v->f = f;
-	atomic_init(&v->shares, 2);
+	kii_ref_init(&v->ref, 2, free_viewer, v);
 	return v;
 }
 
@@ -65,7 +65,7 @@ static void unlist(struct kii_viewer *v)
 	kii_buf_release(&v->out);
 	json_decref(v->before);
 	v->before = NULL;
-	leave(v);
+	kii_ref_drop(&v->ref);
 }
 
 static void on_gone(void *arg)
@@ -74,7 +74,7 @@ static void on_gone(void *arg)
 
 	if (v->prev)
 		unlist(v);
-	leave(v);
+	kii_ref_drop(&v->ref);
 }
 
 static void on_room(void *arg)
@@ -85,7 +85,7 @@ static void on_room(void *arg)
 		v->stuck = 0;
 		kii_async_pause(v->async, false);
 	}
-	leave(v);
+	kii_ref_drop(&v->ref);
 }
 
 static void on_start(void *arg)
@@ -94,7 +94,7 @@ static void on_start(void *arg)
 	struct kii_viewer **at = &v->f->first;
 
 	if (atomic_load(&v->gone)) {
-		leave(v);
+		kii_ref_drop(&v->ref);
 		return;
 	}
 	v->next = *at;
@@ -142,7 +142,7 @@ void kii_viewer_end(struct kii_viewer *v)
 {
 	kii_viewer_send(v, kii_io_now());
 	if (kii_stream_end(v->ticket))
-		leave(v);
+		kii_ref_drop(&v->ref);
 	unlist(v);
 }
 
@@ -194,15 +194,15 @@ static void has_room(uint64_t ticket, void *viewer)
 
 	(void)ticket;
 	atomic_store(&v->room, true);
-	atomic_fetch_add(&v->shares, 1);
+	kii_ref_take(&v->ref);
 	kii_multi_post(v->f->multi, on_room, v);
 }
 
 void kii_viewer_answer(struct kii_viewer *v, uint64_t ticket, struct kii_res *res)
 {
 	if (kii_park_answer(ticket, res))
-		leave(v);
-	leave(v);
+		kii_ref_drop(&v->ref);
+	kii_ref_drop(&v->ref);
 }
 
 void kii_viewer_start(struct kii_viewer *v, uint64_t ticket, const struct kii_viewer_spec *spec)
@@ -225,8 +225,8 @@ void kii_viewer_start(struct kii_viewer *v, uint64_t ticket, const struct kii_vi
 		return;
 	}
 	if (rc == 0)
-		leave(v);
-	leave(v);
+		kii_ref_drop(&v->ref);
+	kii_ref_drop(&v->ref);
 }
 
 /* --- all of it --- */

@@ -8,6 +8,7 @@
 #include "engine_multi.h"
 #include "follow.h"
 #include "jsonlines.h"
+#include "ref.h"
 
 enum kii_viewer_step {
 	KII_VIEW_FOLLOW,   /* the engine says what comes, as it comes */
@@ -17,8 +18,8 @@ enum kii_viewer_step {
 };
 
 struct kii_viewer {
+	struct kii_ref ref;         /* the frame's share, and the owner's */
 	struct kii_follow *f;
-	atomic_int shares;          /* the frame's, and the owner's */
 	atomic_bool gone, room;
 	uint64_t ticket;
 

@@ -141,7 +141,7 @@ int kii_git_source_resolve(struct kii_git_source *s, const struct kii_git_rules 
 	struct kii_error *err)
 {
 	struct addrinfo *list = NULL;
-	kii_autobuf all = KII_BUF_INIT(ADDRESSES_MAX * (INET6_ADDRSTRLEN + 3));
+	kii_autobuf all = KII_BUF_INIT(ADDRESSES_MAX * (INET6_ADDRSTRLEN + 3ul));
 	size_t n = 0;
 	int rc;
 

@@ -55,10 +55,14 @@ void kii_hash_part(struct kii_hash *h, const char *name, const void *data, size_
 
 void kii_hash_hex(struct kii_hash *h, char out[KII_HASH_HEX])
 {
+	static const char digits[] = "0123456789abcdef";
 	unsigned char digest[EVP_MAX_MD_SIZE];
 	unsigned len = 0;
 
 	sure(EVP_DigestFinal_ex(h->ctx, digest, &len) && len == 32);
-	for (unsigned i = 0; i < len; i++)
-		snprintf(out + 2 * i, 3, "%02x", digest[i]);
+	for (size_t i = 0; i < len; i++) {
+		*out++ = digits[digest[i] >> 4];
+		*out++ = digits[digest[i] & 15];
+	}
+	*out = '\0';
 }

@@ -126,7 +126,7 @@ static bool is_json(const char *type)
 {
 	static const char want[] = "application/json";
 
-	if (strncasecmp(type, want, sizeof(want) - 1))
+	if (strncasecmp(type, want, sizeof(want) - 1) != 0)
 		return false;
 	type += sizeof(want) - 1;
 	type += strspn(type, " \t");

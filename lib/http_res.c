@@ -60,18 +60,20 @@ void kii_res_release(struct kii_res *res)
 
 void kii_res_header(struct kii_res *res, const char *name, const char *fmt, ...)
 {
-	kii_autobuf value = KII_BUF_INIT(HEAD_MAX);
-	size_t len = 0;
+	struct kii_buf *head = &res->head;
+	size_t end;
 	va_list ap;
 
+	kii_buf_str(head, name);
+	kii_buf_str(head, ": ");
+	end = head->len;
 	va_start(ap, fmt);
-	kii_buf_vfmt(&value, fmt, ap);
+	kii_buf_vfmt(head, fmt, ap);
 	va_end(ap);
-	while (len < value.len && (unsigned char)value.data[len] >= 0x20 && value.data[len] != 0x7f)
-		len++;
-	kii_buf_fmt(&res->head, "%s: ", name);
-	kii_buf_add(&res->head, value.data, len);
-	kii_buf_str(&res->head, "\r\n");
+	while (end < head->len && (unsigned char)head->data[end] >= 0x20 && head->data[end] != 0x7f)
+		end++;
+	kii_buf_cut(head, end);
+	kii_buf_str(head, "\r\n");
 }
 
 void kii_res_json(struct kii_res *res, int status, json_t *taken)

@@ -89,7 +89,7 @@ static int read_base(struct kii_httpc *h, CURLU *url, const char *base, struct k
 	}
 	/* No user: it would be shown in every message. */
 	if (!scheme || !host || user ||
-	    (strcmp(scheme, "http") && strcmp(scheme, "https")) ||
+	    (strcmp(scheme, "http") != 0 && strcmp(scheme, "https") != 0) ||
 	    strpbrk(base, "?#"))
 		return kii_error_field(err, "server", "must be http:// or https:// and a host");
 	while (len && base[len - 1] == '/')

@@ -2,7 +2,8 @@
 /*
  * intake: all that can be wrong with a request for a firmware is said here, by cgi/build, before
  * anybody else hears of it. A text that came before is not read again: what was found out about it
- * is kept by its digest. May be used by several threads.
+ * is kept by its digest. One that only means the same as another is read, but not checked: that is
+ * kept by a digest of its meaning. May be used by several threads.
  */
 #ifndef KII_INTAKE_H
 #define KII_INTAKE_H

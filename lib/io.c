@@ -163,7 +163,7 @@ void kii_io_stamp(int64_t ms, char out[32])
 	struct tm tm;
 
 	gmtime_r(&t, &tm);
-	strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
+	(void)strftime(out, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
 void kii_io_random(void *out, size_t n)

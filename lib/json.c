@@ -12,15 +12,16 @@
 #define REAL_MOST   1.79769313486231e308
 #define REAL_PLAIN  300   /* characters without an exponent: far from that */
 
+#define TEXT_OF(number) #number
+#define TEXT(number)    TEXT_OF(number)
+
 /* Where the scan of a text stands, without a byte allocated. */
 struct scan {
+	const char *text;
+	size_t len, at;
 	const char *field;
-	size_t line;
-	size_t column;
 	size_t depth;
 	size_t values;
-	bool text;      /* inside a string */
-	bool escape;    /* behind a backslash there */
 	size_t scalar;  /* characters of the number or word that it is inside of */
 	bool wide;      /* some number could be past REAL_MOST */
 };
@@ -30,39 +31,51 @@ void kii_json_cleanup(json_t **j)
 	json_decref(*j);
 }
 
+/* Lines are counted only here: what is right needs none. */
+static int too_much(const struct scan *s, const char *what, struct kii_error *err)
+{
+	size_t line = 1, begin = 0;
+
+	for (size_t i = 0; i < s->at; i++) {
+		if (s->text[i] == '\n') {
+			begin = i + 1;
+			line++;
+		}
+	}
+	return kii_error_field(err, s->field, "line %zu, column %zu: %s", line,
+		s->at - begin + 1, what);
+}
+
 static int count_value(struct scan *s, struct kii_error *err)
 {
 	if (++s->values <= KII_JSON_VALUES)
 		return 0;
-	return kii_error_field(err, s->field, "line %zu, column %zu: more than %d values",
-		s->line, s->column, KII_JSON_VALUES);
+	return too_much(s, "more than " TEXT(KII_JSON_VALUES) " values", err);
 }
 
 static int open_container(struct scan *s, struct kii_error *err)
 {
 	if (++s->depth <= KII_JSON_DEPTH)
 		return count_value(s, err);
-	return kii_error_field(err, s->field, "line %zu, column %zu: nested deeper than %d",
-		s->line, s->column, KII_JSON_DEPTH);
+	return too_much(s, "nested deeper than " TEXT(KII_JSON_DEPTH), err);
 }
 
-static void scan_text(struct scan *s, char c)
+/* From the quote that begins a text to the one that ends it. */
+static void skip_text(struct scan *s)
 {
-	if (s->escape)
-		s->escape = false;
-	else if (c == '\\')
-		s->escape = true;
-	else if (c == '"')
-		s->text = false;
+	for (s->at++; s->at < s->len && s->text[s->at] != '"'; s->at++)
+		s->at += s->text[s->at] == '\\';
 }
 
 /*
  * A name is counted when its string begins and taken back at the colon. Text that is no JSON may
  * count wrongly, but only behind the place where the parser stops.
  */
-static int scan_char(struct scan *s, char c, struct kii_error *err)
+static int scan_char(struct scan *s, struct kii_error *err)
 {
+	char c = s->text[s->at];
 	size_t scalar = s->scalar;
+	int rc;
 
 	s->scalar = 0;
 	switch (c) {
@@ -77,8 +90,9 @@ static int scan_char(struct scan *s, char c, struct kii_error *err)
 		s->values -= s->values ? 1 : 0;
 		return 0;
 	case '"':
-		s->text = true;
-		return count_value(s, err);
+		rc = count_value(s, err);
+		skip_text(s);
+		return rc;
 	case ',':
 	case ' ':
 	case '\t':
@@ -98,18 +112,11 @@ static int scan_char(struct scan *s, char c, struct kii_error *err)
 static int scan_caps(const char *text, size_t len, const char *field, bool *wide,
 	struct kii_error *err)
 {
-	struct scan s = { .field = field, .line = 1 };
+	struct scan s = { .text = text, .len = len, .field = field };
 
-	for (size_t i = 0; i < len; i++) {
-		s.column++;
-		if (s.text)
-			scan_text(&s, text[i]);
-		else if (scan_char(&s, text[i], err))
+	for (; s.at < len; s.at++) {
+		if (scan_char(&s, err))
 			return -1;
-		if (text[i] == '\n') {
-			s.line++;
-			s.column = 0;
-		}
 	}
 	*wide = s.wide;
 	return 0;
@@ -237,7 +244,9 @@ void kii_json_set_strn(json_t *object, const char *name, const char *value, size
 {
 	json_t *j = value ? json_stringn(value, len) : json_null();
 
-	json_object_set_new(object, name, j ? j : mended(value, len));
+	if (value && !j)
+		j = mended(value, len);
+	json_object_set_new(object, name, j);
 }
 
 void kii_json_set_str(json_t *object, const char *name, const char *value)

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 #include <config.h>
 
+#include <endian.h>
+#include <stdint.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -37,9 +39,9 @@ static void add(struct digest *d, const void *data, size_t len)
 static void add_head(struct digest *d, char what, size_t n)
 {
 	unsigned char head[9] = { (unsigned char)what };
+	uint64_t size = htole64(n);
 
-	for (size_t i = 1; i < sizeof(head); i++, n >>= 8)
-		head[i] = n & 0xff;
+	memcpy(head + 1, &size, sizeof(size));
 	add(d, head, sizeof(head));
 }
 
@@ -54,6 +56,23 @@ static int by_name(const void *a, const void *b)
 	return strcmp(((const struct member *)a)->name, ((const struct member *)b)->name);
 }
 
+/* Few are put in their places one by one: a call for each comparison takes twice the time. */
+static void sort(struct member *members, size_t n)
+{
+	if (n > FEW) {
+		qsort(members, n, sizeof(*members), by_name);
+		return;
+	}
+	for (size_t i = 1; i < n; i++) {
+		struct member one = members[i];
+		size_t at = i;
+
+		for (; at && strcmp(members[at - 1].name, one.name) > 0; at--)
+			members[at] = members[at - 1];
+		members[at] = one;
+	}
+}
+
 static void hash_object(struct digest *d, json_t *object)
 {
 	struct member few[FEW];
@@ -64,7 +83,7 @@ static void hash_object(struct digest *d, json_t *object)
 
 	json_object_foreach(object, name, value)
 		members[n++] = (struct member){ name, value };
-	qsort(members, n, sizeof(*members), by_name);
+	sort(members, n);
 	add_head(d, '{', n);
 	for (size_t i = 0; i < n; i++) {
 		hash_text(d, members[i].name, strlen(members[i].name));

@@ -25,15 +25,23 @@ enum kii_dialect kii_kll_dialect(const char *env, const char *git_tag, bool refe
  * Two requests that mean the same hash the same: members sorted, but the animations in their
  * order, which is the order of the lines that they become.
  */
-static void hash_config(json_t *config, struct kii_hash *hash)
+static void hash_animations(json_t *config, struct kii_hash *hash)
 {
-	json_t *animations = json_object_get(config, "animations");
 	const char *name;
 	json_t *value;
 
-	json_object_foreach(animations, name, value)
+	json_object_foreach(json_object_get(config, "animations"), name, value)
 		kii_hash_part(hash, "animation", name, strlen(name));
-	kii_json_hash(config, hash);
+}
+
+void kii_kll_meaning(const json_t *request, char out[KII_HASH_HEX])
+{
+	struct kii_hash *hash = kii_hash_new();
+
+	hash_animations(json_object_get(request, "config"), hash);
+	kii_json_hash(request, hash);
+	kii_hash_hex(hash, out);
+	kii_hash_free(hash);
 }
 
 /* `macros` is left out: the client has merged it into `custom`, and would do so again. */
@@ -46,8 +54,10 @@ static int make_stored(const json_t *request, unsigned parts, struct kii_kll *k,
 	int rc = 0;
 
 	json_object_del(config, "macros");
-	if (parts & KII_KLL_HASH)
-		hash_config(config, hash);
+	if (parts & KII_KLL_HASH) {
+		hash_animations(config, hash);
+		kii_json_hash(config, hash);
+	}
 	if (parts & KII_KLL_STORED)
 		rc = kii_json_dump(config, 0, &text, err);
 	kii_hash_hex(hash, k->stored_hash);

@@ -70,6 +70,12 @@ int kii_kll_make_parts(const json_t *request, enum kii_dialect dialect,
 void kii_kll_free(struct kii_kll *k);
 
 /*
+ * A digest of any document: two that have the same one come to the same, right or wrong, with the
+ * same dialect and layouts. White space and the order of members (but of animations) do not count.
+ */
+void kii_kll_meaning(const json_t *request, char out[KII_HASH_HEX]);
+
+/*
  * What a build is made of but its image: 64 hex digits over KLL files, parameters, stored JSON
  * (members sorted, animations in their order) and recipe version.
  */

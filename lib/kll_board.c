@@ -101,7 +101,7 @@ void kii_kll_overrides(const struct kii_kll_source *source, struct kii_kll *k)
 {
 	bool extra = !kii_dialect_is_reference(source->dialect);
 	kii_autobuf first = KII_BUF_INIT(1024);
-	kii_autobuf others = KII_BUF_INIT(KII_KLL_LAYERS * 1024);
+	kii_autobuf others = KII_BUF_INIT(KII_KLL_LAYERS * 1024ul);
 
 	kii_buf_fmt(&first, "%s ", source->board->extra_map);
 	add_map(source, k->files[0].name, 3, &first);

@@ -84,16 +84,16 @@ static void add_defines(const struct kii_kll_source *source, struct kii_buf *out
 
 static void add_token(struct text t, struct kii_buf *out)
 {
-	const char *kind = "U";
+	const char *kind = "U\"";
 
 	if (begins(t, "CONS:")) {
-		kind = "CONS";
+		kind = "CONS\"";
 		t = text_rest(t, 5);
 	} else if (begins(t, "SYS:")) {
-		kind = "SYS";
+		kind = "SYS\"";
 		t = text_rest(t, 4);
 	}
-	kii_buf_fmt(out, "%s\"", kind);
+	kii_buf_str(out, kind);
 	add(out, t);
 	kii_buf_char(out, '"');
 }
@@ -178,9 +178,10 @@ static void add_maps(const struct kii_kll_source *source, struct kii_buf *maps)
 /* Is there nothing in `t` but white space, up to a '#' or its end? */
 static bool goes_on_as_comment(struct text t)
 {
+	static const char blank[] = { ' ', '\t', '\r', '\n' };
 	size_t i = 0;
 
-	while (i < t.len && memchr(" \t\r\n", t.s[i], 4))
+	while (i < t.len && memchr(blank, t.s[i], sizeof(blank)))
 		i++;
 	return i == t.len || (t.s[i] == '#' && (!i || t.s[i - 1] == '\n'));
 }

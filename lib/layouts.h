@@ -59,7 +59,7 @@ int kii_layouts_read(const char *dir, const char *file, struct kii_buf *text,
  * The names of the files in a folder that can be layouts, sorted. Caller frees with
  * kii_layouts_names_free. Fails: ENOTFOUND, EINVAL (too many), EIO.
  */
-int kii_layouts_names(const char *dir, char ***names, size_t *n, struct kii_error *err)
+int kii_layouts_names(const char *path, char ***out, size_t *n, struct kii_error *err)
 	KII_MUST_CHECK;
 void kii_layouts_names_free(char **names, size_t n);
 

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define QUOTED_MAX 300
-#define PLAIN "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789_.:/@-"
 
 static const char *prog = "kiisrv";
 static _Thread_local const char *request;
@@ -74,9 +73,23 @@ void kii_log_error(const char *event, const char *fmt, ...)
 	va_end(ap);
 }
 
-static bool is_plain(const char *s)
+static bool is_plain(char c)
 {
-	return *s && !s[strspn(s, PLAIN)];
+	return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') ||
+		(c && strchr("_.:/@-", c));
+}
+
+/* Plain as a whole, and short enough: copied as it is. */
+static bool copy_plain(char *to, const char *s)
+{
+	size_t len = 0;
+
+	while (len <= QUOTED_MAX && is_plain(s[len])) {
+		to[len] = s[len];
+		len++;
+	}
+	to[len] = '\0';
+	return len && len <= QUOTED_MAX && !s[len];
 }
 
 const char *kii_log_quote(struct kii_quoted *room, const char *s)
@@ -85,10 +98,8 @@ const char *kii_log_quote(struct kii_quoted *room, const char *s)
 
 	if (!s)
 		return "-";
-	if (is_plain(s) && strlen(s) <= QUOTED_MAX) {
-		snprintf(room->text, sizeof(room->text), "%s", s);
+	if (copy_plain(to, s))
 		return room->text;
-	}
 	*to++ = '"';
 	for (size_t i = 0; s[i] && i < QUOTED_MAX; i++) {
 		unsigned char c = (unsigned char)s[i];

@@ -65,7 +65,7 @@ void kii_cleanup_free(void *p)
 	free(v);
 }
 
-void kii_cleanup_close(int *fd)
+void kii_cleanup_close(const int *fd)
 {
 	if (*fd >= 0)
 		close(*fd);
@@ -74,7 +74,7 @@ void kii_cleanup_close(int *fd)
 void kii_cleanup_file(FILE **f)
 {
 	if (*f)
-		fclose(*f);
+		(void)fclose(*f);
 }
 
 void *kii_steal_pointer(void *pp)

@@ -24,7 +24,7 @@ char *kii_xfmt(const char *fmt, ...) KII_PRINTF(1, 2) KII_NEVER_NULL;
 #define kii_autoclose  __attribute__((cleanup(kii_cleanup_close)))
 #define kii_autofile   __attribute__((cleanup(kii_cleanup_file)))
 void kii_cleanup_free(void *p);
-void kii_cleanup_close(int *fd);
+void kii_cleanup_close(const int *fd);
 void kii_cleanup_file(FILE **f);
 
 /* Take a pointer out of an automatic variable: *out = kii_steal(&p); */

@@ -3,12 +3,13 @@
 
 #include "opcall.h"
 
-#include <stdatomic.h>
 #include <stdlib.h>
+
+#include "ref.h"
 
 /* The frame has a share in it, and the work. */
 struct kii_opcall {
-	atomic_int shares;
+	struct kii_ref ref;
 	uint64_t ticket;
 	struct kii_tasks *tasks;
 	kii_opcall_run *run;
@@ -16,26 +17,28 @@ struct kii_opcall {
 	void (*free_arg)(void *arg);
 };
 
-static void leave(struct kii_opcall *call)
+static void free_call(void *arg)
 {
-	if (atomic_fetch_sub(&call->shares, 1) > 1)
-		return;
+	struct kii_opcall *call = arg;
+
 	call->free_arg(call->arg);
 	free(call);
 }
 
 static void on_gone(uint64_t ticket, void *arg)
 {
+	struct kii_opcall *call = arg;
+
 	(void)ticket;
-	leave(arg);
+	kii_ref_drop(&call->ref);
 }
 
 void kii_opcall_answer(struct kii_opcall *call, struct kii_res *res)
 {
 	if (kii_park_answer(call->ticket, res))
-		leave(call);
+		kii_ref_drop(&call->ref);
 	kii_res_release(res);
-	leave(call);
+	kii_ref_drop(&call->ref);
 }
 
 static void work(struct kii_engine *e, void *arg)
@@ -75,7 +78,7 @@ int kii_opcall_begin(struct kii_tasks *tasks, struct kii_req *req, kii_opcall_ru
 {
 	struct kii_opcall *call = kii_xcalloc(1, sizeof(*call));
 
-	atomic_init(&call->shares, 2);
+	kii_ref_init(&call->ref, 2, free_call, call);
 	call->tasks = tasks;
 	call->run = run;
 	call->arg = arg;

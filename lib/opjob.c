@@ -7,14 +7,15 @@
 #include <stdlib.h>
 
 #include "fcgi.h"
+#include "ref.h"
 
 #define RETRY_SECONDS 10
 
 /* One request. Its handler, the frame and the worker link each have a share in it. */
 struct asked {
+	struct kii_ref ref;
 	pthread_mutex_t lock;
-	int shares;
-	bool gone;
+	bool gone;               /* under the lock, like the number */
 	uint64_t ticket, number;
 	struct kii_worklink *link;
 	char kind[16];
@@ -22,15 +23,10 @@ struct asked {
 	kii_opjob_fill *fill;    /* NULL: who asks does not wait */
 };
 
-static void leave(struct asked *a)
+static void free_asked(void *arg)
 {
-	bool last;
+	struct asked *a = arg;
 
-	pthread_mutex_lock(&a->lock);
-	last = --a->shares == 0;
-	pthread_mutex_unlock(&a->lock);
-	if (!last)
-		return;
 	pthread_mutex_destroy(&a->lock);
 	json_decref(a->request);
 	free(a);
@@ -75,9 +71,9 @@ static void on_report(void *arg, const struct kii_link_report *r)
 	else
 		answer_job(&res, a->kind, r);
 	if (kii_park_answer(a->ticket, &res))
-		leave(a);
+		kii_ref_drop(&a->ref);
 	kii_res_release(&res);
-	leave(a);
+	kii_ref_drop(&a->ref);
 }
 
 /* The client hung up, or the process ends: the job goes on. */
@@ -92,8 +88,8 @@ static void on_gone(uint64_t ticket, void *arg)
 	number = a->number;
 	pthread_mutex_unlock(&a->lock);
 	if (number && kii_worklink_forget(a->link, number))
-		leave(a);
-	leave(a);
+		kii_ref_drop(&a->ref);
+	kii_ref_drop(&a->ref);
 }
 
 int kii_opjob_wait(struct kii_worklink *link, struct kii_req *req, const char *kind,
@@ -105,7 +101,7 @@ int kii_opjob_wait(struct kii_worklink *link, struct kii_req *req, const char *k
 	bool gone;
 
 	pthread_mutex_init(&a->lock, NULL);
-	a->shares = 3;
+	kii_ref_init(&a->ref, 3, free_asked, a);
 	a->link = link;
 	a->request = json_incref((json_t *)request);
 	a->fill = fill;
@@ -117,8 +113,8 @@ int kii_opjob_wait(struct kii_worklink *link, struct kii_req *req, const char *k
 	gone = a->gone;
 	pthread_mutex_unlock(&a->lock);
 	if (gone && kii_worklink_forget(link, number))
-		leave(a);
-	leave(a);
+		kii_ref_drop(&a->ref);
+	kii_ref_drop(&a->ref);
 	return KII_PARKED;
 }
 

@@ -22,7 +22,7 @@ struct kii_path {
  * The path as text, cut at a character's border where `out` is too small for what the client
  * chose as names.
  */
-void kii_path_text(const struct kii_path *at, char *out, size_t size);
+void kii_path_text(const struct kii_path *at, char *text, size_t size);
 
 /* EINVAL with this path as `field`. Always -1. */
 int kii_path_fail(const struct kii_path *at, struct kii_error *err, const char *fmt, ...)

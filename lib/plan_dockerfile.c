@@ -268,12 +268,13 @@ static const char *port_of(const struct kii_draft *d)
 {
 	const char *port = json_string_value(json_object_get(d->plan->variables, "PORT"));
 	size_t len;
+	long number;
 
 	if (!port)
 		return KII_PLAN_PORT;
 	len = strlen(port);
-	return len && len <= 5 && strspn(port, "0123456789") == len && atol(port) >= 1 &&
-		atol(port) <= 65535 ? port : NULL;
+	number = len && strspn(port, "0123456789") == len ? strtol(port, NULL, 10) : 0;
+	return len <= 5 && number >= 1 && number <= 65535 ? port : NULL;
 }
 
 static void list_images(struct kii_draft *d, bool builds)
@@ -322,7 +323,7 @@ int kii_plan_dockerfile(struct kii_draft *d, struct kii_error *err)
 		build_stage(&out, d->assets, "assets");
 	if (!d->site || has_build(d))
 		build_stage(&out, d, "build");
-	if (d->own_site)
+	if (d->site && d->own_site)
 		own_site_stage(&out, d);
 	else if (d->site)
 		site_stage(&out, d, port);

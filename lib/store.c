@@ -205,7 +205,7 @@ void kii_store_close(struct kii_store *s)
 /* The only way to have an attached database read-only is a URI. */
 static char *read_only_uri(const char *path)
 {
-	kii_autobuf uri = KII_BUF_INIT(4 * PATH_MAX);
+	kii_autobuf uri = KII_BUF_INIT(4ul * PATH_MAX);
 
 	kii_buf_str(&uri, "file:");
 	for (; *path; path++) {

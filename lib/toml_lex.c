@@ -55,7 +55,7 @@ const char *kii_toml_show(struct kii_toml_shown *room, const char *text, size_t 
 	for (size_t i = 0; i < n; i++) {
 		unsigned char c = (unsigned char)text[i];
 
-		room->text[i] = c < 0x20 || c == 0x7f ? '?' : text[i];
+		room->text[i] = (char)(c < 0x20 || c == 0x7f ? '?' : text[i]);
 	}
 	snprintf(room->text + n, sizeof(room->text) - n, "%s", n < len ? "..." : "");
 	return room->text;
@@ -104,7 +104,7 @@ int kii_toml_check_text(struct kii_toml_in *in)
 
 char kii_toml_peek(const struct kii_toml_in *in, size_t ahead)
 {
-	return ahead < (size_t)(in->end - in->p) ? in->p[ahead] : '\0';
+	return (char)(ahead < (size_t)(in->end - in->p) ? in->p[ahead] : '\0');
 }
 
 bool kii_toml_starts(const struct kii_toml_in *in, const char *text)

@@ -11,8 +11,8 @@
 
 #include "worker.h"
 
-/* pthread_create's function; `w` until the worker stops. */
-void *git_run(void *w);
+/* pthread_create's function; the worker as `arg`, until it stops. */
+void *git_run(void *arg);
 
 /*
  * One look, with the image of this ID: fills Releases and says how many tags there are. The

@@ -8,8 +8,8 @@
 
 #include "worker.h"
 
-/* pthread_create's function. */
-void *janitor_run(void *w);
+/* pthread_create's function; the worker as `arg`. */
+void *janitor_run(void *arg);
 
 /* One look at the engine: what it is, which images it has. One that is down is no error. */
 void janitor_look(struct worker *w, struct kii_engine *engine);

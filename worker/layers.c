@@ -84,14 +84,28 @@ static const struct layers_note *put(struct layers *l, const char *id, int64_t s
 
 /* --- the file --- */
 
+/* Moves *at behind a number and the blanks before it; false where there is none. */
+static bool take_number(const char **at, int64_t *out)
+{
+	char *end;
+
+	errno = 0;
+	*out = strtoll(*at, &end, 10);
+	if (end == *at || errno == ERANGE)
+		return false;
+	*at = end;
+	return true;
+}
+
 /* "0123456789a SINCE USED" */
 static bool take_line(struct layers *l, const char *line)
 {
 	size_t len = strspn(line, "0123456789abcdef");
+	const char *at = line + len;
 	int64_t since, used;
 
-	if (len != KII_MADE_DIGITS || sscanf(line + len, " %" SCNd64 " %" SCNd64, &since,
-			&used) != 2 || since < 0 || used <= 0)
+	if (len != KII_MADE_DIGITS || !take_number(&at, &since) || !take_number(&at, &used) ||
+	    since < 0 || used <= 0)
 		return false;
 	put(l, line, since, used);
 	return true;

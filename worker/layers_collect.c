@@ -84,14 +84,18 @@ static void lay_out(struct cache *c, const struct kii_layer *images, size_t n,
 	}
 }
 
-/* Its way down to its base. The engine is trusted to have no circles, but not to the end. */
-#define EACH_BELOW(c, at, depth, i) \
-	for (size_t at = (i), depth = 0; at != NOBODY && depth <= (c)->n; \
-		at = (c)->cells[at].parent, depth++)
+/*
+ * The next on the way from an image down to its base, or NOBODY. The engine is trusted to have no
+ * circles, but not to the end.
+ */
+static size_t below(const struct cache *c, size_t at, size_t *steps)
+{
+	return ++*steps > c->n ? NOBODY : c->cells[at].parent;
+}
 
 static bool is_busy(const struct cache *c, size_t i)
 {
-	EACH_BELOW(c, at, depth, i) {
+	for (size_t at = i, steps = 0; at != NOBODY; at = below(c, at, &steps)) {
 		const struct layers_note *note = c->cells[at].note;
 
 		if (note && note->used >= c->oldest)
@@ -105,7 +109,7 @@ static void judge(struct cache *c)
 	for (size_t i = 0; i < c->n; i++) {
 		if (!c->cells[i].image->named)
 			continue;
-		EACH_BELOW(c, at, depth, i) {
+		for (size_t at = i, steps = 0; at != NOBODY; at = below(c, at, &steps)) {
 			if (c->cells[at].needed)
 				break;
 			c->cells[at].needed = true;

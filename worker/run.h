@@ -5,8 +5,8 @@
 
 #include "worker.h"
 
-/* pthread_create's function; `lane` until the worker stops. */
-void *run_slot(void *lane);
+/* pthread_create's function; the lane as `arg`, until the worker stops. */
+void *run_slot(void *arg);
 
 /* --- for the kinds --- */
 

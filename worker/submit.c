@@ -344,7 +344,7 @@ json_t *submit_retry(struct worker *w, const char *id, const char *client)
 	else if (kind->again)
 		no = kind->again(w, &old);
 	pthread_mutex_unlock(&w->lock);
-	if (no)
+	if (no || !kind)
 		/* cppcheck-suppress returnDanglingLifetime ; it is an object of its own */
 		return no;
 	memcpy(job.kind, old.kind, sizeof(job.kind));

@@ -117,20 +117,42 @@ int (task_fail)(struct task *t, struct kii_error *err, const char *outcome, cons
 	return kii_error_set(err, KII_EREFUSED, 0, "%s", t->error);
 }
 
+/* The janitor may not have looked yet, or the image was made since. 1: found, 0: not there, -1. */
+static int ask_for_helper(struct task *t, const char *name, char id[TASK_IMAGE],
+	struct kii_error *err)
+{
+	struct kii_image *images = NULL;
+	size_t n = 0;
+	int found = kii_engine_images(t->engine, t->w->conf->firmware.image_prefix, &images, &n,
+		err);
+
+	for (size_t i = 0; i < n && found == 0; i++) {
+		if (strcmp(images[i].name, name) == 0) {
+			snprintf(id, TASK_IMAGE, "%s", images[i].id);
+			found = 1;
+		}
+	}
+	kii_images_free(images, n);
+	return found;
+}
+
 int task_helper(struct task *t, char id[TASK_IMAGE], struct kii_error *err)
 {
 	struct worker *w = t->w;
+	kii_autofree char *name = kii_xfmt("%sfetch:latest", w->conf->firmware.image_prefix);
 	const struct kii_image *image;
+	int found;
 
 	pthread_mutex_lock(&w->lock);
 	image = worker_image(w, "fetch");
 	if (image)
 		snprintf(id, TASK_IMAGE, "%s", image->id);
 	pthread_mutex_unlock(&w->lock);
-	if (image)
-		return 0;
-	return task_fail(t, err, "no_helper", "the engine has no image %sfetch:latest: "
-		"kiisrvctl images build fetch", w->conf->firmware.image_prefix);
+	found = image ? 1 : ask_for_helper(t, name, id, err);
+	if (found != 0)
+		return found < 0 ? -1 : 0;
+	return task_fail(t, err, "no_helper", "the engine has no image %s: "
+		"kiisrvctl images build fetch", name);
 }
 
 /* --- its end --- */

@@ -68,8 +68,9 @@ int task_fail(struct task *t, struct kii_error *err, const char *outcome, const 
 #define TASK_IMAGE 128
 
 /*
- * The ID of images/fetch's image, by which a job runs git or holds a namespace open, as the
- * janitor's last look found it. -1 by task_fail: there is none.
+ * The ID of images/fetch's image, by which a job runs git or holds a namespace open: as the
+ * janitor's last look found it, else as the engine says. -1 by task_fail: there is none. Fails
+ * further as kii_engine_images.
  */
 int task_helper(struct task *t, char id[TASK_IMAGE], struct kii_error *err);
 

@@ -15,7 +15,7 @@ def text(value):
 def prose(value):
     """Paragraphs; `code` in backticks."""
     parts = []
-    for paragraph in str(value).strip().split("\n\n"):
+    for paragraph in filter(None, str(value).strip().split("\n\n")):
         pieces = text(" ".join(paragraph.split())).split("`")
         parts.append("<p>" + "".join(f"<code>{piece}</code>" if i % 2 else piece
                                      for i, piece in enumerate(pieces)) + "</p>")
@@ -113,16 +113,31 @@ class Page:
         if "requestBody" in operation:
             self.add("<h4>Body</h4>")
             self.content(operation["requestBody"]["content"])
+        self.answers(operation["responses"])
+        self.add("</section>")
+
+    def answers(self, responses):
+        """A row for those of one meaning."""
+        rows = {}
+        for status, response in responses.items():
+            rows.setdefault(self.answer(self.resolve(response)), []).append(status)
         self.add("<h4>Answers</h4><table>")
-        for status, response in operation["responses"].items():
-            told = self.resolve(response)
-            self.add(f"<tr><td><code>{text(status)}</code></td><td>{prose(told['description'])}"
-                     "</td><td>")
-            self.content(told.get("content", {}))
-            for header in told.get("headers", {}):
-                self.add(f"<div>header <code>{text(header)}</code></div>")
-            self.add("</td></tr>")
-        self.add("</table></section>")
+        for row, statuses in rows.items():
+            codes = " ".join(f"<code>{text(status)}</code>" for status in statuses)
+            self.add(f"<tr><td>{codes}</td>{row}</tr>")
+        self.add("</table>")
+
+    def answer(self, told):
+        """What comes with a status."""
+        before = len(self.out)
+        self.add(f"<td>{prose(told['description'])}</td><td>")
+        self.content(told.get("content", {}))
+        for header in told.get("headers", {}):
+            self.add(f"<div>header <code>{text(header)}</code></div>")
+        self.add("</td>")
+        row = "\n".join(self.out[before:])
+        del self.out[before:]
+        return row
 
     def make(self):
         info = self.spec["info"]

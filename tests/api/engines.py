@@ -87,11 +87,13 @@ class OwnEngine(Engine):
                  f'default_ulimits = ["nofile={files}:{files}", "nproc={procs}:{procs}"]',
                  "[engine]", f'runtime = "{"crun" if unified else "runc"}"',
                  'cgroup_manager = "cgroupfs"', 'events_logger = "file"', ""]
+        (self.dir / "var-tmp").mkdir(exist_ok=True)
         conf = self.dir / "containers.conf"
         conf.write_text("\n".join(lines))
         return ["podman", "--root", self.dir / "data", "--runroot", self.dir / "run",
                 "--tmpdir", self.dir / "tmp", "--network-config-dir", self.dir / "net",
-                "system", "service", "--time=0", self.url], {"CONTAINERS_CONF": str(conf)}
+                "system", "service", "--time=0", self.url], {
+                    "CONTAINERS_CONF": str(conf), "TMPDIR": str(self.dir / "var-tmp")}
 
     def answers(self):
         assert self.process.alive(), self.process.text()[-2000:]

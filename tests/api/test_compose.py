@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: MIT
 """The way to a server without a network: images by `docker save`, then compose.prod.yaml, on an
-engine of its own in a network of its own. docs/deployment.md says the same commands."""
+engine of its own in a network of its own; by the commands of docs/deployment.md, as they stand
+there."""
 
 import json
 import os
@@ -11,6 +12,7 @@ import zipfile
 import pytest
 
 from client import ask
+from docs import changed, reference
 from engines import OwnEngine
 from server_image import BASE, IMAGE, InsideConnection, build, cli
 from stack import TMP, TOP, wait_until
@@ -18,8 +20,6 @@ from stack import TMP, TOP, wait_until
 LONG = bool(os.environ.get("KIISRV_TEST_LONG"))
 # Debian's is version 1; version 2 is tried where its program is named.
 COMPOSE = os.environ.get("KIISRV_TEST_COMPOSE", "docker-compose")
-CONTROLLERS = ("kiisrv-controller-057:latest", "kiisrv-controller-050:latest",
-               "kiisrv-fetch:latest")
 pytestmark = pytest.mark.skipif(not LONG, reason="long: an engine of its own")
 
 
@@ -43,14 +43,21 @@ class Composed:
         shutil.copy(TOP / "compose.prod.yaml", folder)
         shutil.copytree(TOP / "images", folder / "images")
 
-    def compose(self, *args, **env):
+    def run(self, commands, engine=None, **env):
+        """On the machine of this engine, or of another."""
+        engine = engine or self.engine
+        inside = ["nsenter", "-t", str(engine.process.pid), "-n"] if engine == self.engine else []
         done = subprocess.run(
-            [COMPOSE, "--ansi", "never", "-f", "compose.prod.yaml", *args], cwd=self.folder,
-            env={**os.environ, "DOCKER_HOST": self.engine.url, "COMPOSE_PROJECT_NAME": "kiisrv",
-                 "KIISRV_SOCKET": self.engine.socket, **env},
-            capture_output=True, text=True, timeout=600, check=False)
-        assert done.returncode == 0, (args, done.stdout[-2000:], done.stderr[-3000:])
+            [*inside, "bash", "-euo", "pipefail", "-c",
+             commands.replace("docker-compose", COMPOSE)], cwd=self.folder,
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=600,
+            env={**os.environ, "DOCKER_HOST": engine.url, "COMPOSE_PROJECT_NAME": "kiisrv",
+                 "COMPOSE_ANSI": "never", "KIISRV_SOCKET": engine.socket, **env}, check=False)
+        assert done.returncode == 0, (commands, done.stdout[-2000:], done.stderr[-3000:])
         return done.stdout + done.stderr
+
+    def docs(self, heading, word, *changes, **more):
+        return self.run(changed(heading, word, *changes), **more)
 
     def ask(self, method, path, body=None, headers=None):
         return ask(InsideConnection(self.engine.process.pid, 3001, 120), method, path, body,
@@ -72,11 +79,6 @@ class Composed:
         assert reply.status == 200 and reply.json["success"] is True, reply
         return reply
 
-    def logs(self):
-        done = cli(self.engine, "logs", "kiisrv")
-        return done.stdout + done.stderr
-
-
 @pytest.fixture(scope="module")
 def composed(engine):
     if engine.name != "docker":
@@ -88,36 +90,34 @@ def composed(engine):
         yield one
     finally:
         try:
-            one.compose("down", "-v")
+            one.run("docker-compose -f compose.prod.yaml down -v")
         finally:
             own.stop()
             subprocess.run(["rm", "-rf", one.folder], check=True)
 
 
-def test_images_arrive_as_one_file(composed, engine):
-    """Built elsewhere: `docker save | gzip`, a file that is copied, `docker load`."""
-    file = composed.folder / "kiisrv.tar.gz"
-    cli(engine, "tag", IMAGE, "kiisrv-server:0.1")
+SELF, ELSEWHERE = "Self-hosting with one command", "Images that were built elsewhere"
+
+
+def test_images_arrive_as_files(composed, engine):
+    """Built elsewhere, here without Compose, and carried there."""
     cli(engine, "tag", IMAGE, "kiisrv-server:latest")
     try:
-        subprocess.run(
-            ["bash", "-c", 'set -o pipefail; docker -H "$1" save "${@:3}" | gzip -1 >"$2"', "-",
-             engine.url, file, "kiisrv-server:latest", "kiisrv-server:0.1", *CONTROLLERS],
-            check=True, timeout=300)
+        composed.docs(ELSEWHERE, "docker save", ("docker-compose -f compose.prod.yaml build\n", ""),
+                      ("scp kiisrv-images.tar.gz kiisrv-compose.tar.gz 'root@[2001:db8::1]:'",
+                       "rm -r compose.prod.yaml images"), engine=engine)
     finally:
-        cli(engine, "rmi", "kiisrv-server:0.1", "kiisrv-server:latest")
-    done = cli(composed.engine, "load", "-i", file)
-    assert "kiisrv-server:latest" in done.stdout and CONTROLLERS[0] in done.stdout
-    file.unlink()
+        cli(engine, "rmi", "kiisrv-server:0.1.0", "kiisrv-server:latest")
+    said = composed.docs(ELSEWHERE, "docker load")
+    assert "kiisrv-server:latest" in said and "kiisrv-controller-057:latest" in said, said
+    (composed.folder / "kiisrv-images.tar.gz").unlink()
 
 
 def test_one_command_starts_it(composed):
-    composed.compose("up", "-d", "--no-build")
     wait_until(composed.healthy, 60)
     # It cannot ask the repository what a tag is, so an administrator says it.
-    assert composed.get("/versions").json == {}
-    cli(composed.engine, "exec", "kiisrv", "kiisrvctl", "versions", "release", "v0.5.7", "1500",
-        "2020-01-01", "0123456", "5dc", "By hand.")
+    assert "{}" in composed.docs(SELF, "curl")
+    composed.docs(ELSEWHERE, "versions release")
     wait_until(lambda: "v0.5.7" in composed.get("/versions").json, 20)
     reply = composed.firmware()
     body = composed.get("/" + reply.json["filename"][2:]).body
@@ -146,13 +146,16 @@ def test_its_limits_and_its_health(composed):
 
 def test_the_host_s_proxy_is_believed(composed):
     composed.get("/stats", X_Forwarded_For="198.51.100.7")
-    wait_until(lambda: "nginx: 198.51.100.7 [" in composed.logs(), 20)
+    wait_until(lambda: "nginx: 198.51.100.7 [" in composed.run("docker logs kiisrv"), 20)
 
 
 def test_another_tag_and_back_keep_the_state(composed):
     job = composed.firmware().headers["X-Kiisrv-Job"]
-    for tag in ("0.1", "latest"):
-        composed.compose("up", "-d", "--no-build", KIISRV_TAG=tag)
+    lines = changed("Upgrade, and back", "KIISRV_TAG=").splitlines()
+    assert len(lines) == 3, lines
+    for line, tag in zip(lines[1:], ("0.1.0", "latest")):
+        composed.run("docker image inspect kiisrv-server:0.1.0 >/dev/null || " + lines[0])
+        composed.run(line)
         wait_until(composed.healthy, 60)
         image = composed.engine.ask("GET", "/containers/kiisrv/json").json["Config"]["Image"]
         assert image == f"kiisrv-server:{tag}"
@@ -160,35 +163,42 @@ def test_another_tag_and_back_keep_the_state(composed):
         assert composed.get(f"/logs/{job}.log").status == 200
 
 
-def test_down_and_up_again_keep_the_state(composed):
+def test_looked_at_taken_down_and_up_again_it_keeps_the_state(composed):
     job = composed.firmware().headers["X-Kiisrv-Job"]
-    composed.compose("down")
+    said = composed.docs(SELF, "kiisrvctl doctor")
+    for words in ("versions: level=info", " 0 failures", job):
+        assert words in said, (words, said)
     assert not composed.engine.all_containers()
-    composed.compose("up", "-d", "--no-build")
+    composed.run("docker-compose -f compose.prod.yaml up -d --no-build")
     wait_until(composed.healthy, 60)
     assert composed.get(f"/api/v1/jobs/{job}").json["state"] == "succeeded"
 
 
+def test_hup_is_the_reload(composed):
+    begun = composed.engine.ask("GET", "/containers/kiisrv/json").json["State"]["StartedAt"]
+    composed.run("docker kill -s HUP kiisrv")
+    wait_until(lambda: "event=told name=nginx signal=1" in composed.run("docker logs kiisrv"), 20)
+    assert composed.healthy()
+    state = composed.engine.ask("GET", "/containers/kiisrv/json").json["State"]
+    assert state["StartedAt"] == begun and state["Running"]
+
+
 def test_a_backup_of_the_container_comes_back(composed):
-    cli(composed.engine, "exec", "kiisrv", "kiisrvctl", "versions", "add", "mine", "stable",
-        "controller-057", "v0.5.7")
-    file = composed.folder / "kiisrv.tar"
-    with open(file, "wb") as out:
-        subprocess.run(["docker", "-H", composed.engine.url, "exec", "kiisrv", "kiisrvctl", "backup",
-                        "-"], stdout=out, check=True, timeout=60)
-    cli(composed.engine, "exec", "kiisrv", "kiisrvctl", "versions", "remove", "mine")
-    composed.compose("stop", "kiisrv")
-    with open(file, "rb") as saved:
-        done = subprocess.run(
-            [COMPOSE, "-f", "compose.prod.yaml", "run", "--rm", "-T", "kiisrv", "kiisrvctl",
-             "restore", "--state-only", "-"], cwd=composed.folder, stdin=saved, timeout=120,
-            env={**os.environ, "DOCKER_HOST": composed.engine.url, "COMPOSE_PROJECT_NAME": "kiisrv",
-                 "KIISRV_SOCKET": composed.engine.socket}, capture_output=True, text=True,
-            check=False)
-    assert done.returncode == 0 and "restored" in done.stdout, done
-    composed.compose("up", "-d", "--no-build")
+    composed.run("docker exec kiisrv kiisrvctl versions add mine stable controller-057 v0.5.7")
+    commands = changed("Backup and restore", "docker exec")
+    line, rest = commands.split("\n", 1)
+    composed.run(line + "\ndocker exec kiisrv kiisrvctl versions remove mine")
+    assert "restored" in composed.run(rest)
     wait_until(composed.healthy, 60)
-    assert "mine" in cli(composed.engine, "exec", "kiisrv", "kiisrvctl", "versions", "list").stdout
+    assert "mine" in composed.run("docker exec kiisrv kiisrvctl versions list")
+
+
+def test_the_rust_servers_counts_come_along(composed):
+    assert "Linux" not in composed.get("/stats").text
+    reference(composed.folder / "reference")
+    composed.docs("Coming from the Rust server", "docker exec -i", ("/opt/kiisrv ", "reference "))
+    assert "older" in composed.run("docker exec kiisrv kiisrvctl versions list")
+    wait_until(lambda: "Linux" in composed.get("/stats").text, 10)
 
 
 def test_compose_builds_the_server(composed, engine):
@@ -204,8 +214,18 @@ def test_compose_builds_the_server(composed, engine):
             shutil.copytree(TOP / name, composed.folder / name, symlinks=True)
         else:
             shutil.copy(TOP / name, composed.folder / name)
-    composed.compose("build", "--build-arg", f"BASE={BASE}-run", "--build-arg",
-                     f"BUILD_BASE={BASE}-build", "kiisrv", KIISRV_TAG="built")
-    composed.compose("up", "-d", "--no-build", KIISRV_TAG="built")
+    docs = changed("Images that are built on the server", "--build-arg BASE",
+                   ("BUILD_BASE=debian:bookworm-slim", f"BUILD_BASE={BASE}-build"),
+                   (" BASE=debian:bookworm-slim", f" BASE={BASE}-run"))
+    composed.run(docs.partition("docker import - debian:bookworm-slim\n")[2], KIISRV_TAG="built")
+    composed.run("docker-compose -f compose.prod.yaml up -d --no-build", KIISRV_TAG="built")
     wait_until(composed.healthy, 60)
     assert composed.firmware()
+
+
+def test_taken_down_with_its_volume_nothing_is_left(composed):
+    composed.run("docker-compose -f compose.prod.yaml up -d --no-build")
+    line = next(line for line in changed("Removal", "down -v").splitlines() if "down -v" in line)
+    composed.run(line)
+    assert not composed.engine.all_containers() and not composed.engine.volumes()
+    assert composed.run("docker network ls --filter name=kiisrv -q") == ""

@@ -3,12 +3,13 @@
 engine of its own."""
 
 import json
+import re
 import time
 
 import pytest
 
 from conftest import LONG
-from machine import TMP, repacked, wait_until
+from machine import TMP, TOP, repacked, wait_until
 from engines import OwnEngine
 
 pytestmark = pytest.mark.skipif(not LONG, reason="long")
@@ -88,6 +89,24 @@ def test_no_right_to_its_socket(machine, debs):
     wait_until(lambda: "ermission denied" in machine.fails("kiisrvctl doctor"), 20, 0.5)
     machine.give_engine()
     machine.sh("usermod -a -G docker kiisrv-engine && systemctl restart kiisrv-worker")
+    wait_until(lambda: machine.reasons() == [], 20, 0.2)
+
+
+def test_an_engine_whose_name_does_not_resolve(machine, debs):
+    machine.install(debs["new"])
+    readme = (TOP / "packaging/debian/README.Debian").read_text()
+    commands = re.search(r"^    cd /etc/systemd/system\n.*?restart kiisrv$", readme, re.M | re.S)[0]
+    machine.sh(commands.replace("//engine:2376", "//engine.invalid:2376"))
+    try:
+        assert machine.active() == "active" and machine.answers()
+        wait_until(lambda: machine.reasons() == ["engine: down"], 20, 0.2)
+        said = machine.journal("kiisrv-worker", "0")
+        assert "resolve" in said and "engine.invalid" in said, said[-2000:]
+        for unit in ("kiisrv-worker", "kiisrv-operator-containers", "kiisrv-operator-images"):
+            assert "engine.invalid" in machine.show(unit, "Environment"), unit
+    finally:
+        machine.sh("rm -r /etc/systemd/system/kiisrv-*.service.d && systemctl daemon-reload && "
+                   "systemctl restart kiisrv")
     wait_until(lambda: machine.reasons() == [], 20, 0.2)
 
 
@@ -178,6 +197,23 @@ def test_a_hand_edited_site_stays(machine, debs):
 # --- the machine
 
 
+@pytest.mark.parametrize("moment", ["test -e /usr/libexec/kiisrv/kiisrv-worker.dpkg-new",
+                                    "pgrep -f '/kiisrv[.]postinst configure'"])
+def test_an_upgrade_that_is_killed(machine, debs, moment):
+    """In the middle of its files, and of what it does then."""
+    machine.install(debs["old"])
+    machine.sh(f"setsid dpkg -i /debs/{debs['new'].name} >/dev/null 2>&1 & dpkg=$!; "
+               f"until {moment} >/dev/null; do kill -0 $dpkg || exit 1; done; kill -9 -$dpkg")
+    assert "ok installed" not in machine.sh("dpkg-query -W -f '${Status}' kiisrv")
+    assert machine.answers() and built(machine, moment)
+    # As apt wants it: what is left of it first, then the file again.
+    machine.sh("dpkg --configure -a")
+    machine.install(debs["new"])
+    assert machine.reasons() == [] and machine.active() == "active"
+    assert not machine.sh("dpkg --audit; find /usr /lib /etc -xdev -name '*.dpkg-new'")
+    assert built(machine, moment)
+
+
 def test_a_full_disk_in_the_postinst(machine, debs):
     machine.sh("mkdir -p /var/lib/kiisrv && "
                "mount -t tmpfs -o size=64k,nr_inodes=3 full /var/lib/kiisrv")
@@ -214,7 +250,8 @@ def test_the_rust_servers_unit(machine, debs):
 def test_a_broken_configuration_over_an_upgrade_and_a_start(machine, debs):
     machine.install(debs["old"])
     machine.sh("sed -i '1i [nonsense]' /etc/kiisrv/kiisrv.toml")
-    said = machine.install(debs["new"])
+    # Where the new one has another file too, an administrator is asked.
+    said = machine.install(debs["new"], "-o Dpkg::Options::=--force-confold")
     assert "nothing is started or reloaded" in said, said
     assert "/etc/kiisrv/kiisrv.toml:1:2: nonsense" in said, said
     assert machine.answers() and built(machine, "broken configuration")

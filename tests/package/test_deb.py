@@ -4,6 +4,7 @@ autopkgtest."""
 
 import hashlib
 import os
+import re
 import subprocess
 
 import pytest
@@ -21,6 +22,11 @@ def deb(folder, *args, **env):
                           umask=0o002, check=False, timeout=1200)
     assert done.returncode == 0, done.stdout + done.stderr
     return done.stdout.splitlines()[-1]
+
+
+def installed_size(path):
+    return 1024 * int(subprocess.run(["dpkg-deb", "-f", path, "Installed-Size"], check=True,
+                                     capture_output=True, text=True).stdout)
 
 
 def digest(path):
@@ -45,9 +51,28 @@ def test_built_again_it_is_the_same(debs, folder):
         assert digest(first) == digest(folder / first.name), first.name
 
 
+def test_plain_dpkg_buildpackage_makes_the_same(debs, folder):
+    """In a checkout, with the unit tests; and lintian has nothing to say of what comes out."""
+    source = folder / "kiisrv"
+    subprocess.run(["bash", "-ec", 'work=/nonexistent top=$1; . "$top/dev/lib.sh"; '
+                    'copy_source "$2"', "-", TOP, source], check=True)
+    done = subprocess.run(["dpkg-buildpackage", "-us", "-uc", "-b"], cwd=source, text=True,
+                          capture_output=True, check=False, timeout=1800,
+                          env={**os.environ, "DEB_BUILD_OPTIONS": f"parallel={os.cpu_count()}"})
+    assert done.returncode == 0, (done.stdout + done.stderr)[-4000:]
+    assert int(re.search(r"^# PASS: +(\d+)", done.stdout, re.M)[1]) > 500
+    assert digest(folder / debs["new"].name) == digest(debs["new"])
+    changes, = folder.glob("*.changes")
+    done = subprocess.run(["lintian", "-i", "--pedantic", "--allow-root", changes],
+                          capture_output=True, text=True, check=False)
+    assert done.returncode == 0 and not done.stdout.strip(), done.stdout + done.stderr
+
+
 def test_it_is_built_for_another_processor(folder):
     built = deb(folder, "--host", "arm64")
     assert built.endswith("_arm64.deb")
+    # More than the other's 3 MB: pages of 64 KiB, and what the linker leaves empty before them.
+    assert installed_size(built) <= 4_200_000
     subprocess.run(["dpkg-deb", "-x", built, folder / "x"], check=True)
     for program in (folder / "x/usr/libexec/kiisrv/build", folder / "x/usr/sbin/kiisrvctl"):
         # An ELF file for AArch64.

@@ -5,37 +5,23 @@ are written there."""
 import json
 import re
 import shutil
-import sqlite3
 import subprocess
 
 import pytest
 
 from conftest import LONG
 from machine import TMP, TOP, wait_until
+from docs import block, changed, reference
 
 pytestmark = pytest.mark.skipif(not LONG, reason="long")
 SITE = "/etc/nginx/sites-available/kiisrv"
 NAME = "firmware.example.org"
 
 
-def block(heading, word):
-    """The commands below `heading`, in the one block that has `word`."""
-    text = (TOP / "docs/deployment.md").read_text(encoding="utf-8")
-    section = re.search(rf"^## {re.escape(heading)}\n(.*?)(?=^## |\Z)", text, re.M | re.S)[1]
-    blocks = [re.sub(r"^    ", "", found, flags=re.M)
-              for found in re.findall(r"(?:^    .*\n)+", section, re.M)]
-    found = [each for each in blocks if word in each]
-    assert len(found) == 1, (heading, word, blocks)
-    return found[0]
-
-
 def run(machine, heading, word, *changes):
     """Do what a block says; `changes` are pairs of what this machine calls otherwise."""
-    commands = block(heading, word)
-    for theirs, ours in changes:
-        assert theirs in commands, (theirs, commands)
-        commands = commands.replace(theirs, ours)
-    return machine.sh("set -e; export PAGER=cat SYSTEMD_PAGER=cat\ncd /root\n" + commands)
+    return machine.sh("set -e; export PAGER=cat SYSTEMD_PAGER=cat\ncd /root\n" +
+                      changed(heading, word, *changes))
 
 
 @pytest.fixture(scope="module")
@@ -170,23 +156,6 @@ def test_upgrade_and_back(machine, debs):
     assert built(machine, "back")
 
 
-def reference(folder):
-    """What the Rust server keeps."""
-    shutil.rmtree(folder, ignore_errors=True)
-    folder.mkdir(parents=True)
-    with sqlite3.connect(folder / "config.db") as db:
-        db.execute("CREATE TABLE Versions (name, channel, container, git_tag)")
-        db.execute("INSERT INTO Versions VALUES "
-                   "('older', 'stable', 'controller-050', 'v0.5.0')")
-    with sqlite3.connect(folder / "stats.db") as db:
-        db.execute("CREATE TABLE Requests (id INTEGER PRIMARY KEY, uid, ip_addr, os, web, serial, "
-                   "hash, board, variant, layers, container, success, request_time, "
-                   "build_duration)")
-        db.execute("INSERT INTO Requests VALUES (1, NULL, '192.0.2.1', 'Linux', 1, NULL, ?, 'MD1', "
-                   "'Standard', 2, 'controller-057', 1, '2018-04-01T12:00:00.123456789Z', 4000)",
-                   ("0" * 32,))
-
-
 def test_coming_from_the_rust_server(machine, debs):
     reference(TMP / "reference")
     machine.docker("cp", str(TMP / "reference"), f"{machine.name}:/opt/kiisrv")
@@ -249,3 +218,25 @@ def test_removed(machine, debs):
         line = next(line for line in block("Removal", "apt remove").splitlines() if word in line)
         machine.sh(line.split("#")[0].replace("apt ", "apt -y -q "))
     machine.sh("test ! -e /var/lib/kiisrv -a ! -e /etc/kiisrv")
+
+
+def test_by_hand(machine):
+    """Built here, where a compiler is, and installed there; the last one on this machine."""
+    source, out = TMP / "by-hand", TMP / "by-hand.out"
+    build, _, rest = changed("By hand", "autoreconf", (
+        "make && make check && make install",
+        f"make -s -j$(nproc) && make -s install DESTDIR={out}")).partition("systemd-sysusers")
+    subprocess.run(["bash", "-ec", 'work=/nonexistent top=$1; . "$top/dev/lib.sh"; '
+                    'copy_source "$2"; rm -rf "$3"', "-", TOP, source, out], check=True)
+    done = subprocess.run(["bash", "-ec", build], cwd=source, capture_output=True, text=True,
+                          check=False, timeout=900)
+    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-2000:]
+    subprocess.run(["tar", "-C", out, "-cf", f"{out}.tar", "--owner=0", "--group=0", "."],
+                   check=True)
+    machine.docker("cp", f"{out}.tar", f"{machine.name}:/root/out.tar")
+    machine.sh("tar -C / --keep-directory-symlink -xf /root/out.tar && set -e\n"
+               "systemd-sysusers" + rest)
+    wait_until(lambda: machine.reasons() == [], 20, 0.2)
+    assert built(machine, "by hand")
+    assert " 0 failures" in machine.sh("kiisrvctl doctor")
+    subprocess.run(["rm", "-rf", source, out, f"{out}.tar"], check=True)

@@ -29,7 +29,7 @@ only() {
 	grep -lE "#include <$1>" $(files) | grep -vE "^($2)|^tests/"
 }
 
-[ -n "$KIISRV_TEST_LONG" ] && echo 1..15 || echo 1..14
+echo 1..14
 say "lines of at most 100 columns" "$(files | xargs awk '
 	{ line = $0; gsub(/\t/, "        ", line) }
 	length(line) > 100 { print FILENAME ":" FNR ": " length(line) " columns" }')"
@@ -64,11 +64,4 @@ say "docs/security.md names tests that there are" "$([ ! -d tests/api ] ||
 	sort -u | awk '{ print } END { if (NR < 10) print "tests_of_a_table" }' | while read -r t; do
 	grep -rqE "^(static )?(def|void) $t\\(" tests/api tests/unit || echo "there is no test $t"
 done)"
-# Half a minute, so only where time is no matter.
-[ -z "$KIISRV_TEST_LONG" ] || say "cppcheck finds nothing" "$(command -v cppcheck >/dev/null ||
-	echo "there is no cppcheck"
-cppcheck -q -j2 --std=c11 --enable=warning,portability,performance --inline-suppr \
-	--suppress=missingIncludeSystem --library=tests/style/cppcheck.cfg \
-	-I lib -I worker -I ctl lib worker cgi ctl 2>&1 |
-	grep -E ': (error|warning|performance|portability):|^cppcheck:')"
 exit $failed

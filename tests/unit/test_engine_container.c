@@ -428,6 +428,59 @@ static void a_list_is_by_label(void **state)
 	free(seen);
 }
 
+#define REMNANT "{\"cause\":\"container not known\",\"message\":\"getting container from store " \
+	"\\\"12\\\": container not known\",\"response\":500}"
+
+/* Podman, after it was killed while it removed one. */
+static void a_podman_that_lists_nothing_any_more_is_asked_in_its_own_words(void **state)
+{
+	struct fake_pair *p = *state;
+	struct kii_error err = { 0 };
+	kii_autofree char *seen = NULL;
+	struct kii_container *list;
+	size_t n;
+
+	fake_ping(p->fake, "1.41", true);
+	fake_reply(p->fake, 500, "", REMNANT);
+	fake_reply(p->fake, 200, "", "[{\"Id\":\"12\",\"Names\":[\"a\"],\"State\":\"removing\","
+		"\"Labels\":{\"k\":\"v\"}},{\"Id\":\"2\",\"Names\":[\"b\"],"
+		"\"State\":\"running\",\"Labels\":null}]");
+	must(kii_engine_list(p->engine, "k", "v", &list, &n, &err));
+	assert_int_equal(n, 2);
+	assert_string_equal(list[0].name, "a");
+	assert_int_equal(list[0].state, KII_CONTAINER_EXITED);
+	assert_string_equal(list[1].id, "2");
+	kii_containers_free(list, n);
+	seen = fake_seen(p->fake);
+	assert_non_null(strstr(seen, "\nGET /v4.0.0/libpod/containers/json?all=true&filters="
+		"%7B%22label%22%3A%5B%22k%3Dv%22%5D%7D\n"));
+}
+
+static void no_other_refusal_of_a_list_is_asked_about_again(void **state)
+{
+	static const struct { bool podman; int status; const char *body, *then; } cases[] = {
+		{ false, 500, REMNANT, NULL },
+		{ true, 400, REMNANT, NULL },
+		{ true, 500, "{\"message\":\"no\"}", NULL },
+		{ true, 500, REMNANT, "{\"message\":\"no\"}" },   /* twice is enough */
+	};
+	struct fake_pair *p = *state;
+	struct kii_container *list;
+	size_t n;
+
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		struct kii_error err = { 0 };
+
+		fake_reset(p->fake);
+		fake_ping(p->fake, "1.41", cases[i].podman);
+		fake_reply(p->fake, cases[i].status, "", cases[i].body);
+		if (cases[i].then)
+			fake_reply(p->fake, 500, "", cases[i].then);
+		assert_int_equal(kii_engine_list(p->engine, "k", "v", &list, &n, &err), -1);
+		assert_int_equal(err.detail, cases[i].status);
+	}
+}
+
 static void a_list_that_is_none_is_broken(void **state)
 {
 	static const char *const bodies[] = {
@@ -468,6 +521,8 @@ int main(void)
 		FAKE_TEST(each_state_is_one_of_three),
 		FAKE_TEST(an_inspect_that_lacks_is_broken),
 		FAKE_TEST(a_list_is_by_label),
+		FAKE_TEST(a_podman_that_lists_nothing_any_more_is_asked_in_its_own_words),
+		FAKE_TEST(no_other_refusal_of_a_list_is_asked_about_again),
 		FAKE_TEST(a_list_that_is_none_is_broken),
 	};
 

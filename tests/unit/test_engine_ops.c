@@ -399,6 +399,35 @@ static void what_is_no_list_is_broken(void **state)
 	}
 }
 
+/* Podman, after it was killed while it removed one: all the others are told. */
+static void what_is_left_of_a_container_hides_no_others(void **state)
+{
+	static const char refusal[] = "{\"message\":\"getting container from store: container not "
+		"known\",\"response\":500}";
+	static const struct kii_ops_filter filters[] = {
+		{ .all = true, .name = "a" }, { .all = true, .state = "exited" }, { .all = false },
+	};
+	struct fake_pair *p = *state;
+
+	for (size_t i = 0; i < KII_COUNT(filters); i++) {
+		kii_autobuf text = KII_BUF_INIT(1 << 20);
+		struct kii_error err = { 0 };
+		kii_autofree char *seen = NULL;
+		int rc;
+
+		podman(p);
+		fake_reply(p->fake, 500, "", refusal);
+		fake_reply(p->fake, 200, "", "[]");
+		rc = kii_ops_list(p->engine, &filters[i], &text, &err);
+		seen = fake_seen(p->fake);
+		assert_int_equal(rc, i == 0 ? 0 : -1);
+		assert_int_equal(strstr(seen, "?all=1&filters=%7B%22status%22%3A%5B%22created%22"
+			"%2C%22initialized%22%2C%22running%22%2C%22paused%22%2C%22exited%22"
+			"%2C%22stopped%22%5D%2C%22name%22%3A%5B%22a%22%5D%7D\n") != NULL, i == 0);
+		assert_string_equal(text.data, i == 0 ? "[]" : "");
+	}
+}
+
 static void a_list_larger_than_the_reply_is_too_big(void **state)
 {
 	const struct kii_ops_filter all = { .all = true };
@@ -721,6 +750,7 @@ int main(void)
 		FAKE_TEST(lists_are_told_in_our_words),
 		FAKE_TEST(a_list_may_be_long),
 		FAKE_TEST(what_is_no_list_is_broken),
+		FAKE_TEST(what_is_left_of_a_container_hides_no_others),
 		FAKE_TEST(a_list_larger_than_the_reply_is_too_big),
 		cmocka_unit_test(filters_are_checked),
 		FAKE_TEST(a_container_is_told_in_our_words),

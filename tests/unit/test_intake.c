@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 
 #include "io.h"
+#include "json.h"
 #include "kll.h"
 #include "testlib.h"
 #include "versions.h"
@@ -117,7 +118,6 @@ static void expect_wrong(struct place *p, const char *text, enum kii_code code, 
 static void a_text_that_comes_again_is_not_looked_at_again(void **state)
 {
 	struct place *p = *state;
-	kii_autofree char *blanks = kii_xfmt("\n %s \t", p->request);
 	kii_autofree char *more = kii_xfmt("{\"env\": \"latest\", \"x\": 1, %s", p->request + 18);
 	kii_autofree char *other = kii_xstrdup(p->request);
 	char first[KII_HASH_HEX], again[KII_HASH_HEX];
@@ -125,16 +125,73 @@ static void a_text_that_comes_again_is_not_looked_at_again(void **state)
 	expect_right(p, p->request, "controller-057", 1, first);
 	expect_right(p, p->request, "controller-057", 1, again);
 	assert_string_equal(first, again);
-	/* What means the same has the same content, but has to be read to know. */
-	expect_right(p, blanks, "controller-057", 2, again);
+	/* What a build is not made of may differ, but it has to be looked at to know. */
+	expect_right(p, more, "controller-057", 2, again);
 	assert_string_equal(first, again);
-	expect_right(p, more, "controller-057", 3, again);
-	assert_string_equal(first, again);
-	expect_right(p, more, "controller-057", 3, again);
+	expect_right(p, more, "controller-057", 2, again);
 	assert_string_equal(first, again);
 	strstr(other, "2014-09-14")[3] = '5';
-	expect_right(p, other, "controller-057", 4, again);
+	expect_right(p, other, "controller-057", 3, again);
 	assert_string_not_equal(first, again);
+}
+
+/* The request with these animations, its members in that order or the other way round. */
+static char *written(const struct place *p, const char *animations, bool turned)
+{
+	static const char *const names[] = {
+		"header", "matrix", "defines", "animations", "custom"
+	};
+	kii_autojson *request = json_loads(p->request, 0, NULL);
+	kii_autojson *config = json_object();
+	char *text;
+
+	assert_non_null(request);
+	json_object_set_new(json_object_get(request, "config"), "animations",
+		json_loads(animations, 0, NULL));
+	for (size_t i = 0; i < KII_COUNT(names); i++) {
+		const char *name = names[turned ? KII_COUNT(names) - 1 - i : i];
+		json_t *value = json_object_get(json_object_get(request, "config"), name);
+
+		if (value)
+			json_object_set(config, name, value);
+	}
+	json_object_set(request, "config", config);
+	text = json_dumps(request, turned ? 0 : JSON_INDENT(2));
+	assert_non_null(text);
+	return text;
+}
+
+static void what_means_the_same_is_read_but_not_looked_at(void **state)
+{
+	struct place *p = *state;
+	const char *two = "{\"a\":{\"settings\":\"x\",\"frames\":[]},"
+		"\"b\":{\"settings\":\"y\",\"frames\":[]}}";
+	const char *turned = "{\"b\":{\"settings\":\"y\",\"frames\":[]},"
+		"\"a\":{\"frames\":[],\"settings\":\"x\"}}";
+	kii_autofree char *text = written(p, two, false);
+	kii_autofree char *same = written(p, two, true);
+	kii_autofree char *blanks = kii_xfmt("\n %s \t", same);
+	kii_autofree char *other = written(p, turned, false);
+	char first[KII_HASH_HEX], again[KII_HASH_HEX];
+
+	expect_right(p, text, "controller-057", 1, first);
+	expect_right(p, same, "controller-057", 1, again);
+	assert_string_equal(first, again);
+	expect_right(p, blanks, "controller-057", 1, again);
+	assert_string_equal(first, again);
+	/* The animations' order is that of the lines that they become. */
+	expect_right(p, other, "controller-057", 2, again);
+	assert_string_not_equal(first, again);
+	/* As for a text, what the env means is asked. */
+	run_sql(p, "UPDATE Versions SET container = 'controller-1' WHERE name = 'latest'");
+	blanks[0] = ' ';
+	expect_right(p, blanks, "controller-1", 2, again);
+	assert_string_equal(first, again);
+	run_sql(p, "UPDATE Versions SET git_tag = 'v0.5.0' WHERE name = 'latest'");
+	blanks[0] = '\t';
+	expect_right(p, blanks, "controller-1", 3, again);
+	assert_string_not_equal(first, again);
+	expect_right(p, same, "controller-1", 3, again);
 }
 
 static void what_its_env_means_is_asked_each_time(void **state)
@@ -203,6 +260,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		with_place(a_text_that_comes_again_is_not_looked_at_again),
+		with_place(what_means_the_same_is_read_but_not_looked_at),
 		with_place(what_its_env_means_is_asked_each_time),
 		with_place(what_is_wrong_stays_wrong),
 		with_place(an_env_that_is_too_long_is_not_remembered),

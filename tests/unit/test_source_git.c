@@ -507,6 +507,36 @@ static void submodules_that_may_not_be_are_refused(void **state)
 	fails(f, "https://h/a/b.git", ",\"submodules\":true", "no folder of its own");
 }
 
+/* The worker has started while the engine was down: nothing was looked at yet. */
+static void forget_images(struct fix *f)
+{
+	kii_images_free(f->w.images, f->w.n_images);
+	f->w.images = NULL;
+	f->w.n_images = 0;
+}
+
+static void a_helper_that_was_not_seen_yet_is_asked_for(void **state)
+{
+	struct fix *f = *state;
+	kii_autojob job = { .attempts = 0 };
+
+	forget_images(f);
+	plan(f, COMMIT "end 1\n", 0);
+	run(f, "https://h/a/b.git", "", &job);
+	assert_string_not_equal(job.outcome ? job.outcome : "", "no_helper");
+	assert_int_equal(toy_asked(f->toy, CREATE), 1);
+}
+
+static void without_an_answer_about_the_helper_there_is_another_attempt(void **state)
+{
+	struct fix *f = *state;
+
+	forget_images(f);
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /images/json", .trouble = TOY_DROP });
+	has_trouble(f, "");
+	assert_int_equal(toy_asked(f->toy, CREATE), 0);
+}
+
 static void without_the_helper_it_says_what_to_do(void **state)
 {
 	struct fix *f = *state;
@@ -554,6 +584,8 @@ int main(void)
 		GIT_TEST(who_has_much_to_say_of_submodules_is_not_heard),
 		GIT_TEST(submodules_come_where_they_are_asked_for),
 		GIT_TEST(submodules_that_may_not_be_are_refused),
+		GIT_TEST(a_helper_that_was_not_seen_yet_is_asked_for),
+		GIT_TEST(without_an_answer_about_the_helper_there_is_another_attempt),
 		GIT_TEST(without_the_helper_it_says_what_to_do),
 		GIT_TEST(engine_trouble_is_tried_again_and_nothing_is_left),
 	};
