@@ -225,7 +225,7 @@ def test_compose_builds_the_server(composed, engine):
 
 def test_taken_down_with_its_volume_nothing_is_left(composed):
     composed.run("docker-compose -f compose.prod.yaml up -d --no-build")
-    line = next(line for line in changed("Removal", "down -v").splitlines() if "down -v" in line)
-    composed.run(line)
+    wait_until(composed.healthy, 60)
+    composed.docs("Removal", "down -v")
     assert not composed.engine.all_containers() and not composed.engine.volumes()
     assert composed.run("docker network ls --filter name=kiisrv -q") == ""

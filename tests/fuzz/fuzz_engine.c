@@ -290,7 +290,7 @@ static int build(struct kii_engine *e, struct kii_error *err)
 	const struct kii_file file = { "Dockerfile", "FROM a\n", 7, 0644 };
 	struct kii_build_result result = { { 0 } };
 	const struct kii_build_spec spec = { .name = "a:b", .files = &file, .n_files = 1,
-		.step = see_step, .made = see_image, .runs = see_image, .result = &result };
+		.step = see_step, .made = see_image, .result = &result };
 	int rc = kii_engine_build(e, &spec, say_text, NULL, err);
 
 	check_text(result.image, sizeof(result.image));
