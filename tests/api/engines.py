@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: MIT
 """An engine of a test's own, everything of it below one folder, that may be killed."""
 
-import json
 import os
 import pathlib
 import re
@@ -147,8 +146,3 @@ class OwnEngine(Engine):
         self.kill_all()
         self.unmount()
         subprocess.run(["rm", "-rf", self.dir], check=True)
-
-    def all_containers(self):
-        reply = self.ask("GET", "/containers/json", all=1)
-        assert reply.status == 200, reply
-        return json.loads(reply.body)

@@ -71,12 +71,17 @@ class Engine:
         return ask(UnixConnection(self.socket, timeout), "POST", path, json.dumps(document),
                    {"Content-Type": "application/json"})
 
-    def containers(self, instance):
-        """All containers that carry this instance's label, running or not."""
-        reply = self.ask("GET", "/containers/json", all=1,
-                         filters={"label": [f"kiisrv.instance={instance}"]})
+    def all_containers(self, **query):
+        """Running or not. A Podman that was killed over a removal tells of none in Docker's words."""
+        reply = self.ask("GET", "/containers/json", all=1, **query)
+        if reply.status == 500 and b"container not known" in reply.body:
+            reply = self.ask("GET", "/v4.0.0/libpod/containers/json", all="true", **query)
         assert reply.status == 200, reply
         return json.loads(reply.body)
+
+    def containers(self, instance):
+        """All containers that carry this instance's label."""
+        return self.all_containers(filters={"label": [f"kiisrv.instance={instance}"]})
 
     def volumes(self):
         reply = self.ask("GET", "/volumes")
