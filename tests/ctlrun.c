@@ -85,7 +85,7 @@ void ctlrun_start(struct ctlrun *r, int on_tty, const char *const args[CTLRUN_AR
 	char tty[128];
 
 	for (size_t i = 0; args[i]; i++)
-		argv[i + 1] = (char *)(uintptr_t)args[i];
+		argv[i + 1] = (char *)args[i];
 	r->on_tty = on_tty;
 	if (on_tty) {
 		open_terminal(r);

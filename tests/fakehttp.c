@@ -71,7 +71,7 @@ static bool read_request(struct fake_http *http, int fd, struct fake_request *r)
 	kii_buf_add(&r->body, r->head.data + more, r->head.len - more);
 	r->head.data[more] = '\0';
 	r->head.len = more;
-	sscanf(r->head.data, "%15s %255s", r->method, r->target);
+	(void)sscanf(r->head.data, "%15s %255s", r->method, r->target);
 	fake_header(r, "Content-Length", length);
 	want = strtoul(length, NULL, 10);
 	while (r->body.len < want) {

@@ -73,7 +73,8 @@ static struct toy_box *add_box(struct toy *t, const char *name, json_t *body)
 
 	snprintf(b->id, sizeof(b->id), "%064x", ++t->made);
 	b->name = kii_xstrdup(name);
-	b->body = json_incref(body);
+	/* its own: what a request's thread drops later is no matter of the lock */
+	b->body = json_deep_copy(body);
 	b->plan = t->plan;
 	b->log = kii_xstrdup(t->log);
 	kii_buf_init(&b->put, 64u << 20);
@@ -220,12 +221,13 @@ static json_t *show(const struct toy_box *b)
 	stamp(b->started ? b->started : kii_io_wall() - b->plan.age_ms, created);
 	stamp(b->started, started);
 	stamp(b->finished, finished);
-	return json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i, s:b, s:s, s:s}, s:{s:O}, s:O*}", "Id",
+	return json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i, s:b, s:s, s:s}, s:{s:o}, s:o*}", "Id",
 		b->id, "Name", name, "Created", created, "State", "Status", state_word(b), "Pid",
 		b->state == KII_CONTAINER_RUNNING ? 4242 : 0, "ExitCode", b->exit_code,
 		"OOMKilled", b->plan.oom && b->state == KII_CONTAINER_EXITED,
-		"StartedAt", started, "FinishedAt", finished, "Config", "Labels", labels_of(b),
-		"HostConfig", json_object_get(b->body, "HostConfig"));
+		"StartedAt", started, "FinishedAt", finished, "Config", "Labels",
+		json_deep_copy(labels_of(b)), "HostConfig",
+		json_deep_copy(json_object_get(b->body, "HostConfig")));
 }
 
 static bool inspect(struct toy_peer *p)
@@ -252,8 +254,9 @@ static bool list(struct toy_peer *p)
 
 		settle(b);
 		if (has_label(labels_of(b), filter))
-			json_array_append_new(all, json_pack("{s:s, s:[s], s:s, s:O}", "Id", b->id,
-				"Names", name, "State", state_word(b), "Labels", labels_of(b)));
+			json_array_append_new(all, json_pack("{s:s, s:[s], s:s, s:o}", "Id", b->id,
+				"Names", name, "State", state_word(b), "Labels",
+				json_deep_copy(labels_of(b))));
 	}
 	pthread_mutex_unlock(&p->t->lock);
 	return toy_reply_json(p, 200, all);
@@ -620,7 +623,7 @@ static bool volume_create(struct toy_peer *p)
 	pthread_mutex_lock(&p->t->lock);
 	if (name && !find_thing(p->t->volumes, name))
 		add_thing(&p->t->volumes, name)->labels =
-			json_incref(json_object_get(body, "Labels"));
+			json_deep_copy(json_object_get(body, "Labels"));
 	pthread_mutex_unlock(&p->t->lock);
 	return toy_reply_json(p, 201, json_pack("{s:s}", "Name", name ? name : ""));
 }

@@ -86,7 +86,7 @@ static void put(const char *data, size_t len)
 
 static void put_line(const char *name, const char *text, size_t len)
 {
-	kii_autobuf line = KII_BUF_INIT(2 * OUTPUT_MAX);
+	kii_autobuf line = KII_BUF_INIT(2ul * OUTPUT_MAX);
 
 	kii_buf_fmt(&line, "%s: ", name);
 	kii_buf_add(&line, text, len);

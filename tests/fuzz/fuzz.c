@@ -102,7 +102,7 @@ const char *fuzz_dir(void)
 {
 	if (!dir) {
 		dir = test_dir_new();
-		atexit(remove_dir);
+		(void)atexit(remove_dir);
 	}
 	return dir;
 }

@@ -47,11 +47,11 @@ void fuzz_write(const char *path, const void *data, size_t len);
 
 /*
  * Files written down as text, as in tests/plan: "@file PATH" and its lines, "@link PATH TARGET";
- * any other line with @ goes to `other`, if there is one. Nothing is made outside of `dir`, and
+ * any other line with @ goes to `other`, if there is one. Nothing is made outside of `root`, and
  * what cannot be made is left out. A text that does not begin with @ is the file `whole`.
  */
 typedef void fuzz_line(void *arg, const char *line);
-void fuzz_tree(const char *dir, const char *text, size_t len, const char *whole, fuzz_line *other,
+void fuzz_tree(const char *root, const char *text, size_t len, const char *whole, fuzz_line *other,
 	void *arg);
 
 #endif

@@ -290,7 +290,7 @@ static int build(struct kii_engine *e, struct kii_error *err)
 	const struct kii_file file = { "Dockerfile", "FROM a\n", 7, 0644 };
 	struct kii_build_result result = { { 0 } };
 	const struct kii_build_spec spec = { .name = "a:b", .files = &file, .n_files = 1,
-		.step = see_step, .made = see_image, .runs = see_image, .result = &result };
+		.step = see_step, .made = see_image, .result = &result };
 	int rc = kii_engine_build(e, &spec, say_text, NULL, err);
 
 	check_text(result.image, sizeof(result.image));
@@ -538,7 +538,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		return 0;
 	if (!fake) {
 		fake = fake_new();
-		atexit(stop_fake);
+		(void)atexit(stop_fake);
 	}
 	call = calls[(data[0] >= 'A' ? data[0] - 'A' : data[0]) % KII_COUNT(calls)];
 	fake_ping(fake, "1.41", data[1] == 'p');

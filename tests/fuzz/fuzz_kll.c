@@ -25,7 +25,7 @@ static void load_layouts(void)
 	const char *const dirs[] = { dir };
 
 	fuzz_must(kii_layouts_load(dirs, 1, &layouts, &err), &err);
-	atexit(forget);
+	(void)atexit(forget);
 }
 
 /* Can it be one word of a list and one segment of a path? */

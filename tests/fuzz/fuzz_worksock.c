@@ -80,7 +80,7 @@ static void begin(void)
 	fix->w.n_images = 1;
 	fuzz_must(server_listen(&fix->w, &listener, &err), &err);
 	fuzz_check(pthread_create(&thread, NULL, run, &fix->w) == 0);
-	atexit(stop);
+	(void)atexit(stop);
 }
 
 /* Every input finds the same rows. */

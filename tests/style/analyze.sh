@@ -1,9 +1,9 @@
 #!/bin/sh
 # SPDX-License-Identifier: MIT
-# What cppcheck, clang-tidy and gcc's -fanalyzer say of lib, cgi, worker and ctl, as TAP: nothing.
-# That takes many minutes, so `make check` leaves it out; `dev/test analyze` and `dev/test --all` run
-# it. It reads the source folder only and builds elsewhere. `analyze.sh TOOL [FILE...]` asks one of
-# cppcheck, tidy and gcc, of those files or of all.
+# What cppcheck, clang-tidy and gcc's -fanalyzer say of the code, as TAP: nothing. Of the tests only
+# clang-tidy is asked. That takes many minutes, so `make check` leaves it out, and `dev/test analyze`
+# and `dev/test --all` run it. It reads the source folder only and builds elsewhere. `analyze.sh TOOL
+# [FILE...]` asks one of cppcheck, tidy and gcc, of those files or of all.
 cd "${KII_SRCDIR:-.}" || exit 1
 src=$(pwd -P)
 cores=$(nproc)
@@ -44,7 +44,7 @@ configured() {
 
 cppcheck_of() {
 	there cppcheck || return
-	[ $# -gt 0 ] || set -- lib worker cgi ctl
+	[ $# -gt 0 ] || set -- lib worker cgi ctl images/server
 	cppcheck -q -j"$cores" --std=c11 --enable=warning,portability,performance --inline-suppr \
 		--suppress=missingIncludeSystem --library=tests/style/cppcheck.cfg \
 		-I lib -I worker -I ctl "$@" 2>&1 |
@@ -67,7 +67,8 @@ tidy_flags() {
 
 tidy_of() {
 	there clang-tidy && configured && tidy_flags || return
-	[ $# -gt 0 ] || set -- $(find lib worker cgi ctl -name '*.c' | sort)
+	[ $# -gt 0 ] || set -- $(find lib worker cgi ctl images/server tests -path tests/images -prune -o \
+		-name '*.c' -print | sort)
 	# shellcheck disable=SC2016
 	printf '%s\n' "$@" | xargs -P "$cores" -I FILE sh -c '
 		said=$(clang-tidy --quiet -p "$0" "$1/FILE" 2>&1) && exit
@@ -77,8 +78,8 @@ tidy_of() {
 
 gcc_of() {
 	there gcc && configured CC=gcc CFLAGS="-O2 -fanalyzer" --enable-werror || return
-	make -C "$tmp/build" -k -j"$cores" \
-		$(echo "$@" | sed 's/\.c\>/.o/g') >"$tmp/log" 2>&1 && return
+	[ $# -gt 0 ] || set -- all images/server/init.c
+	make -C "$tmp/build" -k -j"$cores" $(echo "$@" | sed 's/\.c\>/.o/g') >"$tmp/log" 2>&1 && return
 	grep -E ': error: ' "$tmp/log" | sed "s|^$src/||" | sort -u | grep . || tail -n 5 "$tmp/log"
 }
 

@@ -35,32 +35,33 @@ __attribute__((constructor)) static void begin(void)
 }
 
 /* By the system call: a sanitizer's own function may not be ready yet. */
-int clock_gettime(clockid_t id, struct timespec *t)
+int clock_gettime(clockid_t clock_id, struct timespec *tp)
 {
-	int rc = (int)syscall(SYS_clock_gettime, id, t);
+	int rc = (int)syscall(SYS_clock_gettime, clock_id, tp);
 
-	if (rc == 0 && (id == CLOCK_REALTIME || id == CLOCK_REALTIME_COARSE) && ahead_ms)
-		t->tv_sec += *ahead_ms / 1000;
+	if (rc == 0 && ahead_ms &&
+	    (clock_id == CLOCK_REALTIME || clock_id == CLOCK_REALTIME_COARSE))
+		tp->tv_sec += *ahead_ms / 1000;
 	return rc;
 }
 
-int gettimeofday(struct timeval *restrict t, void *restrict zone)
+int gettimeofday(struct timeval *restrict tv, void *restrict tz)
 {
 	struct timespec now;
 
-	(void)zone;
+	(void)tz;
 	clock_gettime(CLOCK_REALTIME, &now);
-	t->tv_sec = now.tv_sec;
-	t->tv_usec = now.tv_nsec / 1000;
+	tv->tv_sec = now.tv_sec;
+	tv->tv_usec = now.tv_nsec / 1000;
 	return 0;
 }
 
-time_t time(time_t *out)
+time_t time(time_t *timer)
 {
 	struct timespec now;
 
 	clock_gettime(CLOCK_REALTIME, &now);
-	if (out)
-		*out = now.tv_sec;
+	if (timer)
+		*timer = now.tv_sec;
 	return now.tv_sec;
 }

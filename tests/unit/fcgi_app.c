@@ -191,7 +191,7 @@ static int post_answer(struct kii_req *req, struct kii_res *res, struct kii_erro
 	(void)err;
 	pthread_mutex_lock(&lock);
 	for (size_t i = 0; i < PARKED_MAX; i++) {
-		if (!parked[i].ticket || strcmp(parked[i].name, req->args[0]))
+		if (!parked[i].ticket || strcmp(parked[i].name, req->args[0]) != 0)
 			continue;
 		kii_res_init(&out);
 		kii_res_text(&out, 200, req->body);

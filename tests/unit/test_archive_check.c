@@ -166,8 +166,10 @@ static void every_kind_of_archive_is_unpacked(void **state)
 		assert_string_equal(x, "text");
 		assert_int_equal(mode, 0644);
 		run = read_file(p, "run.sh", &mode);
+		assert_string_equal(run, "#!");
 		assert_int_equal(mode, 0755);
 		secret = read_file(p, "secret", &mode);
+		assert_string_equal(secret, "s");
 		assert_int_equal(mode, 0600);
 		umlaut = read_file(p, "new/folder/\xc3\xa9", &mode);
 		assert_string_equal(umlaut, "umlaut");

@@ -290,18 +290,18 @@ static void forge(const struct entry *entries, size_t n, const char *manifest)
 	assert_int_equal(archive_write_set_format_pax_restricted(a), ARCHIVE_OK);
 	assert_int_equal(archive_write_open_filename(a, path), ARCHIVE_OK);
 	for (size_t i = 0; i < n; i++) {
+		const char *content = entries[i].text ? entries[i].text : "";
 		struct kii_hash *h = kii_hash_new();
 		char hex[KII_HASH_HEX];
 
 		add_entry(a, &entries[i], AE_IFREG);
-		kii_hash_add(h, entries[i].text ? entries[i].text : "",
-			entries[i].text ? strlen(entries[i].text) : 0);
+		kii_hash_add(h, content, strlen(content));
 		kii_hash_hex(h, hex);
 		kii_hash_free(h);
 		json_array_append_new(files, entries[i].link
 			? json_pack("{s:s, s:s}", "path", entries[i].name, "link", entries[i].link)
 			: json_pack("{s:s, s:I, s:s}", "path", entries[i].name, "size",
-				(json_int_t)strlen(entries[i].text), "sha256", hex));
+				(json_int_t)strlen(content), "sha256", hex));
 	}
 	if (!text) {
 		json_t *document = json_pack("{s:i, s:s, s:[ss], s:O}", "format", 1, "state_dir",

@@ -365,7 +365,7 @@ static void hostile_yaml_has_an_end(void **state)
 
 	(void)state;
 	kii_buf_str(&laughs, "a: &a [x,x,x,x,x,x,x,x,x]\n");
-	for (char c = 'b'; c < 'k'; c++)
+	for (int c = 'b'; c < 'k'; c++)
 		kii_buf_fmt(&laughs, "%c: &%c [*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c,*%c]\n", c, c, c - 1,
 			c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1, c - 1);
 	refused(laughs.data, NULL, KII_EINVAL, "compose.yaml", "too many values");

@@ -80,7 +80,7 @@ static int run_to(const char *out_path, const char *const args[5])
 	pid_t pid;
 
 	for (size_t i = 0; i < 5 && args[i]; i++)
-		argv[i + 1] = (char *)(uintptr_t)args[i];
+		argv[i + 1] = (char *)args[i];
 	pid = fork();
 	assert_true(pid >= 0);
 	if (pid == 0) {

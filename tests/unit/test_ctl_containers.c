@@ -80,6 +80,7 @@ static void answers(int i, int status, const char *body)
 {
 	s.answers[i].status = status;
 	s.answers[i].body = body;
+	fake_http_sync(http);
 }
 
 /* Events; and the end, or the connection breaks. */
@@ -88,6 +89,7 @@ static void streams(int i, bool whole, const char *body)
 	s.answers[i].body = body;
 	s.answers[i].stream = true;
 	s.answers[i].cut = !whole;
+	fake_http_sync(http);
 }
 
 static void heard(const char *want)

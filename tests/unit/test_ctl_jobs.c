@@ -340,7 +340,7 @@ static void write_log(const char *id, const char *text, size_t len, const char *
 
 	assert_non_null(f);
 	assert_int_equal(fwrite(text, 1, len, f), len);
-	fclose(f);
+	assert_int_equal(fclose(f), 0);
 }
 
 static void a_log_is_printed_as_it_is(void **state)

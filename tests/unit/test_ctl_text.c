@@ -150,7 +150,7 @@ static void columns_are_aligned(void **state)
 	ctl_table_take(&table, kii_xstrdup("last one"));
 	ctl_table_print(&table, out);
 	ctl_table_release(&table);
-	fclose(out);
+	assert_int_equal(fclose(out), 0);
 	assert_string_equal(text, "A      LONG  Z\nvalue  -     last one\n");
 	free(text);
 }

@@ -765,7 +765,7 @@ static int run(const char *const args[], struct kii_buf *out)
 	pid_t pid;
 
 	for (size_t i = 0; args[i]; i++)
-		argv[i + 1] = (char *)(uintptr_t)args[i];
+		argv[i + 1] = (char *)args[i];
 	assert_int_equal(pipe(fds), 0);
 	pid = fork();
 	assert_true(pid >= 0);

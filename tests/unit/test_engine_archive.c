@@ -83,8 +83,8 @@ static char *stat_of(const char *json)
 
 		kii_buf_char(&text, digits[a >> 2]);
 		kii_buf_char(&text, digits[(a & 3) << 4 | b >> 4]);
-		kii_buf_char(&text, i + 1 < len ? digits[(b & 15) << 2 | c >> 6] : '=');
-		kii_buf_char(&text, i + 2 < len ? digits[c & 63] : '=');
+		kii_buf_char(&text, (char)(i + 1 < len ? digits[(b & 15) << 2 | c >> 6] : '='));
+		kii_buf_char(&text, (char)(i + 2 < len ? digits[c & 63] : '='));
 	}
 	kii_buf_str(&text, "\r\n");
 	return kii_buf_steal(&text);

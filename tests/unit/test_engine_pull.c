@@ -277,7 +277,7 @@ static void what_is_no_image_is_not_asked_for(void **state)
 	t.image = "x:1";
 	t.auth = kii_xfmt("%0200000d", 0);
 	must_fail(kii_engine_push(p->engine, &t, &err), KII_ETOOBIG);
-	free((char *)(uintptr_t)t.auth);
+	free((char *)t.auth);
 	seen = fake_seen(p->fake);
 	assert_string_equal(seen, "");
 	kii_buf_release(&h.lines);

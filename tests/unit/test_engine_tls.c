@@ -15,8 +15,6 @@
 
 #include "testlib.h"
 
-extern char **environ;
-
 static const char make_keys[] =
 	"set -e; mkdir good other mixed\n"
 	"key() { openssl genpkey -algorithm EC -pkeyopt ec_paramgen_curve:prime256v1 -out $1; }\n"
@@ -75,7 +73,7 @@ static int open_server(void **state)
 	struct server *s = kii_xcalloc(1, sizeof(*s));
 	FILE *said;
 	char line[200];
-	int ends[2];
+	int ends[2] = { -1, -1 };
 
 	*state = s;
 	s->dir = test_dir_new();
@@ -89,7 +87,7 @@ static int open_server(void **state)
 	while (!s->port && fgets(line, sizeof(line), said))
 		(void)sscanf(line, "ACCEPT 127.0.0.1:%d", &s->port);
 	assert_true(s->port > 0);
-	fclose(said);
+	assert_int_equal(fclose(said), 0);
 	return 0;
 }
 

@@ -28,7 +28,7 @@ static char *run(const struct world *w, const char *const *env, const char *body
 
 	must(kii_io_publish(in, body, strlen(body), 0600, &err));
 	for (size_t i = 0; env[i]; i++)
-		vars[i + 1] = (char *)(uintptr_t)env[i];
+		vars[i + 1] = (char *)env[i];
 	pid = fork();
 	if (pid == 0) {
 		dup2(open(in, O_RDONLY), STDIN_FILENO);
@@ -41,6 +41,15 @@ static char *run(const struct world *w, const char *const *env, const char *body
 	*status = WIFEXITED(how) ? WEXITSTATUS(how) : -1;
 	must(kii_io_read(out, &text, &err));
 	return kii_buf_steal(&text);
+}
+
+/* The exit status alone, without a body. */
+static int status_of(const struct world *w, const char *const *env)
+{
+	int status;
+
+	free(run(w, env, "", &status));
+	return status;
 }
 
 static void has(const char *text, const char *words)
@@ -143,9 +152,7 @@ static void a_stream_is_written_as_it_comes(void **state)
 	free(out);
 	out = run(*state, early, "", &status);
 	assert_int_equal(strlen(strstr(out, "\r\n\r\n")), 4 + 6 + 5 * 1000);
-	free(out);
-	out = run(*state, dropped, "", &status);
-	assert_int_equal(status, 1);
+	assert_int_equal(status_of(*state, dropped), 1);
 	assert_true(world_logged(*state, "path=/feed/drop/5 status=499", 0));
 }
 
@@ -165,15 +172,11 @@ static void what_cannot_start_says_why(void **state)
 	static const char *const env[] = {
 		"REQUEST_METHOD=GET", "REQUEST_URI=/hello", "FCGI_APP_INIT=fail", NULL,
 	};
-	int status;
-	kii_autofree char *out = run(*state, env, "", &status);
 
-	assert_int_equal(status, 1);
+	assert_int_equal(status_of(*state, env), 1);
 	assert_true(world_logged(*state, "event=start_refused", 0));
 	world_write_config(*state, "[nothing]\n");
-	free(out);
-	out = run(*state, env, "", &status);
-	assert_int_equal(status, 78);
+	assert_int_equal(status_of(*state, env), 78);
 	assert_true(world_logged(*state, "event=bad_config", 0));
 }
 

@@ -73,7 +73,7 @@ static void open_desk(void)
 	d = (struct desk){ .peer = -1 };
 	kii_buf_init(&d.text, 16 << 20);
 	d.fake = fake_new();
-	conf.docker.socket_path = (char *)(uintptr_t)fake_address(d.fake);
+	conf.docker.socket_path = (char *)fake_address(d.fake);
 	must(kii_follow_new(&conf, &d.follow, &err));
 	d.epoll = epoll_create1(EPOLL_CLOEXEC);
 	d.stop = eventfd(0, EFD_CLOEXEC);
@@ -156,7 +156,7 @@ static int take_record(void)
 }
 
 /* Until the text is there. */
-static void gets(const char *want)
+static void receives(const char *want)
 {
 	while (!strstr(d.text.data, want)) {
 		if (take_record() != 1)
@@ -259,7 +259,7 @@ static void podman_s_log_is_read_again_and_again(void **state)
 	STATE("running");
 	LOG(ONE TWO);
 	start(true, false);
-	gets("two");
+	receives("two");
 	has("one");
 	assert_null(strstr(d.text.data, "tw\\n"));
 }
@@ -341,7 +341,7 @@ static void who_leaves_is_forgotten(void **state)
 	(void)state;
 	fake_raw(d.fake, FAKE_HOLD, held, sizeof(held) - 1);
 	start(false, false);
-	gets("one");
+	receives("one");
 	close(d.peer);
 	d.peer = -1;
 }

@@ -908,7 +908,8 @@ static void refused(const char *kind, const char *text, int status, const char *
 	kii_autojson *answer = prepare(kind, text, &out);
 	const char *got = kii_json_str(answer, "field");
 
-	if (!answer || kii_json_int(answer, "status", 0) != status || strcmp(got ? got : "", field))
+	if (!answer || kii_json_int(answer, "status", 0) != status ||
+	    strcmp(got ? got : "", field) != 0)
 		fail_msg("%s: %lld %s", text, (long long)kii_json_int(answer, "status", 0), got);
 	kii_job_release(&out);
 }
@@ -956,13 +957,11 @@ static void an_upload_that_cannot_be_looked_at_is_no_fault_of_the_request(void *
 {
 	kii_autofree char *folder = kii_xfmt("%s/engine/uploads", f->conf.paths.state_dir);
 	kii_autofree char *text = NULL;
-	kii_autofree char *path = NULL;
 	struct kii_error err = { 0 };
 
 	(void)state;
 	upload("f", "x", NULL);
 	text = request("static", ",\"image_tag\":\"x\"");
-	path = kii_xfmt("%s/%s", folder, source);
 	must(kii_io_remove_tree(folder, &err));
 	must(kii_io_publish(folder, "", 0, 0600, &err));
 	refused("image", text, 503, "");

@@ -123,19 +123,23 @@ static void a_file_that_cannot_be_read_says_why(void **state)
 	must(kii_io_read("file", &got, &err));
 }
 
+struct reader {
+	int fd;
+	size_t sum;      /* of all bytes */
+};
+
 static void *read_slowly(void *arg)
 {
-	int fd = *(int *)arg;
+	struct reader *r = arg;
 	char chunk[3000];
-	size_t sum = 0;
 	ssize_t n;
 
-	while ((n = read(fd, chunk, sizeof(chunk))) > 0) {
+	while ((n = read(r->fd, chunk, sizeof(chunk))) > 0) {
 		for (ssize_t i = 0; i < n; i++)
-			sum += (unsigned char)chunk[i];
+			r->sum += (unsigned char)chunk[i];
 		usleep(100);
 	}
-	return (void *)sum;
+	return NULL;
 }
 
 static void ignore(int sig)
@@ -152,8 +156,8 @@ static void all_is_written_whatever_comes_between(void **state)
 	struct itimerval often = { .it_interval.tv_usec = 2000, .it_value.tv_usec = 2000 };
 	const struct itimerval never = { .it_value.tv_usec = 0 };
 	size_t want = 0;
-	void *sum;
 	int fds[2];
+	struct reader r = { .sum = 0 };
 	pthread_t reader;
 	sigset_t alarms, before;
 
@@ -162,20 +166,21 @@ static void all_is_written_whatever_comes_between(void **state)
 	for (size_t i = 0; i < 400000; i++)
 		want += (unsigned char)data[i];
 	assert_int_equal(pipe(fds), 0);
+	r.fd = fds[0];
 	sigemptyset(&alarms);
 	sigaddset(&alarms, SIGALRM);
 	/* The alarms are for the writer alone. */
 	pthread_sigmask(SIG_BLOCK, &alarms, &before);
-	assert_int_equal(pthread_create(&reader, NULL, read_slowly, &fds[0]), 0);
+	assert_int_equal(pthread_create(&reader, NULL, read_slowly, &r), 0);
 	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	sigaction(SIGALRM, &quick, NULL);
 	setitimer(ITIMER_REAL, &often, NULL);
 	must(kii_io_write_all(fds[1], data, 400000, &err));
 	setitimer(ITIMER_REAL, &never, NULL);
 	close(fds[1]);
-	pthread_join(reader, &sum);
+	pthread_join(reader, NULL);
 	close(fds[0]);
-	assert_int_equal((size_t)sum, want);
+	assert_int_equal(r.sum, want);
 }
 
 static void what_cannot_be_written_is_an_error(void **state)

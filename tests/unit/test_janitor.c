@@ -125,7 +125,7 @@ static void an_engine_that_answers_half_is_down(void **state)
 	janitor_look(&f->w, engine);
 	for (size_t i = 0; i < KII_COUNT(asked); i++) {
 		const struct toy_fault fault = { .match = asked[i].what, .trouble = TOY_REFUSE,
-			.status = 500, .times = asked[i].times };
+			.status = 500, .times = (int)asked[i].times };
 
 		toy_fault(f->toy, &fault);
 		f->w.about_at = 0;

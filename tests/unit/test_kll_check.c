@@ -51,8 +51,9 @@ static void expect_row(const struct row *row, enum kii_dialect dialect)
 	kllfix_set(request, row->path, row->value);
 	if (!make(request, dialect, &err))
 		fail_msg("%s = %s was taken", row->path, row->value ? row->value : "(none)");
-	if (err.code != KII_EINVAL || strcmp(err.field, field) ||
-	    strncmp(err.msg, field, strlen(field)) || strncmp(err.msg + strlen(field), ": ", 2))
+	if (err.code != KII_EINVAL || strcmp(err.field, field) != 0 ||
+	    strncmp(err.msg, field, strlen(field)) != 0 ||
+	    strncmp(err.msg + strlen(field), ": ", 2) != 0)
 		fail_msg("%s = %s: code %d, field %s, not %s: %s", row->path,
 			row->value ? row->value : "(none)", err.code, err.field, field, err.msg);
 }
@@ -337,9 +338,9 @@ static void header_texts_stay_inside_their_quotes(void **state)
 	expect_rows(rows, KII_COUNT(rows));
 	expect_taken("MD1", "config.header.Author", "\"J\\u00f6rg \\\\ ; 'x' \\u00a0\"");
 	memset(author + 1, 'x', 1000);
-	strcpy(author + 1001, "\"");
+	memcpy(author + 1001, "\"", 2);
 	expect_taken("MD1", "config.header.Author", author);
-	strcpy(author + 1001, "x\"");
+	memcpy(author + 1001, "x\"", 3);
 	expect_row(&(struct row){ "MD1", "config.header.Author", author, NULL }, KII_KLL_LATEST);
 }
 

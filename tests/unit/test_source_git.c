@@ -355,7 +355,7 @@ static const char *put_into(struct fix *f, int n)
 	kii_buf_reset(&login);
 	toy_put(f->toy, name, &login);
 	for (size_t i = 0; i < login.len; i++)
-		login.data[i] = login.data[i] ? login.data[i] : ' ';
+		login.data[i] = (char)(login.data[i] ? login.data[i] : ' ');
 	return login.data;
 }
 

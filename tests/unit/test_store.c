@@ -636,7 +636,7 @@ static void a_broken_file_is_an_error(void **state)
 	kii_store_close(s);
 	memset(junk, 0xee, sizeof(junk));
 	fd = open(p->db, O_WRONLY);
-	for (off_t at = 4096; at < 40 * 4096; at += 4096)
+	for (off_t at = 4096; at < 40L * 4096; at += 4096)
 		assert_int_equal(pwrite(fd, junk, sizeof(junk), at), sizeof(junk));
 	close(fd);
 	must_fail(kii_store_verify(p->db, 1, &err), KII_EDB);

@@ -37,7 +37,7 @@ static struct desk d;
 
 static int setup(void **state)
 {
-	struct kii_conf conf = { .docker = { .socket_path = (char *)(uintptr_t)"unix:///no/engine",
+	struct kii_conf conf = { .docker = { .socket_path = (char *)"unix:///no/engine",
 		.timeout_ms = 1000 } };
 	struct kii_error err = { 0 };
 
@@ -89,7 +89,7 @@ static void add(int64_t delay, const char *name)
 {
 	struct kii_error err = { 0 };
 
-	must(kii_tasks_add(d.tasks, delay, count, (void *)(uintptr_t)name, &err));
+	must(kii_tasks_add(d.tasks, delay, count, (void *)name, &err));
 }
 
 static void await(const int *what, int n)
@@ -251,7 +251,7 @@ static void without_a_thread_nothing_is_taken(void **state)
 
 static void an_address_that_is_none_is_said_at_once(void **state)
 {
-	struct kii_conf conf = { .docker = { .socket_path = (char *)(uintptr_t)"http://x" } };
+	struct kii_conf conf = { .docker = { .socket_path = (char *)"http://x" } };
 	struct kii_error err = { 0 };
 	struct kii_tasks *t;
 

@@ -70,7 +70,7 @@ static int blank(void)
 	FILE *file = tmpfile();
 	int fd = dup(fileno(file));
 
-	fclose(file);
+	assert_int_equal(fclose(file), 0);
 	return fd;
 }
 
