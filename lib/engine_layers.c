@@ -25,6 +25,25 @@ static bool take_id(const char *text, char out[DIGITS + 1])
 	return true;
 }
 
+/*
+ * "localhost/<64 digits>-tmp:latest": Podman's own, of a layer that it is about to keep. One that
+ * is killed then leaves it.
+ */
+static bool is_makeshift(const char *name)
+{
+	static const char host[] = "localhost/", tail[] = "-tmp";
+
+	if (strncmp(name, host, sizeof(host) - 1) == 0)
+		name += sizeof(host) - 1;
+	if (strspn(name, "0123456789abcdef") != DIGITS)
+		return false;
+	name += DIGITS;
+	if (strncmp(name, tail, sizeof(tail) - 1) != 0)
+		return false;
+	name += sizeof(tail) - 1;
+	return *name == ':' || *name == '@';
+}
+
 /* Docker's list says "<none>:<none>" where there is no name. */
 static bool has_name(const json_t *list)
 {
@@ -34,7 +53,7 @@ static bool has_name(const json_t *list)
 	json_array_foreach(list, i, item) {
 		const char *name = json_string_value(item);
 
-		if (name && *name && *name != '<')
+		if (name && *name && *name != '<' && !is_makeshift(name))
 			return true;
 	}
 	return false;

@@ -168,7 +168,7 @@ def engine(world, clients):
     print(f"nameless images that no kill explains: {len(unexplained)} {unexplained}"[:2000])
     if len(unexplained) > UNEXPLAINED:
         found.append(f"nameless images were left: {unexplained}")
-    tags = world.tags() - {"<none>:<none>"}
+    tags = world.tags()
     if tags - world.images - wanted:
         found.append(f"images were left: {tags - world.images - wanted}")
     return found
@@ -177,9 +177,10 @@ def engine(world, clients):
 def nameless(world):
     """Images without a name, but for what a step has made just when worker or engine was killed or
     its build cancelled: of that nobody has told the worker (docs/operations.md)."""
-    listed = world.engine.ask("GET", "/images/json", filters={"dangling": ["true"]})
     found = []
-    for image in (i for i in listed.json if i["Id"] not in world.ids):
+    for image in world.engine.ask("GET", "/images/json").json:
+        if image["Id"] in world.ids or world.names(image):
+            continue
         reply = world.engine.ask("GET", f"/images/{image['Id']}/json")
         if reply.status == 404:
             continue   # it has just gone

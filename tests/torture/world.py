@@ -278,8 +278,13 @@ class World:
     def tags(self):
         reply = self.engine.ask("GET", "/images/json")
         assert reply.status == 200, reply
-        return {re.sub("^(localhost|docker.io/library)/", "", tag) for image in reply.json
-                for tag in image["RepoTags"] or []}
+        return {tag for image in reply.json for tag in self.names(image)}
+
+    @staticmethod
+    def names(image):
+        """But for what Docker says of none, and Podman's own of a layer in the making."""
+        tags = (re.sub("^(localhost|docker.io/library)/", "", t) for t in image["RepoTags"] or [])
+        return {t for t in tags if not re.fullmatch("<none>:<none>|[0-9a-f]{64}-tmp:latest", t)}
 
     def calm(self):
         """All that was killed is back, and answers."""

@@ -49,6 +49,37 @@ static void every_image_is_listed_with_what_it_was_made_of(void **state)
 	}
 }
 
+static void podmans_own_name_of_a_layer_in_the_making_is_none(void **state)
+{
+	static const struct { const char *name; bool named; } cases[] = {
+		{ "localhost/" A "-tmp:latest", false },
+		{ A "-tmp:latest", false },
+		{ "localhost/" A "-tmp@sha256:" B, false },
+		{ "localhost/" A "-tmp", true },
+		{ "localhost/" A "-temp:latest", true },
+		{ "localhost/" A ":latest", true },
+		{ "localhost/a" A "-tmp:latest", true },
+		{ "registry/" A "-tmp:latest", true },
+		{ "localhost/abc-tmp:latest", true },
+	};
+	struct fake_pair *p = *state;
+
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		kii_autofree char *body = kii_xfmt("[" IMAGE(A, ",\"RepoTags\":[\"%s\"]") "]",
+			cases[i].name);
+		struct kii_error err = { 0 };
+		struct kii_layer *layers = NULL;
+		size_t n = 0;
+
+		list(p, body, 4096);
+		must(kii_engine_layers(p->engine, &layers, &n, &err));
+		assert_int_equal(n, 1);
+		if (layers[0].named != cases[i].named)
+			fail_msg("%s", cases[i].name);
+		free(layers);
+	}
+}
+
 static void there_may_be_none_or_many(void **state)
 {
 	struct fake_pair *p = *state;
@@ -143,6 +174,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FAKE_TEST(every_image_is_listed_with_what_it_was_made_of),
+		FAKE_TEST(podmans_own_name_of_a_layer_in_the_making_is_none),
 		FAKE_TEST(there_may_be_none_or_many),
 		FAKE_TEST(a_list_that_makes_no_sense_is_broken),
 		FAKE_TEST(an_engine_may_refuse_the_list),
