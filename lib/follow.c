@@ -194,7 +194,7 @@ static void has_room(uint64_t ticket, void *viewer)
 
 	(void)ticket;
 	atomic_store(&v->room, true);
-	kii_ref_take(&v->ref);
+	kii_ref_hold(&v->ref);
 	kii_multi_post(v->f->multi, on_room, v);
 }
 

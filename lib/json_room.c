@@ -3,6 +3,7 @@
 
 #include "json_room.h"
 
+#include <assert.h>
 #include <pthread.h>
 #include <stdalign.h>
 #include <stdbool.h>
@@ -92,6 +93,7 @@ void kii_json_room_enter(struct kii_json_room *room)
 {
 	struct block *b;
 
+	assert(!here);
 	pthread_mutex_lock(&room->lock);
 	b = room->blocks;
 	if (b)
@@ -109,6 +111,7 @@ void kii_json_room_leave(struct kii_json_room *room, json_t *taken)
 {
 	struct block *b = here;
 
+	assert(b);
 	/* pieces that are not in the block have to be found, which is what takes the time */
 	if (b->full)
 		json_decref(taken);

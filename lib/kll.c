@@ -21,10 +21,7 @@ enum kii_dialect kii_kll_dialect(const char *env, const char *git_tag, bool refe
 	return lts ? KII_KLL_LTS : KII_KLL_LATEST;
 }
 
-/*
- * Two requests that mean the same hash the same: members sorted, but the animations in their
- * order, which is the order of the lines that they become.
- */
+/* Their names in their order, which is the order of the lines that they become. */
 static void hash_animations(json_t *config, struct kii_hash *hash)
 {
 	const char *name;
@@ -34,6 +31,7 @@ static void hash_animations(json_t *config, struct kii_hash *hash)
 		kii_hash_part(hash, "animation", name, strlen(name));
 }
 
+/* Two requests that mean the same hash the same: members sorted, but for the animations. */
 void kii_kll_meaning(const json_t *request, char out[KII_HASH_HEX])
 {
 	struct kii_hash *hash = kii_hash_new();

@@ -13,7 +13,7 @@ void kii_ref_init(struct kii_ref *ref, int shares, void (*free)(void *thing), vo
 	ref->thing = thing;
 }
 
-void kii_ref_take(struct kii_ref *ref)
+void kii_ref_hold(struct kii_ref *ref)
 {
 	int before = atomic_fetch_add(&ref->shares, 1);
 

@@ -15,7 +15,7 @@ struct kii_ref {
 /* `shares` hold the thing: as many drops are due. Who drops the last calls free(thing). */
 void kii_ref_init(struct kii_ref *ref, int shares, void (*free)(void *thing), void *thing);
 /* One more holds it. Only who holds it may say so. */
-void kii_ref_take(struct kii_ref *ref);
+void kii_ref_hold(struct kii_ref *ref);
 /* One less: the caller touches the thing no more. What holders wrote before is seen by free(). */
 void kii_ref_drop(struct kii_ref *ref);
 

@@ -236,6 +236,8 @@ static int make_anew(struct attempt *a, struct kii_error *err)
 	if (kii_engine_remove(a->engine, a->name, err) != 0 ||
 	    transport_clean(a->w, a->engine, a->name, err) != 0)
 		return kii_error_wrap(err, "remove what was not started");
+	if (kii_spool_empty(&a->spool, err) != 0)
+		return -1;
 	return create(a, err) != 0 ? -1 : look(a, err);
 }
 

@@ -198,8 +198,8 @@ static int build_image(struct task *t, struct kii_error *err)
 	if (rc == 0)
 		rc = image_pack(&x, err);
 	image_unguard(&x);
-	/* Where the project was at fault, the engine has cleaned up. */
-	layers_end(t->w->layers, x.layers, rc != 0 && !t->outcome);
+	/* An engine cleans up where the project was at fault, which is not always seen. */
+	layers_end(t->w->layers, x.layers, rc != 0);
 	if (rc == 0)
 		rc = task_image(t, x.image, err);
 	if (rc == 0)

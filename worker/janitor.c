@@ -5,7 +5,6 @@
 
 #include <dirent.h>
 #include <fcntl.h>
-#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
@@ -23,8 +22,6 @@
 
 #define LOOK_MS      10000
 #define ABOUT_MS     300000
-#define LIST_TRIES   3
-#define LIST_PAUSE_MS 200
 #define RECONCILE_MS 60000
 #define GC_MS        600000
 #define DAY_MS       INT64_C(86400000)
@@ -73,21 +70,6 @@ static void engine_state(struct worker *w, const struct kii_error *err)
 	snprintf(w->engine_error, sizeof(w->engine_error), "%.199s", error);
 }
 
-/* Podman's list breaks at an image that somebody is removing just then: another time it is gone. */
-static int list_images(struct worker *w, struct kii_engine *engine, struct kii_image **images,
-	size_t *n, struct kii_error *err)
-{
-	const char *prefix = w->conf->firmware.image_prefix;
-	int rc = kii_engine_images(engine, prefix, images, n, err);
-
-	for (int i = 1; rc != 0 && err->detail >= 500 && i < LIST_TRIES; i++) {
-		poll(NULL, 0, LIST_PAUSE_MS);
-		kii_error_clear(err);
-		rc = kii_engine_images(engine, prefix, images, n, err);
-	}
-	return rc;
-}
-
 /*
  * What it is changes with the engine only, and costs Podman half a second of CPU: a ping tells
  * whether it is there.
@@ -113,7 +95,8 @@ void janitor_look(struct worker *w, struct kii_engine *engine)
 	struct kii_error err = { 0 };
 	size_t n = 0;
 
-	if (ask_engine(w, engine, &err) == 0 && list_images(w, engine, &images, &n, &err) == 0) {
+	if (ask_engine(w, engine, &err) == 0 &&
+	    worker_list_images(w, engine, &images, &n, &err) == 0) {
 		pthread_mutex_lock(&w->lock);
 		keep_images(w, images, n);
 	} else {
@@ -350,7 +333,7 @@ void *janitor_run(void *arg)
 	struct worker *w = arg;
 	struct kii_engine *engine = NULL;
 	struct kii_error err = { 0 };
-	int64_t reconcile_at = 0, gc_at = 0;
+	int64_t reconcile_at = 0, tidy_at = 0, gc_at = 0;
 
 	if (worker_engine(w, 0, &engine, &err) != 0) {
 		kii_log_error("engine", "error=%s", kii_q(err.msg));
@@ -367,8 +350,10 @@ void *janitor_run(void *arg)
 			else
 				kii_log_warn("reconcile", "error=%s", kii_q(err.msg));
 		}
-		if (w->engine_up)
-			layers_tidy(w, engine);
+		if (!w->engine_up)
+			tidy_at = 0;
+		else if (kii_io_now() >= tidy_at && !layers_tidy(w, engine))
+			tidy_at = kii_io_now() + RECONCILE_MS;
 		if (w->engine_up && layers_due(w->layers))
 			gc_layers(w);
 		if (kii_io_now() >= gc_at) {

@@ -295,12 +295,12 @@ static bool tidy(const struct worker *w, struct kii_engine *engine)
 	return done;
 }
 
-void layers_tidy(const struct worker *w, struct kii_engine *engine)
+bool layers_tidy(const struct worker *w, struct kii_engine *engine)
 {
-	if (!set_astray(w->layers, false) || w->about.podman)
-		return;
-	if (!tidy(w, engine))
-		set_astray(w->layers, true);
+	if (!set_astray(w->layers, false) || w->about.podman || tidy(w, engine))
+		return true;
+	set_astray(w->layers, true);
+	return false;
 }
 
 /* --- for who collects --- */

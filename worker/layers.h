@@ -33,10 +33,10 @@ void layers_end(struct layers *l, size_t build, bool badly);
 /*
  * After the start, and after a build that has ended badly: remove the containers that carry
  * a mark of ours and are of no build that runs. An engine that comes back knows nothing of its
- * builds, and leaves or even runs what they had made. What cannot be done now is done later. Podman
- * shows no container of a step: there nothing is done.
+ * builds, and leaves or even runs what they had made. Podman shows no container of a step: there
+ * nothing is done. False: something could not be done yet, and will be at the next call.
  */
-void layers_tidy(const struct worker *w, struct kii_engine *engine);
+bool layers_tidy(const struct worker *w, struct kii_engine *engine);
 
 /* Has a build ended since this was asked last? */
 bool layers_due(struct layers *l);

@@ -55,6 +55,15 @@ void kii_spool_rewind(struct kii_spool *s)
 	s->skip = s->seen;
 }
 
+int kii_spool_empty(struct kii_spool *s, struct kii_error *err)
+{
+	if (ftruncate(s->fd, 0) != 0 || lseek(s->fd, 0, SEEK_SET) < 0)
+		return kii_error_set(err, KII_EIO, errno, "empty job log: %s", strerror(errno));
+	s->seen = s->skip = 0;
+	s->tail_len = s->tail_at = 0;
+	return 0;
+}
+
 static void keep_tail(struct kii_spool *s, const char *data, uint64_t len)
 {
 	if (!s->tail)

@@ -34,6 +34,9 @@ void kii_spool_release(struct kii_spool *s);
 /* A reader starts at the log's beginning again. */
 void kii_spool_rewind(struct kii_spool *s);
 
+/* The log is another one's from here on: what was taken so far goes. Fails: EIO. */
+int kii_spool_empty(struct kii_spool *s, struct kii_error *err) KII_MUST_CHECK;
+
 /* The next bytes of the pass. Fails: EIO; then the file holds a prefix of the log. */
 int kii_spool_feed(struct kii_spool *s, const char *data, size_t len, struct kii_error *err)
 	KII_MUST_CHECK;

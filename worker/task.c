@@ -123,8 +123,7 @@ static int ask_for_helper(struct task *t, const char *name, char id[TASK_IMAGE],
 {
 	struct kii_image *images = NULL;
 	size_t n = 0;
-	int found = kii_engine_images(t->engine, t->w->conf->firmware.image_prefix, &images, &n,
-		err);
+	int found = worker_list_images(t->w, t->engine, &images, &n, err);
 
 	for (size_t i = 0; i < n && found == 0; i++) {
 		if (strcmp(images[i].name, name) == 0) {

@@ -3,10 +3,14 @@
 
 #include "worker.h"
 
+#include <poll.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "queue.h"
+
+#define LIST_TRIES    3
+#define LIST_PAUSE_MS 200
 
 int worker_engine(const struct worker *w, int64_t timeout_ms, struct kii_engine **out,
 	struct kii_error *err)
@@ -19,6 +23,21 @@ int worker_engine(const struct worker *w, int64_t timeout_ms, struct kii_engine 
 	};
 
 	return kii_engine_new(&opts, out, err);
+}
+
+/* Podman's list breaks at an image that somebody is removing just then: another time it is gone. */
+int worker_list_images(const struct worker *w, struct kii_engine *engine,
+	struct kii_image **images, size_t *n, struct kii_error *err)
+{
+	const char *prefix = w->conf->firmware.image_prefix;
+	int rc = kii_engine_images(engine, prefix, images, n, err);
+
+	for (int i = 1; rc != 0 && err->detail >= 500 && i < LIST_TRIES; i++) {
+		poll(NULL, 0, LIST_PAUSE_MS);
+		kii_error_clear(err);
+		rc = kii_engine_images(engine, prefix, images, n, err);
+	}
+	return rc;
 }
 
 const struct kii_image *worker_image(const struct worker *w, const char *container)

@@ -115,6 +115,10 @@ int worker_engine(const struct worker *w, int64_t timeout_ms, struct kii_engine 
 	struct kii_error *err)
 	KII_MUST_CHECK;
 
+/* All images of releases, and the helper's. As kii_engine_images. */
+int worker_list_images(const struct worker *w, struct kii_engine *engine,
+	struct kii_image **images, size_t *n, struct kii_error *err) KII_MUST_CHECK;
+
 /* Under the lock: the image of a release's container, or NULL. Borrowed until the lock is left. */
 const struct kii_image *worker_image(const struct worker *w, const char *container);
 

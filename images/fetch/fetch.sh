@@ -7,7 +7,7 @@
 # for each, and "end N".
 #
 # Ends with 0, 2: bad arguments, 3: the repository cannot be had, 4: it is too big, 6: it has no
-# such branch, tag or commit, 7: a submodule that cannot be; standard error has one line that says
+# such branch, tag or commit, 7: a submodule that cannot be; the last line of standard error says
 # why. images/fetch/README.md says what it is for.
 set -u
 MIRROR=${MIRROR:-/mirror}

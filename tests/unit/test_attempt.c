@@ -266,6 +266,25 @@ static void a_container_that_was_not_started_is_made_anew(void **state)
 	drop(&g);
 }
 
+/* It ran, an earlier worker read of it, and the engine knows nothing of it any more. */
+static void the_log_of_a_run_that_is_forgotten_goes_with_it(void **state)
+{
+	struct fix *f = *state;
+	kii_autofree char *path = NULL;
+	struct kii_error err = { 0 };
+	char id[KII_JOB_ID + 1];
+	struct go g;
+
+	fix_id(1, id);
+	path = worker_log_path(&f->w.lanes[LANE_PUBLIC], id, 0);
+	must(kii_io_publish(path, "XYZ", 3, 0640, &err));
+	prepare_found(&g, f, KII_CONTAINER_CREATED);
+	assert_int_equal(g.a.spool.seen, 3);
+	run_to(&g, VERDICT_ENDED);
+	expect_built(&g, "hello\n");
+	drop(&g);
+}
+
 /* It may have run, and written, without the engine's knowing it any more. */
 static void a_container_whose_start_was_not_heard_of_is_made_anew(void **state)
 {
@@ -1118,6 +1137,7 @@ int main(void)
 		FIX_TEST(the_kll_and_the_json_are_put_in),
 		FIX_TEST(podmans_log_is_read_by_passes),
 		FIX_TEST(a_container_that_was_not_started_is_made_anew),
+		FIX_TEST(the_log_of_a_run_that_is_forgotten_goes_with_it),
 		FIX_TEST(a_container_whose_start_was_not_heard_of_is_made_anew),
 		FIX_TEST(what_is_made_anew_may_fail_as_well),
 		FIX_TEST(a_running_container_is_gone_on_with),

@@ -58,8 +58,8 @@ static void what_was_taken_is_dropped_too(void **state)
 	struct thing *t = new_thing(1, &sum, &freed);
 
 	(void)state;
-	kii_ref_take(&t->ref);
-	kii_ref_take(&t->ref);
+	kii_ref_hold(&t->ref);
+	kii_ref_hold(&t->ref);
 	kii_ref_drop(&t->ref);
 	kii_ref_drop(&t->ref);
 	assert_int_equal(freed, 0);
@@ -84,7 +84,7 @@ static void *hold(void *arg)
 
 		pthread_barrier_wait(h->start);
 		t = h->now[round];
-		kii_ref_take(&t->ref);
+		kii_ref_hold(&t->ref);
 		t->said[h->i] = 1;
 		kii_ref_drop(&t->ref);
 		kii_ref_drop(&t->ref);

@@ -251,6 +251,28 @@ static void a_cut_leaves_a_prefix_or_nothing(void **state)
 	kii_spool_cut(&s, 1);
 }
 
+static void what_is_emptied_begins_anew(void **state)
+{
+	struct fixture *f = *state;
+	kii_autofree char *log = make_log(CAP + 50);
+	struct kii_error err = { 0 };
+	struct kii_spool s;
+
+	must(kii_spool_open(&s, f->path, CAP, &err));
+	/* past the head, so that there is a tail as well */
+	must(kii_spool_feed(&s, log, CAP + 50, &err));
+	kii_spool_rewind(&s);
+	must(kii_spool_empty(&s, &err));
+	must(kii_spool_feed(&s, "another\n", 8, &err));
+	kii_spool_rewind(&s);
+	must(kii_spool_feed(&s, "another\nline\n", 13, &err));
+	must(kii_spool_finish(&s, NULL, &err));
+	kii_spool_release(&s);
+	expect_file(f, "another\nline\n");
+	/* A file that is not there for writing. */
+	must_fail(kii_spool_empty(&s, &err), KII_EIO);
+}
+
 #define spool_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -265,6 +287,7 @@ int main(void)
 		spool_test(a_folder_or_a_link_is_no_log),
 		spool_test(a_full_disk_is_reported_and_leaves_a_prefix),
 		spool_test(a_cut_leaves_a_prefix_or_nothing),
+		spool_test(what_is_emptied_begins_anew),
 	};
 
 	return cmocka_run_group_tests_name("spool", tests, NULL, NULL);
