@@ -331,29 +331,40 @@ static void the_walls_of_a_container_stand(void **state)
 	must(kii_engine_remove(r->engine, id, &err));
 }
 
-static void memory_past_the_limit_is_said(void **state)
+/* One that takes more than it may: has the engine noticed? */
+static bool is_seen_out_of_memory(struct real *r)
 {
-	struct real *r = *state;
 	struct kii_error err = { 0 };
 	struct kii_container c;
 	struct logged l;
 	char id[128];
+	bool seen;
 
 	create(r, "exec dd if=/dev/zero of=/dev/null bs=200M count=1", NULL, id);
 	assert_int_equal(run(r, id, &l), 137);
 	close_logged(&l);
 	must(kii_engine_inspect(r->engine, id, &c, &err));
 	/* Docker may hear of the end before it hears why. */
-	for (int i = 0; i < 200 && !c.oom && !PODMAN; i++) {
+	for (int i = 0; i < 40 && !c.oom && !PODMAN; i++) {
 		usleep(50000);
 		kii_container_release(&c);
 		must(kii_engine_inspect(r->engine, id, &c, &err));
 	}
 	assert_int_equal(c.exit_code, 137);
-	/* Podman 4.3 does not notice on cgroups of version 1. */
-	assert_true(c.oom || PODMAN);
+	seen = c.oom;
 	kii_container_release(&c);
 	must(kii_engine_remove(r->engine, id, &err));
+	return seen;
+}
+
+static void memory_past_the_limit_is_said(void **state)
+{
+	bool seen = false;
+
+	/* Now and then it never hears. Podman 4.3 never does on cgroups of version 1. */
+	for (int i = 0; i < 5 && !seen; i++)
+		seen = is_seen_out_of_memory(*state) || PODMAN;
+	assert_true(seen);
 }
 
 static void a_program_that_is_missing_ends_with_127(void **state)
