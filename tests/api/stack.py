@@ -210,6 +210,16 @@ class Stack:
             f"http {{\nsendfile on;\naccess_log {self.logs}/access.log;\n{temp}"
             f"include {self.nginx_dir}/kiisrv.conf;\n}}\n")
 
+    def add_secret(self, name, text):
+        """A file that the worker may read and the public may not; its folder, for paths.secrets."""
+        folder = self.etc / "secrets"
+        folder.mkdir(exist_ok=True)
+        path = folder / name
+        path.write_text(text)
+        path.chmod(0o640)
+        shutil.chown(path, "root", "kiisrv-engine")
+        return str(folder)
+
     # --- processes
 
     def start(self):

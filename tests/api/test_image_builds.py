@@ -606,12 +606,8 @@ def git(engine):
     """(stack, operator, repository): of a stack that may fetch from this machine."""
     repository = Repository(TMP / "repositories")
     made = Stack(engine)
-    secrets = made.etc / "secrets"
-    secrets.mkdir()
-    (secrets / "deploy").write_text("u:s3cret-word\n")
-    (secrets / "deploy").chmod(0o640)
-    shutil.chown(secrets / "deploy", "root", "kiisrv-engine")
-    made.write_conf({"paths": {"secrets": str(secrets)},
+    secrets = made.add_secret("deploy", "u:s3cret-word\n")
+    made.write_conf({"paths": {"secrets": secrets},
                      "images": {name: LANGUAGES for name in ("node", "node-run", "nginx")},
                      "build": {"allow_http": True, "allow_private": True,
                                "source_network": "host", "source_timeout": 20}})

@@ -127,11 +127,8 @@ def anna(world):
 
 
 def put_secret(world, name, registry, **more):
-    path = world.etc / "secrets" / name
-    path.write_text(json.dumps({"username": "u", "password": PASSWORD,
-                                "serveraddress": registry.host, **more}))
-    path.chmod(0o640)
-    shutil.chown(path, "root", "kiisrv-engine")
+    world.add_secret(name, json.dumps({"username": "u", "password": PASSWORD,
+                                       "serveraddress": registry.host, **more}))
 
 
 def tag(world, registry, name):

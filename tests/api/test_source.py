@@ -74,14 +74,10 @@ def ssh(engine):
     server = Server(TMP / "ssh")
     stack = Stack(engine)
     try:
-        secrets = stack.etc / "secrets"
-        secrets.mkdir()
-        shutil.copy(server.dir / "user", secrets / "deploy")
-        (secrets / "deploy").chmod(0o640)
-        shutil.chown(secrets / "deploy", "root", "kiisrv-engine")
+        secrets = stack.add_secret("deploy", (server.dir / "user").read_text())
         hosts = stack.etc / "known_hosts"
         hosts.write_text(server.known_hosts("host"))
-        stack.write_conf({"paths": {"secrets": str(secrets)},
+        stack.write_conf({"paths": {"secrets": secrets},
                           "build": {"allow_private": True, "allow_file": True,
                                     "known_hosts": str(hosts), "source_network": "host",
                                     "source_timeout": 20}})
@@ -182,12 +178,8 @@ def https(engine):
                for authority in (known, unknown)]
     stack = Stack(engine)
     try:
-        secrets = stack.etc / "secrets"
-        secrets.mkdir()
-        (secrets / "deploy").write_text("u:s3cret-word\n")
-        (secrets / "deploy").chmod(0o640)
-        shutil.chown(secrets / "deploy", "root", "kiisrv-engine")
-        stack.write_conf({"paths": {"secrets": str(secrets)},
+        secrets = stack.add_secret("deploy", "u:s3cret-word\n")
+        stack.write_conf({"paths": {"secrets": secrets},
                           "firmware": {"image_prefix": "kiisrv-tls-", "git_refresh": 0},
                           "build": {"allow_private": True, "source_network": "host",
                                     "source_timeout": 20}})

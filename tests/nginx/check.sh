@@ -9,20 +9,7 @@ if ! command -v nginx >/dev/null; then
 fi
 dir=$(mktemp -d) || exit 1
 trap 'rm -rf "$dir"' EXIT
-n=0
-failed=0
-
-# say NAME FINDINGS: one TAP line; the findings say what is wrong.
-say() {
-	n=$((n + 1))
-	if [ -z "$2" ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		echo "$2" | sed 's/^/# /'
-		failed=1
-	fi
-}
+. "$(dirname "$0")/../tap.sh"
 
 # Their includes name the installed folder; here they are taken where they were built.
 mkdir "$dir/nginx" "$dir/tmp"

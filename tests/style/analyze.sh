@@ -12,20 +12,7 @@ tools=${1:-cppcheck tidy gcc}
 tmp=$(mktemp -d) || exit 1
 trap 'rm -rf "$tmp"' EXIT
 trap 'exit 1' HUP INT TERM
-n=0
-failed=0
-
-# say NAME FINDINGS: one TAP line; the findings say what is wrong.
-say() {
-	n=$((n + 1))
-	if [ -z "$2" ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		echo "$2" | sed 's/^/# /'
-		failed=1
-	fi
-}
+. tests/tap.sh
 
 # Whatever a function below prints is a finding, and a tool that did not do its work is one too.
 there() {

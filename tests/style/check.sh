@@ -2,20 +2,7 @@
 # SPDX-License-Identifier: MIT
 # The mechanical rules of the house style, as TAP. Reads the source folder only.
 cd "${KII_SRCDIR:-.}" || exit 1
-n=0
-failed=0
-
-# say NAME FINDINGS: one TAP line; the findings say what is wrong.
-say() {
-	n=$((n + 1))
-	if [ -z "$2" ]; then
-		echo "ok $n - $1"
-	else
-		echo "not ok $n - $1"
-		echo "$2" | sed 's/^/# /'
-		failed=1
-	fi
-}
+. tests/tap.sh
 
 files() {
 	find lib cgi worker ctl images/server tests -path tests/images -prune -o -name '*.[ch]' -print |
