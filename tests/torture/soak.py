@@ -105,7 +105,8 @@ class Soak:
     # --- what the processes hold
 
     def figures(self):
-        """{(service, pid): {what: how much}}, memory in KiB."""
+        """{(service, pid): {what: how much}}, memory in KiB. Of Pss only what is in no file: one's
+        part of a library grows when another stack that has it ends."""
         leaders = {p.pid: name for name, p in self.stack.processes.items()}
         found = {}
         for folder in pathlib.Path("/proc").glob("[0-9]*"):
@@ -118,7 +119,7 @@ class Soak:
                 rollup = (folder / "smaps_rollup").read_text().splitlines()[1:]
                 values = {line.split(":")[0]: int(line.split()[1]) for line in rollup}
                 found[leaders[leader], int(folder.name)] = {
-                    "Pss": values["Pss"], "Rss": values["Rss"],
+                    "Pss_Anon": values["Pss_Anon"], "Rss": values["Rss"],
                     "descriptors": len(os.listdir(folder / "fd"))}
             except (OSError, IndexError, KeyError):
                 continue
@@ -153,7 +154,7 @@ class Soak:
                 least = 0 if what == "descriptors" else GRAIN if each else 1 << 30
                 if after[key][what] - was > max(was * ALLOWED, least):
                     found.append(line)
-        for what in ("Pss", "descriptors"):
+        for what in ("Pss_Anon", "descriptors"):
             was, now = (sum(values[what] for values in f.values()) for f in (before, after))
             print(f"all of them, {what}: {was} {now}")
             if now > was * (1 + ALLOWED):
