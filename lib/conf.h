@@ -85,6 +85,7 @@ struct kii_conf {
 		int64_t log_days;
 		int64_t audit_days;
 		int64_t build_cache;    /* bytes of layers that stay with the engine */
+		int64_t working_containers_ms;
 	} retention;
 	struct kii_bases images;   /* those that the file puts in a default's place */
 	/* What an operator may ask of a container; the rest is refused. */

@@ -98,6 +98,8 @@ const struct kii_conf_key kii_conf_keys[] = {
 	{ "retention", "audit_days", KII_CONF_COUNT, AT(retention.audit_days), 1, 36500, "365" },
 	{ "retention", "build_cache", KII_CONF_SIZE, AT(retention.build_cache), 0, 1024 * TIB,
 	  QUOTED("10 GiB") },
+	{ "retention", "working_containers", KII_CONF_DURATION,
+	  AT(retention.working_containers_ms), 0, 720 * HOUR, QUOTED("1 h") },
 
 	{ "containers", "bind_roots", KII_CONF_PATHS, AT(containers.bind_roots), 0, 32, "[]" },
 	{ "containers", "capabilities", KII_CONF_CAPS, AT(containers.capabilities), 0, 48, "[]" },

@@ -147,6 +147,8 @@ int kii_engine_name(enum kii_name_kind kind, const char *what, const char *name,
 	struct kii_error *err) KII_MUST_CHECK;
 /* "2026-11-28T22:38:10.246521561Z", any offset, in ms since 1970; 0 for year 1 and for no time. */
 int64_t kii_engine_time(const char *text);
+/* An image's or container's ID, "sha256:" before it or not. False: it is none. */
+bool kii_engine_digest(const char *text, char out[65]);
 /* "docker.io/library/x:latest" gives "x:latest". Points into `ref`. */
 const char *kii_engine_last_part(const char *ref);
 /* A member's text into an array, cut; control bytes become '?'. */

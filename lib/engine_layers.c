@@ -12,19 +12,6 @@
 #define DIGITS     64
 #define OBJECT_MAX (1u << 20)
 
-/* With the kind of digest before it, or without. False: it is no ID. */
-static bool take_id(const char *text, char out[DIGITS + 1])
-{
-	static const char kind[] = "sha256:";
-
-	if (text && strncmp(text, kind, sizeof(kind) - 1) == 0)
-		text += sizeof(kind) - 1;
-	if (!text || strlen(text) != DIGITS || strspn(text, "0123456789abcdef") != DIGITS)
-		return false;
-	memcpy(out, text, DIGITS + 1);
-	return true;
-}
-
 /*
  * "localhost/<64 digits>-tmp:latest": Podman's own, of a layer that it is about to keep. One that
  * is killed then leaves it.
@@ -61,9 +48,9 @@ static bool has_name(const json_t *list)
 
 static bool read_layer(const json_t *j, struct kii_layer *out)
 {
-	if (!take_id(kii_json_str(j, "Id"), out->id))
+	if (!kii_engine_digest(kii_json_str(j, "Id"), out->id))
 		return false;
-	if (!take_id(kii_json_str(j, "ParentId"), out->parent))
+	if (!kii_engine_digest(kii_json_str(j, "ParentId"), out->parent))
 		out->parent[0] = '\0';
 	out->named = has_name(json_object_get(j, "RepoTags")) ||
 		has_name(json_object_get(j, "RepoDigests"));
@@ -148,14 +135,16 @@ static int take_piece(void *arg, const char *data, size_t len, struct kii_error 
 	return 0;
 }
 
-int kii_engine_layers(struct kii_engine *e, struct kii_layer **out, size_t *n,
-	struct kii_error *err)
+int kii_engine_layers(struct kii_engine *e, const char *label, const char *value,
+	struct kii_layer **out, size_t *n, struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
 	struct list l = { .object = KII_BUF_INIT(OBJECT_MAX) };
 	int rc;
 
 	kii_call_path(&c, "/images/json?all=1");
+	if (label && kii_call_label(&c, label, value, err) != 0)
+		return -1;
 	c.sink = take_piece;
 	c.sink_arg = &l;
 	rc = kii_call_run(e, &c, err);
@@ -183,7 +172,7 @@ int kii_engine_layer_remove(struct kii_engine *e, const char *id, json_t **gone,
 	const json_t *item;
 	size_t i;
 
-	if (!take_id(id, text))
+	if (!kii_engine_digest(id, text))
 		return kii_error_field(err, "image", "is no ID");
 	kii_call_path(&c, "/images/%s?noprune=1", text);
 	if (kii_call_json(e, &c, &reply, err) != 0) {
@@ -193,7 +182,7 @@ int kii_engine_layer_remove(struct kii_engine *e, const char *id, json_t **gone,
 		json_array_append_new(all, json_string(text));
 	}
 	json_array_foreach(reply, i, item) {
-		if (take_id(kii_json_str(item, "Deleted"), text))
+		if (kii_engine_digest(kii_json_str(item, "Deleted"), text))
 			json_array_append_new(all, json_string(text));
 	}
 	*gone = json_incref(all);

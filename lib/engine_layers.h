@@ -16,9 +16,11 @@ struct kii_layer {
 	int64_t created;         /* seconds since 1970 */
 };
 
-/* Caller frees *out. Fails as every call. */
-int kii_engine_layers(struct kii_engine *e, struct kii_layer **out, size_t *n,
-	struct kii_error *err) KII_MUST_CHECK;
+/*
+ * All, or those that carry label `name`=`value`; NULL: any. Caller frees *out. Fails as every call.
+ */
+int kii_engine_layers(struct kii_engine *e, const char *label, const char *value,
+	struct kii_layer **out, size_t *n, struct kii_error *err) KII_MUST_CHECK;
 
 /*
  * Remove an image that has no name. *gone (the caller's) is an array of the IDs that went, as in

@@ -97,6 +97,18 @@ static long offset_of(const char *zone)
 	return (sign == '-' ? -1L : 1L) * (hours * 3600L + minutes * 60L);
 }
 
+bool kii_engine_digest(const char *text, char out[65])
+{
+	static const char kind[] = "sha256:";
+
+	if (text && strncmp(text, kind, sizeof(kind) - 1) == 0)
+		text += sizeof(kind) - 1;
+	if (!text || strlen(text) != 64 || strspn(text, "0123456789abcdef") != 64)
+		return false;
+	memcpy(out, text, 65);
+	return true;
+}
+
 int64_t kii_engine_time(const char *text)
 {
 	struct tm tm = { 0 };

@@ -11,10 +11,10 @@
 
 #define TOY_FAULTS_MAX 16
 
-struct toy_thing {               /* an image or a volume */
+struct toy_thing {               /* an image, a volume, a working container */
 	struct toy_thing *next;
 	char *id, *tag, *user;   /* a volume: its name is `id` */
-	char *parent;            /* of an image */
+	char *parent;            /* of an image; of a working container, its image */
 	int64_t size, created;
 	json_t *labels;
 };
@@ -47,7 +47,7 @@ struct toy {
 	char *log;
 	char *build;             /* what a build says */
 	struct toy_box *boxes;
-	struct toy_thing *images, *volumes;
+	struct toy_thing *images, *volumes, *working;
 	unsigned made;
 	struct toy_fault faults[TOY_FAULTS_MAX];
 	size_t n_faults;

@@ -65,6 +65,15 @@ void toy_image_gone(struct toy *t, const char *id);
  */
 void toy_layer(struct toy *t, const char *id, const char *parent, const char *tag, int64_t size,
 	int64_t created);
+/* ... and carries this label. */
+void toy_layer_label(struct toy *t, const char *id, const char *name, const char *value);
+/*
+ * A working container of Podman's builder, made `created_ms` (since 1970) of an image: its ID, or
+ * "", and its name then. Podman's own list shows it.
+ */
+void toy_working(struct toy *t, const char *id, const char *image, const char *name,
+	int64_t created_ms);
+bool toy_has_working(struct toy *t, const char *id);
 /* What a build's stream says from now on; copied. */
 void toy_build(struct toy *t, const char *stream);
 bool toy_has_image(struct toy *t, const char *id);

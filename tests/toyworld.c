@@ -262,6 +262,27 @@ static bool list(struct toy_peer *p)
 	return toy_reply_json(p, 200, all);
 }
 
+/* Podman's own list, of what its builder has too. */
+static bool list_all(struct toy_peer *p)
+{
+	json_t *all = json_array();
+
+	pthread_mutex_lock(&p->t->lock);
+	for (const struct toy_box *b = p->t->boxes; b; b = b->next)
+		json_array_append_new(all, json_pack("{s:s, s:[s], s:s, s:[s]}", "Id", b->id,
+			"Names", b->name, "State", state_word(b), "Command", "sh"));
+	for (const struct toy_thing *c = p->t->working; c; c = c->next) {
+		char created[40];
+
+		stamp(c->created, created);
+		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:s, s:[s], s:n}",
+			"Id", c->id, "Image", c->tag, "ImageID", c->parent, "Created", created,
+			"State", "storage", "Command", "buildah", "Labels"));
+	}
+	pthread_mutex_unlock(&p->t->lock);
+	return toy_reply_json(p, 200, all);
+}
+
 static bool start_box(struct toy_peer *p)
 {
 	struct toy_box *b;
@@ -403,8 +424,9 @@ static bool remove_box(struct toy_peer *p)
 	bool there;
 
 	pthread_mutex_lock(&p->t->lock);
-	there = find_box(p->t, p->name);
+	there = find_box(p->t, p->name) || find_thing(p->t->working, p->name);
 	toy_vanish(p->t, p->name);
+	drop_thing(&p->t->working, p->name);
 	pthread_mutex_unlock(&p->t->lock);
 	return there ? toy_reply(p, 204, "") : no_such(p);
 }
@@ -553,11 +575,12 @@ static json_t *list_image(const struct toy_thing *image)
 static bool images(struct toy_peer *p)
 {
 	kii_autofree char *every = toy_query(p, "all");
+	kii_autofree char *filter = toy_query(p, "filters");
 	json_t *all = json_array();
 
 	pthread_mutex_lock(&p->t->lock);
 	for (struct toy_thing *i = p->t->images; i; i = i->next) {
-		if (every || i->tag)
+		if ((every || i->tag) && has_label(i->labels, filter))
 			json_array_append_new(all, list_image(i));
 	}
 	pthread_mutex_unlock(&p->t->lock);
@@ -713,6 +736,7 @@ static const struct {
 	{ "DELETE /volumes/*", volume_remove },
 	{ "POST /containers/create", create },
 	{ "GET /containers/json", list },
+	{ "GET /v4.0.0/libpod/containers/json", list_all },
 	{ "GET /containers/*/json", inspect },
 	{ "POST /containers/*/start", start_box },
 	{ "POST /containers/*/kill", kill_box },
@@ -740,6 +764,8 @@ void toy_world_free(struct toy *t)
 		toy_vanish(t, t->boxes->name);
 	while (t->images)
 		drop_thing(&t->images, t->images->id);
+	while (t->working)
+		drop_thing(&t->working, t->working->id);
 	while (t->volumes)
 		drop_thing(&t->volumes, t->volumes->id);
 	free(t->log);
@@ -779,6 +805,38 @@ void toy_layer(struct toy *t, const char *id, const char *parent, const char *ta
 	image->size = size;
 	image->created = created;
 	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_layer_label(struct toy *t, const char *id, const char *name, const char *value)
+{
+	const struct kii_pair labels[] = { { name, value }, { NULL, NULL } };
+
+	pthread_mutex_lock(&t->lock);
+	find_thing(t->images, id)->labels = make_labels(labels);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_working(struct toy *t, const char *id, const char *image, const char *name,
+	int64_t created_ms)
+{
+	struct toy_thing *c;
+
+	pthread_mutex_lock(&t->lock);
+	c = add_thing(&t->working, id);
+	c->parent = kii_xstrdup(image);
+	c->tag = kii_xstrdup(name);
+	c->created = created_ms;
+	pthread_mutex_unlock(&t->lock);
+}
+
+bool toy_has_working(struct toy *t, const char *id)
+{
+	bool there;
+
+	pthread_mutex_lock(&t->lock);
+	there = find_thing(t->working, id);
+	pthread_mutex_unlock(&t->lock);
+	return there;
 }
 
 void toy_build(struct toy *t, const char *stream)

@@ -41,10 +41,11 @@ int image_build(struct image_work *x, const struct image_recipe *recipe, struct 
 /* --- image_base.c --- */
 /*
  * Have the engine have these images: what is missing (or, with `always`, any) is pulled by a job
- * of its own, which others may share, and which is waited for. Fails as task_work.
+ * of its own, which others may share, and which is waited for. *names, empty before, gets their
+ * whole names. Fails as task_work.
  */
 int image_bases(struct image_work *x, const struct kii_texts *images, bool always,
-	struct kii_error *err) KII_MUST_CHECK;
+	struct kii_texts *names, struct kii_error *err) KII_MUST_CHECK;
 
 /* --- image_pack.c --- */
 /* By the request's buildpack: what there is to be built, and build it. Fails as task_work. */

@@ -131,16 +131,15 @@ static int have(struct image_work *x, const char *name, bool always, struct kii_
 }
 
 int image_bases(struct image_work *x, const struct kii_texts *images, bool always,
-	struct kii_error *err)
+	struct kii_texts *names, struct kii_error *err)
 {
 	for (size_t i = 0; i < images->n; i++) {
-		kii_autofree char *name = NULL;
 		struct kii_image_ref ref;
 
 		if (kii_image_ref_parse(images->items[i], "image", &ref, err) != 0)
 			return -1;
-		name = kii_image_ref_text(&ref);
-		if (have(x, name, always, err) != 0)
+		kii_texts_take(names, kii_image_ref_text(&ref));
+		if (have(x, names->items[i], always, err) != 0)
 			return -1;
 	}
 	return 0;

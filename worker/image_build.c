@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "broken.h"
 #include "dockerfile_check.h"
 #include "dockerfile_from.h"
 #include "image.h"
@@ -147,8 +148,23 @@ static bool lost_layer(const struct kii_context *context, const char *said)
 	return !digits || !memmem(text, len, id, digits);
 }
 
+/* A Podman that is killed over it leaves something, one that refuses has cleaned up. */
+static int call(struct image_work *x, const struct kii_build_spec *spec,
+	const struct kii_texts *bases, struct kii_error *err)
+{
+	struct broken *b = x->t->w->broken;
+	int rc;
+
+	if (!x->about.podman)
+		return kii_engine_build(x->t->engine, spec, hear, x, err);
+	broken_begin(b, x->layers, bases);
+	rc = kii_engine_build(x->t->engine, spec, hear, x, err);
+	broken_end(b, x->layers, rc != 0 && err->code != KII_EREFUSED);
+	return rc;
+}
+
 static int run(struct image_work *x, const struct image_recipe *recipe,
-	struct kii_context *context, struct kii_error *err)
+	struct kii_context *context, const struct kii_texts *bases, struct kii_error *err)
 {
 	const struct kii_conf *conf = x->t->w->conf;
 	const struct kii_pair labels[] = { { WORKER_LABEL_INSTANCE, x->t->w->instance } };
@@ -167,7 +183,7 @@ static int run(struct image_work *x, const struct image_recipe *recipe,
 		.mark = x->mark, .step = at_step, .made = at_image,
 		.tick = may_go_on, .result = &result,
 	};
-	int rc = kii_engine_build(x->t->engine, &spec, hear, x, err);
+	int rc = call(x, &spec, bases, err);
 
 	free(args);
 	if (rc == 0) {
@@ -197,16 +213,16 @@ static int say_totals(struct image_work *x, const struct kii_context *context)
 static int build_context(struct image_work *x, const struct image_recipe *recipe,
 	struct kii_context *context, struct kii_error *err)
 {
-	kii_autotexts bases = { .n = 0 };
+	kii_autotexts images = { .n = 0 }, bases = { .n = 0 };
 	size_t len;
 	const char *text = kii_context_recipe(context, &len);
 
 	if (kii_dockerfile_check(text, len, &x->about, err) != 0)
 		return unfit(x, "needs_buildkit", err);
-	kii_dockerfile_bases(text, len, recipe->args, recipe->target, &bases);
-	if (image_bases(x, &bases, x->r.pull, err) != 0)
+	kii_dockerfile_bases(text, len, recipe->args, recipe->target, &images);
+	if (image_bases(x, &images, x->r.pull, &bases, err) != 0)
 		return -1;
-	if (run(x, recipe, context, err) != 0)
+	if (run(x, recipe, context, &bases, err) != 0)
 		return -1;
 	return say_totals(x, context);
 }

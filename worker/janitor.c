@@ -10,6 +10,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "broken.h"
 #include "gc.h"
 #include "git.h"
 #include "image.h"
@@ -328,6 +329,14 @@ static bool take_untidy(struct worker *w)
 	return untidy;
 }
 
+/* What builds have left that were broken off. */
+static bool tidy_builds(const struct worker *w, struct kii_engine *engine)
+{
+	bool marked = layers_tidy(w, engine);
+
+	return broken_tidy(w, engine) && marked;
+}
+
 void *janitor_run(void *arg)
 {
 	struct worker *w = arg;
@@ -352,7 +361,7 @@ void *janitor_run(void *arg)
 		}
 		if (!w->engine_up)
 			tidy_at = 0;
-		else if (kii_io_now() >= tidy_at && !layers_tidy(w, engine))
+		else if (kii_io_now() >= tidy_at && !tidy_builds(w, engine))
 			tidy_at = kii_io_now() + RECONCILE_MS;
 		if (w->engine_up && layers_due(w->layers))
 			gc_layers(w);

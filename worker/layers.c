@@ -213,6 +213,20 @@ void layers_made(struct layers *l, const char *id, int64_t since)
 	pthread_mutex_unlock(&l->lock);
 }
 
+void layers_found(struct layers *l, const char *id, int64_t made)
+{
+	const struct layers_note *note;
+
+	pthread_mutex_lock(&l->lock);
+	if (!layers_find(&l->list, id)) {
+		note = put(l, id, at_most_now(made), at_most_now(made));
+		if (note)
+			append(l, note);
+		l->due = true;
+	}
+	pthread_mutex_unlock(&l->lock);
+}
+
 void layers_end(struct layers *l, size_t build, bool badly)
 {
 	pthread_mutex_lock(&l->lock);

@@ -27,14 +27,19 @@ size_t layers_begin(struct layers *l, const char *mark);
  * that is older and that no build of ours has made is not ours.
  */
 void layers_made(struct layers *l, const char *id, int64_t since);
+/*
+ * An image of a build that is over was found, made then (ms since 1970): it is ours as well, and
+ * was not used since.
+ */
+void layers_found(struct layers *l, const char *id, int64_t made);
 /* The notes are written down. `badly`: a container may be left, by an engine that died. */
 void layers_end(struct layers *l, size_t build, bool badly);
 
 /*
  * After the start, and after a build that has ended badly: remove the containers that carry
  * a mark of ours and are of no build that runs. An engine that comes back knows nothing of its
- * builds, and leaves or even runs what they had made. Podman shows no container of a step: there
- * nothing is done. False: something could not be done yet, and will be at the next call.
+ * builds, and leaves or even runs what they had made. Podman shows no container of a step here: they
+ * are broken.h's. False: something could not be done yet, and will be at the next call.
  */
 bool layers_tidy(const struct worker *w, struct kii_engine *engine);
 

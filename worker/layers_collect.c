@@ -213,7 +213,7 @@ static int collect(struct worker *w, struct kii_engine *engine, bool dry_run,
 {
 	struct kii_layer *images = NULL;
 	size_t n = 0;
-	int rc = kii_engine_layers(engine, &images, &n, err);
+	int rc = kii_engine_layers(engine, NULL, NULL, &images, &n, err);
 
 	if (rc != 0)
 		return -1;

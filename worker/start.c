@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "backup.h"
+#include "broken.h"
 #include "io.h"
 #include "layers.h"
 #include "log.h"
@@ -165,6 +166,7 @@ int start_worker(struct worker *w, const struct kii_conf *conf, const char *sche
 	    get_instance(w, err) != 0)
 		return -1;
 	w->layers = layers_new(conf->paths.state_dir);
+	w->broken = broken_new(conf->paths.state_dir);
 	if (kii_layouts_load((const char *const *)conf->paths.layouts, conf->paths.n_layouts,
 			&w->layouts, err) != 0)
 		return -1;
@@ -186,6 +188,7 @@ void start_release(struct worker *w)
 		free(w->lanes[i].logs);
 	}
 	kii_layouts_free(w->layouts);
+	broken_free(w->broken);
 	layers_free(w->layers);
 	kii_images_free(w->images, w->n_images);
 	if (w->wake_server >= 0)

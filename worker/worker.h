@@ -83,6 +83,7 @@ struct worker {
 	char instance[17];
 	struct kii_layouts *layouts;
 	struct layers *layers;           /* of builds, for layers.h */
+	struct broken *broken;           /* builds, for broken.h */
 	atomic_bool stop;
 	atomic_bool again;               /* ... and start anew: HUP */
 	atomic_bool closed;              /* the server has to end */

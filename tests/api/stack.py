@@ -79,6 +79,12 @@ class Engine:
         assert reply.status == 200, reply
         return json.loads(reply.body)
 
+    def working(self):
+        """The containers of Podman's builder."""
+        reply = self.ask("GET", "/v4.0.0/libpod/containers/json", all="true", external="true")
+        assert reply.status == 200, reply
+        return [c for c in json.loads(reply.body) if c["State"] == "storage"]
+
     def containers(self, instance):
         """All containers that carry this instance's label."""
         return self.all_containers(filters={"label": [f"kiisrv.instance={instance}"]})

@@ -302,7 +302,7 @@ static int layers(struct kii_engine *e, struct kii_error *err)
 {
 	struct kii_layer *all = NULL;
 	size_t n = 0;
-	int rc = kii_engine_layers(e, &all, &n, err);
+	int rc = kii_engine_layers(e, NULL, NULL, &all, &n, err);
 
 	for (size_t i = 0; i < n; i++)
 		fuzz_check(strlen(all[i].id) == 64 && strlen(all[i].parent) <= 64);

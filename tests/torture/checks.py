@@ -162,6 +162,9 @@ def engine(world, clients):
             found.append(f"{what} were left: {left()}")
     quiet("containers", lambda: [(c["Id"][:12], c["State"], c["Command"], c["Created"])
                                  for c in world.engine.all_containers()])
+    if world.engine.name == "podman":
+        quiet("working containers", lambda: [(c["Names"], c["Created"])
+                                             for c in world.engine.working()])
     quiet("volumes", lambda: world.engine.volumes() - world.stack.volumes - {world.stack.mirror()})
     world.stack.ctl("gc")
     unexplained = nameless(world)

@@ -265,7 +265,8 @@ class World:
         # Podman keeps what was imported under no name too.
         self.ids = {image["Id"] for image in self.engine.ask("GET", "/images/json").json}
         self.stack = Tortured(self.engine, self.clock, disk=DISK, conf={
-            "limits": {"disk_floor": "1 MiB"}, "retention": {"build_cache": 0},
+            "limits": {"disk_floor": "1 MiB"}, "retention": {
+                "build_cache": 0, "working_containers": 0},
             "queue": {"slots": 3, "operator_slots": 2}, "firmware": {
                 "timeout": TIMEOUT, "idle_timeout": TIMEOUT // 2, "git_refresh": 0}})
         self.stack.start().start_operators()

@@ -119,6 +119,7 @@ static void an_empty_file_means_the_defaults(void **state)
 	assert_int_equal(conf->retention.log_days, 90);
 	assert_int_equal(conf->retention.audit_days, 365);
 	assert_int_equal(conf->retention.build_cache, INT64_C(10) << 30);
+	assert_int_equal(conf->retention.working_containers_ms, 3600000);
 	kii_conf_free(conf);
 }
 
@@ -135,6 +136,7 @@ static void every_key_is_taken_from_the_file(void **state)
 		"[http]\nbody = '64 KiB'\n[limits]\nlog = 4096\nartifact = '4096 B'\n"
 		"disk_floor = 0\n[retention]\nartifacts = '1 TiB'\nartifact_days = 1\n"
 		"log_days = 2\naudit_days = 3\nbuild_cache = 0\n"
+		"working_containers = '2 h'\n"
 		"[containers]\nbind_roots = ['/srv/', '/data']\n"
 		"capabilities = ['NET_ADMIN']\ndevices = ['/dev/ttyACM0']\nprivileged = true\n"
 		"host_namespaces = true\ncontainer_namespaces = true\n");
@@ -173,6 +175,7 @@ static void every_key_is_taken_from_the_file(void **state)
 	assert_int_equal(conf->retention.log_days, 2);
 	assert_int_equal(conf->retention.audit_days, 3);
 	assert_int_equal(conf->retention.build_cache, 0);
+	assert_int_equal(conf->retention.working_containers_ms, 7200000);
 	assert_int_equal(conf->containers.bind_roots.n, 2);
 	assert_string_equal(conf->containers.bind_roots.items[0], "/srv");
 	assert_string_equal(conf->containers.bind_roots.items[1], "/data");

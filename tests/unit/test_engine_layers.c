@@ -35,7 +35,7 @@ static void every_image_is_listed_with_what_it_was_made_of(void **state)
 		size_t n = 0;
 
 		list(p, body, chunk);
-		must(kii_engine_layers(p->engine, &layers, &n, &err));
+		must(kii_engine_layers(p->engine, NULL, NULL, &layers, &n, &err));
 		assert_int_equal(n, 2);
 		assert_string_equal(layers[0].id, A);
 		assert_string_equal(layers[0].parent, "");
@@ -72,7 +72,7 @@ static void podmans_own_name_of_a_layer_in_the_making_is_none(void **state)
 		size_t n = 0;
 
 		list(p, body, 4096);
-		must(kii_engine_layers(p->engine, &layers, &n, &err));
+		must(kii_engine_layers(p->engine, NULL, NULL, &layers, &n, &err));
 		assert_int_equal(n, 1);
 		if (layers[0].named != cases[i].named)
 			fail_msg("%s", cases[i].name);
@@ -89,7 +89,7 @@ static void there_may_be_none_or_many(void **state)
 	size_t n = 1;
 
 	list(p, "[]", 2);
-	must(kii_engine_layers(p->engine, &layers, &n, &err));
+	must(kii_engine_layers(p->engine, NULL, NULL, &layers, &n, &err));
 	assert_int_equal(n, 0);
 	free(layers);
 	/* More values than a document may have. */
@@ -98,7 +98,7 @@ static void there_may_be_none_or_many(void **state)
 			i ? ',' : '[', i);
 	kii_buf_char(&body, ']');
 	list(p, body.data, 16384);
-	must(kii_engine_layers(p->engine, &layers, &n, &err));
+	must(kii_engine_layers(p->engine, NULL, NULL, &layers, &n, &err));
 	assert_int_equal(n, 20000);
 	free(layers);
 }
@@ -123,7 +123,7 @@ static void a_list_that_makes_no_sense_is_broken(void **state)
 			kii_buf_str(&body, "\"}]");
 		}
 		list(p, i < KII_COUNT(bodies) ? bodies[i] : body.data, 16384);
-		assert_int_equal(kii_engine_layers(p->engine, &layers, &n, &err), -1);
+		assert_int_equal(kii_engine_layers(p->engine, NULL, NULL, &layers, &n, &err), -1);
 		if (err.code != KII_EBROKEN)
 			fail_msg("%zu: %d %s", i, err.code, err.msg);
 	}
@@ -138,7 +138,7 @@ static void an_engine_may_refuse_the_list(void **state)
 
 	fake_ping(p->fake, "1.41", false);
 	fake_reply(p->fake, 500, "", "{\"message\":\"x\"}");
-	assert_int_equal(kii_engine_layers(p->engine, &layers, &n, &err), -1);
+	assert_int_equal(kii_engine_layers(p->engine, NULL, NULL, &layers, &n, &err), -1);
 	assert_int_equal(err.code, KII_EBROKEN);
 }
 

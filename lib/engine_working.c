@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include <config.h>
+
+#include "engine_working.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "engine_call.h"
+#include "json.h"
+
+/* Podman says so of what has its builder's notes with it, and is no container that it could run. */
+static bool is_working(const json_t *j)
+{
+	const char *state = kii_json_str(j, "State");
+	const char *made_by = json_string_value(json_array_get(json_object_get(j, "Command"), 0));
+
+	return state && strcmp(state, "storage") == 0 && made_by && strcmp(made_by, "buildah") == 0;
+}
+
+static int read_working(const json_t *j, struct kii_working *out, struct kii_error *err)
+{
+	const char *name = kii_json_str(j, "Image");
+
+	if (!kii_engine_digest(kii_json_str(j, "Id"), out->id))
+		return kii_engine_odd("container Id", err);
+	if (!kii_engine_digest(kii_json_str(j, "ImageID"), out->image))
+		out->image[0] = '\0';
+	out->created_ms = kii_engine_time(kii_json_str(j, "Created"));
+	out->name = kii_xstrdup(name ? name : "");
+	return 0;
+}
+
+/* https://docs.podman.io/en/v4.3/_static/api.html: ContainerListLibpod, with "external" */
+int kii_engine_working(struct kii_engine *e, struct kii_working **out, size_t *n,
+	struct kii_error *err)
+{
+	kii_autocall c = KII_CALL_INIT("GET");
+	kii_autojson *reply = NULL;
+	const json_t *item;
+	size_t i;
+
+	*out = NULL;
+	*n = 0;
+	if (kii_engine_negotiate(e, err) != 0)
+		return -1;
+	if (!kii_engine_is_podman(e))
+		return 0;
+	c.plain = true;
+	kii_call_path(&c, "/v4.0.0/libpod/containers/json?all=true&external=true");
+	if (kii_call_json(e, &c, &reply, err) != 0)
+		return -1;
+	if (!json_is_array(reply))
+		return kii_engine_odd("list", err);
+	*out = kii_xcalloc(json_array_size(reply) + 1, sizeof(**out));
+	json_array_foreach(reply, i, item) {
+		if (!is_working(item))
+			continue;
+		if (read_working(item, &(*out)[*n], err) != 0) {
+			kii_working_free(*out, *n);
+			*out = NULL;
+			*n = 0;
+			return -1;
+		}
+		++*n;
+	}
+	return 0;
+}
+
+void kii_working_free(struct kii_working *list, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		free(list[i].name);
+	free(list);
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * engine_working: the working containers of Podman's builder, one of each step of a build that is
+ * on. They run nothing by themselves, carry no label, and other lists do not show them.
+ */
+#ifndef KII_ENGINE_WORKING_H
+#define KII_ENGINE_WORKING_H
+
+#include "engine.h"
+
+struct kii_working {
+	char id[65];             /* 64 hex digits */
+	char image[65];          /* what it was made of, "" where that is not known */
+	char *name;              /* of that image when it was made, in its whole form, or "" */
+	int64_t created_ms;      /* since 1970 */
+};
+
+/*
+ * All there are; they go by kii_engine_remove. Of an engine that is no Podman there are none.
+ * Caller frees with kii_working_free. Fails as every call.
+ */
+int kii_engine_working(struct kii_engine *e, struct kii_working **out, size_t *n,
+	struct kii_error *err) KII_MUST_CHECK;
+void kii_working_free(struct kii_working *list, size_t n);
+
+#endif
