@@ -38,8 +38,8 @@ void layers_end(struct layers *l, size_t build, bool badly);
 /*
  * After the start, and after a build that has ended badly: remove the containers that carry
  * a mark of ours and are of no build that runs. An engine that comes back knows nothing of its
- * builds, and leaves or even runs what they had made. Podman shows no container of a step here: they
- * are broken.h's. False: something could not be done yet, and will be at the next call.
+ * builds, and leaves or even runs what they had made. Podman shows no container of a step here:
+ * they are broken.h's. False: something could not be done yet, and will be at the next call.
  */
 bool layers_tidy(const struct worker *w, struct kii_engine *engine);
 
