@@ -17,6 +17,8 @@
 #define TICK_MS    100
 #define UPLOAD_SIZE (256L << 10)
 
+static const char once[] = "{}";
+
 void kii_call_release(struct kii_call *c)
 {
 	kii_buf_release(&c->path);
@@ -176,6 +178,17 @@ static size_t give_body(char *out, size_t size, size_t n, void *arg)
 	return got;
 }
 
+static size_t give_once(char *out, size_t size, size_t n, void *arg)
+{
+	struct kii_call *c = arg;
+	size_t left = sizeof(once) - 1 - c->given;
+	size_t len = size * n < left ? size * n : left;
+
+	memcpy(out, &once[c->given], len);
+	c->given += len;
+	return len;
+}
+
 /* --- a call's course --- */
 
 static void set_body(struct kii_engine *e, struct kii_call *c)
@@ -185,6 +198,11 @@ static void set_body(struct kii_engine *e, struct kii_call *c)
 		curl_easy_setopt(e->easy, CURLOPT_READFUNCTION, give_body);
 		curl_easy_setopt(e->easy, CURLOPT_READDATA, c);
 		curl_easy_setopt(e->easy, CURLOPT_UPLOAD_BUFFERSIZE, UPLOAD_SIZE);
+	} else if (c->once) {
+		curl_easy_setopt(e->easy, CURLOPT_POST, 1L);
+		curl_easy_setopt(e->easy, CURLOPT_READFUNCTION, give_once);
+		curl_easy_setopt(e->easy, CURLOPT_READDATA, c);
+		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)sizeof(once) - 1);
 	} else {
 		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
 		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDS, c->body_len ? c->body : "");
@@ -218,6 +236,7 @@ static void reset_state(struct kii_engine *e, struct kii_call *c)
 	int64_t limit = c->limit_ms == KII_LIMIT_DEFAULT ? e->timeout_ms : c->limit_ms;
 
 	c->status = 0;
+	c->given = 0;
 	c->head_len = 0;
 	c->head_done = c->framed = c->done = false;
 	reset_headers(c);

@@ -31,6 +31,13 @@ struct kii_call {
 	/* In place of a body: chunks as they come. Such a call cannot be made a second time. */
 	kii_call_source *source;
 	void *source_arg;
+	/*
+	 * Never sent twice. libcurl sends anew by itself what a connection that was used before takes
+	 * and is closed on without a word, though the engine may have done it; but it cannot where
+	 * there is a body that it cannot have again. So this call, which has none, says "{}".
+	 */
+	bool once;
+	size_t given;            /* of it, so far */
 	int64_t limit_ms;        /* from begin to end, or KII_LIMIT_... */
 	kii_call_sink *sink;     /* NULL: into `reply` */
 	void *sink_arg;

@@ -78,6 +78,7 @@ int kii_engine_start(struct kii_engine *e, const char *id, struct kii_error *err
 
 	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err))
 		return -1;
+	c.once = true;
 	kii_call_path(&c, "/containers/%s/start", id);
 	return kii_call_run(e, &c, err);
 }

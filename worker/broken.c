@@ -14,12 +14,14 @@
 #define SPANS_MAX  512
 #define BASES_MAX  64            /* of a build, that are noted */
 #define FILE_MAX   (32u << 20)
-#define SECOND_MS  1000          /* engines tell when an image was made in whole ones */
+/* What an engine's clock may be ahead of what we think; and an image's time is in whole seconds. */
+#define MARGIN_MS  5000
 
 /* The time of a build. */
 struct span {
-	int64_t began, ended;    /* ms since 1970; ended 0: it runs */
+	int64_t began, ended;    /* by the engine's clock, ms since 1970; ended 0: it runs */
 	size_t slot;
+	int64_t ahead;           /* while it runs: that clock less kii_io_now */
 	struct kii_texts bases;
 };
 
@@ -59,7 +61,7 @@ static bool take_line(struct broken *b, char *line)
 {
 	char *save = NULL, *end;
 	const char *began = strtok_r(line, " ", &save), *ended = strtok_r(NULL, " ", &save);
-	int64_t from, to;
+	int64_t now = kii_io_wall(), from, to;
 	struct span *s;
 
 	if (!began || !ended)
@@ -71,7 +73,9 @@ static bool take_line(struct broken *b, char *line)
 	to = strtoll(ended, &end, 10);
 	if (*end || to < 0 || errno)
 		return false;
-	s = put(b, from, to ? to : kii_io_wall() + SECOND_MS);
+	if (!to)
+		to = (now > from ? now : from) + MARGIN_MS;
+	s = put(b, from, to);
 	for (const char *base; s->bases.n < BASES_MAX && (base = strtok_r(NULL, " ", &save)); )
 		kii_texts_add(&s->bases, base);
 	return true;
@@ -137,13 +141,14 @@ void broken_free(struct broken *b)
 	free(b);
 }
 
-void broken_begin(struct broken *b, size_t slot, const struct kii_texts *bases)
+void broken_begin(struct broken *b, size_t slot, int64_t ahead, const struct kii_texts *bases)
 {
 	struct span *s;
 
 	pthread_mutex_lock(&b->lock);
-	s = put(b, kii_io_wall(), 0);
+	s = put(b, kii_io_now() + ahead, 0);
 	s->slot = slot;
+	s->ahead = ahead;
 	for (size_t i = 0; i < bases->n && i < BASES_MAX; i++)
 		kii_texts_add(&s->bases, bases->items[i]);
 	save(b);
@@ -158,7 +163,7 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 	while (b->spans[i].ended || b->spans[i].slot != slot)
 		i++;
 	if (badly)
-		b->spans[i].ended = kii_io_wall() + SECOND_MS;
+		b->spans[i].ended = kii_io_now() + b->spans[i].ahead + MARGIN_MS;
 	else
 		drop(b, i);
 	save(b);

@@ -18,12 +18,15 @@ struct broken;
 struct broken *broken_new(const char *state_dir);
 void broken_free(struct broken *b);
 
-/* A build of these base images (whole names) begins, in a slot that no other has until its end. */
-void broken_begin(struct broken *b, size_t slot, const struct kii_texts *bases);
+/*
+ * A build of these base images (whole names) begins, in a slot that no other has until its end, on
+ * an engine whose wall clock is so many ms ahead of kii_io_now.
+ */
+void broken_begin(struct broken *b, size_t slot, int64_t ahead, const struct kii_texts *bases);
 /* `badly`: it was broken off, and something of it may be left. */
 void broken_end(struct broken *b, size_t slot, bool badly);
 
-/* --- for who looks; times are ms since 1970 --- */
+/* --- for who looks; times are the engine's, ms since 1970 --- */
 
 /* Has a build been broken off by `before`? */
 bool broken_any(struct broken *b, int64_t before);

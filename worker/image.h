@@ -22,6 +22,7 @@ struct image_work {
 	char *mark;              /* of its steps' containers */
 	size_t layers;           /* of layers_begin */
 	char guard[128];         /* Podman: the container whose end is the steps' end; "": none */
+	int64_t engine_ahead;    /* Podman: its wall clock less kii_io_now, ms */
 	struct kii_buf tail;     /* the last of what the steps said */
 	char image[128];         /* what was built last */
 };

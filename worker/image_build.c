@@ -157,7 +157,7 @@ static int call(struct image_work *x, const struct kii_build_spec *spec,
 
 	if (!x->about.podman)
 		return kii_engine_build(x->t->engine, spec, hear, x, err);
-	broken_begin(b, x->layers, bases);
+	broken_begin(b, x->layers, x->engine_ahead, bases);
 	rc = kii_engine_build(x->t->engine, spec, hear, x, err);
 	broken_end(b, x->layers, rc != 0 && err->code != KII_EREFUSED);
 	return rc;

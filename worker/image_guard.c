@@ -8,11 +8,25 @@
 #include <string.h>
 
 #include "image.h"
+#include "io.h"
 #include "log.h"
 
 #define CLEAN_MS 20000
 #define MEMORY   (INT64_C(32) << 20)
 #define PIDS     16
+
+/* By when it says that it has made the guard, which was just now or, under load, seconds ago. */
+static int tell_time(struct image_work *x, struct kii_error *err)
+{
+	struct kii_container guard = { .labels = NULL };
+	int64_t now = kii_io_now();
+
+	if (kii_engine_inspect(x->t->engine, x->guard, &guard, err) != 0)
+		return kii_error_wrap(err, "guard");
+	x->engine_ahead = guard.created_ms - now;
+	kii_container_release(&guard);
+	return 0;
+}
 
 static int start(struct image_work *x, const char *image, struct kii_error *err)
 {
@@ -35,6 +49,8 @@ static int start(struct image_work *x, const char *image, struct kii_error *err)
 	snprintf(attempt, sizeof(attempt), "%d", t->job->attempts);
 	if (kii_engine_create(t->engine, &spec, x->guard, err) != 0)
 		return kii_error_wrap(err, "guard");
+	if (tell_time(x, err) != 0)
+		return -1;
 	return kii_engine_start(t->engine, x->guard, err);
 }
 

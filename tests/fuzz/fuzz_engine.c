@@ -20,6 +20,7 @@
 #include "engine_images.h"
 #include "engine_layers.h"
 #include "engine_ops.h"
+#include "engine_working.h"
 #include "fakeengine.h"
 #include "json.h"
 
@@ -467,13 +468,26 @@ static int image_prune(struct kii_engine *e, struct kii_error *err)
 	return take_json(kii_engine_image_prune(e, "k", "v", true, &out, err), &out);
 }
 
+static int working(struct kii_engine *e, struct kii_error *err)
+{
+	struct kii_working *all = NULL;
+	size_t n = 0;
+	int rc = kii_engine_working(e, &all, &n, err);
+
+	for (size_t i = 0; i < n; i++)
+		fuzz_check(strlen(all[i].id) == 64 && strlen(all[i].image) <= 64 && all[i].name &&
+			all[i].created_ms >= 0);
+	kii_working_free(all, n);
+	return rc;
+}
+
 /* New ones go to the end: inputs say which by number. */
 static call_fn *const calls[] = {
 	about, images, image_inspect, create, start, await, end, drop, volume_drop, inspect, list,
 	volumes, top, logs, follow, put, get, pull, push, build, layers, layer_drop, facts,
 	ops_list, ops_inspect, ops_facts, ops_stats, ops_top, ops_log, ops_tail, ops_create,
 	ops_start, ops_stop, ops_drop, ops_drop_all, ops_volume, image_list, image_show,
-	image_delete, image_prune,
+	image_delete, image_prune, working,
 };
 
 /* --- replies --- */

@@ -86,7 +86,8 @@ static size_t begin(size_t slot)
 {
 	char *items[] = { (char[]){ DEBIAN } };
 
-	broken_begin(f->w.broken, slot, &(const struct kii_texts){ .items = items, .n = 1 });
+	broken_begin(f->w.broken, slot, kii_io_wall() - kii_io_now(),
+		&(const struct kii_texts){ .items = items, .n = 1 });
 	return slot;
 }
 
@@ -120,7 +121,7 @@ static void a_container_of_its_time_and_base_goes(void **state)
 	was_broken_off(200, 100);
 	left('a', DEBIAN, 150);
 	left('b', DEBIAN, 201);
-	left('c', DEBIAN, 98);
+	left('c', DEBIAN, 99);
 	left('d', "docker.io/library/debian:13", 150);
 	left('e', "", 150);
 	assert_true(tidy());
@@ -167,7 +168,7 @@ static void a_build_that_ends_well_leaves_nothing(void **state)
 	struct stat st;
 
 	(void)state;
-	f->conf.retention.working_containers_ms = -5000;
+	f->conf.retention.working_containers_ms = -10000;
 	broken_end(f->w.broken, begin(3), false);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 0);
@@ -179,7 +180,7 @@ static void a_build_that_ends_well_leaves_nothing(void **state)
 static void one_that_ends_badly_does(void **state)
 {
 	(void)state;
-	f->conf.retention.working_containers_ms = -5000;
+	f->conf.retention.working_containers_ms = -10000;
 	begin(2);
 	begin(3);
 	now = kii_io_wall();
@@ -202,7 +203,7 @@ static void one_that_was_left_by_a_killed_worker_does(void **state)
 	left('a', DEBIAN, 50);
 	assert_true(tidy());
 	still_there("a");
-	f->conf.retention.working_containers_ms = -5000;
+	f->conf.retention.working_containers_ms = -10000;
 	/* A build of the new one. */
 	begin(0);
 	left('b', DEBIAN, -1);
@@ -298,7 +299,7 @@ static void notes_may_get_lost(void **state)
 	struct kii_error err = { 0 };
 
 	(void)state;
-	f->conf.retention.working_containers_ms = -5000;
+	f->conf.retention.working_containers_ms = -10000;
 	/* They cannot be written, but count as long as the worker lives. */
 	assert_int_equal(mkdir(path, 0700), 0);
 	begin(0);

@@ -12,6 +12,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "broken.h"
 #include "io.h"
 #include "janitor.h"
 #include "json.h"
@@ -707,7 +708,7 @@ static void on_podman_the_steps_have_a_guard(void **state)
 static void a_guard_that_cannot_be_had_is_said(void **state)
 {
 	static const char *const calls[] = { "POST /containers/create",
-		"POST /containers/*/start" };
+		"GET /containers/*/json", "POST /containers/*/start" };
 
 	(void)state;
 	podman();
@@ -723,6 +724,32 @@ static void a_guard_that_cannot_be_had_is_said(void **state)
 	run(recipe("FROM base:1\nRUN x\n", ""));
 	expect(KII_JOB_FAILED, "no_helper", "kiisrvctl images build fetch");
 	assert_int_equal(toy_asked(f->toy, BUILD), 0);
+}
+
+/* What it leaves then is known by when the build ran, and of what. */
+static void a_build_that_podman_breaks_off_is_noted(void **state)
+{
+	static const struct { enum toy_trouble trouble; bool noted; } cases[] = {
+		{ TOY_DROP, true }, { TOY_REFUSE, false } };
+	kii_autofree char *path = kii_xfmt("%s/engine/broken", f->conf.paths.state_dir);
+
+	(void)state;
+	podman();
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		kii_autobuf text = KII_BUF_INIT(4096);
+		struct kii_error err = { 0 };
+
+		toy_faults_clear(f->toy);
+		toy_fault(f->toy, &(struct toy_fault){ .match = BUILD,
+			.trouble = cases[i].trouble, .status = 400, .times = 1 });
+		run(recipe("FROM base:1\nRUN x\n", ""));
+		must(kii_io_read(path, &text, &err));
+		if (cases[i].noted != (strstr(text.data, " docker.io/library/base:1\n") != NULL))
+			fail_msg("%zu: %s", i, text.data);
+		assert_null(strstr(text.data, " 0 docker"));
+		broken_forget(f->w.broken, INT64_MAX);
+	}
+	assert_false(broken_any(f->w.broken, INT64_MAX));
 }
 
 static void a_guard_that_stays_is_the_janitors(void **state)
@@ -1043,6 +1070,7 @@ int main(void)
 		image_test(an_image_that_cannot_be_noted_is_the_servers_fault),
 		image_test(on_podman_the_steps_have_a_guard),
 		image_test(a_guard_that_cannot_be_had_is_said),
+		image_test(a_build_that_podman_breaks_off_is_noted),
 		image_test(a_guard_that_stays_is_the_janitors),
 		image_test(what_misleads_podmans_cache_is_built_without_it),
 		image_test(a_plan_is_kept_for_who_asked),
