@@ -202,7 +202,8 @@ static void set_body(struct kii_engine *e, struct kii_call *c)
 		curl_easy_setopt(e->easy, CURLOPT_POST, 1L);
 		curl_easy_setopt(e->easy, CURLOPT_READFUNCTION, give_once);
 		curl_easy_setopt(e->easy, CURLOPT_READDATA, c);
-		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)sizeof(once) - 1);
+		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE,
+			(curl_off_t)sizeof(once) - 1);
 	} else {
 		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
 		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDS, c->body_len ? c->body : "");

@@ -32,8 +32,8 @@ struct kii_call {
 	kii_call_source *source;
 	void *source_arg;
 	/*
-	 * Never sent twice. libcurl sends anew by itself what a connection that was used before takes
-	 * and is closed on without a word, though the engine may have done it; but it cannot where
+	 * Never sent twice. libcurl sends a request anew by itself where a connection that was used
+	 * before is closed on it without a word, though the engine may have done it; but not where
 	 * there is a body that it cannot have again. So this call, which has none, says "{}".
 	 */
 	bool once;
