@@ -9,7 +9,7 @@
 #include <string.h>
 
 #include "io.h"
-#include "log.h"
+#include "notes.h"
 
 #define SPANS_MAX  512
 #define BASES_MAX  64            /* of a build, that are noted */
@@ -57,8 +57,9 @@ static struct span *put(struct broken *b, int64_t began, int64_t ended)
 
 /* --- the file: "BEGAN ENDED BASE..." in each line --- */
 
-static bool take_line(struct broken *b, char *line)
+static bool take_line(void *arg, char *line)
 {
+	struct broken *b = arg;
 	char *save = NULL, *end;
 	const char *began = strtok_r(line, " ", &save), *ended = strtok_r(NULL, " ", &save);
 	int64_t now = kii_io_wall(), from, to;
@@ -81,30 +82,10 @@ static bool take_line(struct broken *b, char *line)
 	return true;
 }
 
-static void load(struct broken *b)
-{
-	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
-	struct kii_error err = { 0 };
-	char *save = NULL;
-	size_t odd = 0;
-
-	if (kii_io_read(b->path, &text, &err) != 0) {
-		if (err.code != KII_ENOTFOUND)
-			kii_log_warn("broken", "error=%s", kii_q(err.msg));
-		return;
-	}
-	for (char *line = text.len ? strtok_r(text.data, "\n", &save) : NULL; line;
-			line = strtok_r(NULL, "\n", &save))
-		odd += !take_line(b, line);
-	if (odd)
-		kii_log_warn("broken", "odd_lines=%zu", odd);
-}
-
 /* Under the lock, so that what is older never comes after. */
 static void save(const struct broken *b)
 {
 	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
-	struct kii_error err = { 0 };
 
 	for (size_t i = 0; i < b->n; i++) {
 		const struct span *s = &b->spans[i];
@@ -114,8 +95,7 @@ static void save(const struct broken *b)
 			kii_buf_fmt(&text, " %s", s->bases.items[k]);
 		kii_buf_char(&text, '\n');
 	}
-	if (kii_io_publish(b->path, text.data, text.len, 0600, &err) != 0)
-		kii_log_warn("broken", "error=%s", kii_q(err.msg));
+	notes_save(b->path, "broken", &text);
 }
 
 /* --- builds --- */
@@ -126,7 +106,7 @@ struct broken *broken_new(const char *state_dir)
 
 	b->path = kii_xfmt("%s/engine/broken", state_dir);
 	pthread_mutex_init(&b->lock, NULL);
-	load(b);
+	notes_load(b->path, "broken", FILE_MAX, take_line, b);
 	return b;
 }
 

@@ -13,6 +13,7 @@
 #include "io.h"
 #include "layers_notes.h"
 #include "log.h"
+#include "notes.h"
 
 #define NOTES_MAX 50000
 #define FILE_MAX  (NOTES_MAX * 64u + 65536u)
@@ -98,8 +99,9 @@ static bool take_number(const char **at, int64_t *out)
 }
 
 /* "0123456789a SINCE USED" */
-static bool take_line(struct layers *l, const char *line)
+static bool take_line(void *arg, char *line)
 {
+	struct layers *l = arg;
 	size_t len = strspn(line, "0123456789abcdef");
 	const char *at = line + len;
 	int64_t since, used;
@@ -111,36 +113,15 @@ static bool take_line(struct layers *l, const char *line)
 	return true;
 }
 
-static void load(struct layers *l)
-{
-	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
-	struct kii_error err = { 0 };
-	char *save = NULL;
-	size_t odd = 0;
-
-	if (kii_io_read(l->path, &text, &err) != 0) {
-		if (err.code != KII_ENOTFOUND)
-			kii_log_warn("layers", "error=%s", kii_q(err.msg));
-		return;
-	}
-	for (char *line = text.len ? strtok_r(text.data, "\n", &save) : NULL; line;
-			line = strtok_r(NULL, "\n", &save))
-		odd += !take_line(l, line);
-	if (odd)
-		kii_log_warn("layers", "odd_lines=%zu", odd);
-}
-
 /* Under the lock, so that what is older never comes after. */
 static void save(struct layers *l)
 {
 	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
-	struct kii_error err = { 0 };
 
 	for (size_t i = 0; i < l->list.n; i++)
 		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 "\n", l->list.notes[i].id,
 			l->list.notes[i].since, l->list.notes[i].used);
-	if (kii_io_publish(l->path, text.data, text.len, 0600, &err) != 0)
-		kii_log_warn("layers", "error=%s", kii_q(err.msg));
+	notes_save(l->path, "layers", &text);
 	l->changed = false;
 }
 
@@ -164,7 +145,7 @@ struct layers *layers_new(const char *state_dir)
 
 	l->path = kii_xfmt("%s/engine/layers", state_dir);
 	pthread_mutex_init(&l->lock, NULL);
-	load(l);
+	notes_load(l->path, "layers", FILE_MAX, take_line, l);
 	l->due = l->list.n > 0;
 	l->astray = true;
 	return l;
