@@ -8,6 +8,7 @@ import itertools
 import json
 import os
 import pathlib
+import threading
 import time
 
 from client import Reply
@@ -39,6 +40,7 @@ class Soak:
                 del os.environ[name]
         self.anna = self.stack.operator()
         self.addresses = itertools.count()
+        self.asked = 0
         built = self.stack.post(self.stack.ordered("soak", "say soaked", "log 6400"))
         assert built.status == 200, built
         job = built.headers["X-Kiisrv-Job"]
@@ -74,15 +76,22 @@ class Soak:
         self.stack.stop()
 
     def ask(self, n):
-        """`n` requests over kept connections, each with the status that it has to get."""
+        """`n` requests over kept connections, each with the status that it has to get. The first of
+        all are asked by every client at the same time: how many of one kind come together later is
+        chance, and each that waits has a thread, whose memory stays."""
+        gate = None if self.asked else threading.Barrier(THREADS)
+        self.asked += n
         with concurrent.futures.ThreadPoolExecutor(THREADS) as pool:
             parts = [range(k, n, THREADS) for k in range(THREADS)]
-            wrong = [w for part in pool.map(self.part, parts) for w in part]
+            wrong = [w for part in pool.map(self.part, parts, [gate] * THREADS) for w in part]
         assert not wrong, wrong[:5]
 
-    def part(self, numbers):
+    def part(self, numbers, gate):
         wrong, connection = [], None
         for count, n in enumerate(numbers):
+            if gate:
+                gate.wait(60)
+                n //= THREADS
             if count % EACH == 0:
                 if connection:
                     connection.close()
