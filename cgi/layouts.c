@@ -133,7 +133,8 @@ static void quit(void)
 
 int main(void)
 {
-	const struct kii_app app = { "layouts", routes, KII_COUNT(routes), init, quit };
+	const struct kii_app app = { "layouts", routes, KII_COUNT(routes), init, quit,
+		.quick = true };
 
 	return kii_cgi_main(&app);
 }

@@ -22,6 +22,8 @@ struct kii_app {
 	void (*quit)(void);
 	/* The path of which the handler reads the body itself (kii_body_read); NULL: of none. */
 	const char *streamed;
+	/* No handler waits for anybody: lines of the log may wait for the next request's. */
+	bool quick;
 };
 
 /*

@@ -198,11 +198,17 @@ static void *work(void *arg)
 	struct pool *p = arg;
 	struct epoll_event e;
 
+	if (p->app->quick)
+		kii_log_gather();
 	for (;;) {
-		if (epoll_wait(p->epoll, &e, 1, -1) != 1)
+		if (epoll_wait(p->epoll, &e, 1, kii_log_waiting() ? 0 : -1) != 1) {
+			kii_log_flush();
 			continue;
-		if (e.data.u64 == KEY_STOP)
+		}
+		if (e.data.u64 == KEY_STOP) {
+			kii_log_flush();
 			return NULL;
+		}
 		if (e.data.u64 == KEY_LISTEN)
 			take_new(p);
 		else

@@ -10,9 +10,16 @@
 #include <unistd.h>
 
 #define QUOTED_MAX 300
+#define LINE_MAX   2048
+#define GATHER_MAX 4096
 
 static const char *prog = "kiisrv";
 static _Thread_local const char *request;
+static _Thread_local struct {
+	bool on;
+	size_t len;
+	char text[GATHER_MAX];
+} gathered;
 
 void kii_log_name(const char *name)
 {
@@ -24,12 +31,47 @@ void kii_log_id(const char *id)
 	request = id;
 }
 
+void kii_log_gather(void)
+{
+	gathered.on = true;
+}
+
+bool kii_log_waiting(void)
+{
+	return gathered.len > 0;
+}
+
+static void write_out(const char *text, size_t len)
+{
+	ssize_t done = write(STDERR_FILENO, text, len);
+
+	(void)done;
+}
+
+void kii_log_flush(void)
+{
+	if (gathered.len)
+		write_out(gathered.text, gathered.len);
+	gathered.len = 0;
+}
+
+static void put(const char *text, size_t len, bool soon)
+{
+	if (soon || gathered.len + len > GATHER_MAX)
+		kii_log_flush();
+	if (soon) {
+		write_out(text, len);
+		return;
+	}
+	memcpy(gathered.text + gathered.len, text, len);
+	gathered.len += len;
+}
+
 KII_PRINTF(3, 0) static void line(const char *level, const char *event, const char *fmt,
 	va_list ap)
 {
-	char text[2048];
+	char text[LINE_MAX];
 	size_t len;
-	ssize_t done;
 	int n = snprintf(text, sizeof(text), "level=%s prog=%s event=%s%s%.64s", level, prog, event,
 		request ? " id=" : "", request ? request : "");
 
@@ -42,8 +84,7 @@ KII_PRINTF(3, 0) static void line(const char *level, const char *event, const ch
 	if (len > sizeof(text) - 1)
 		len = sizeof(text) - 1;
 	text[len++] = '\n';
-	done = write(STDERR_FILENO, text, len);
-	(void)done;
+	put(text, len, !gathered.on || strcmp(level, "info") != 0);
 }
 
 void kii_log_info(const char *event, const char *fmt, ...)

@@ -3,6 +3,8 @@
 #ifndef KII_LOG_H
 #define KII_LOG_H
 
+#include <stdbool.h>
+
 #include "mem.h"
 
 /* The program's name in every line, borrowed for good. */
@@ -21,6 +23,15 @@ void kii_log_id(const char *id);
 void kii_log_info(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
 void kii_log_warn(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
 void kii_log_error(const char *event, const char *fmt, ...) KII_PRINTF(2, 3);
+
+/*
+ * From now on the lines of this thread may wait for each other, to be written by one call: until
+ * there are 4 kB of them, or one that is no "info", or kii_log_flush. For a thread that asks
+ * kii_log_waiting before it waits itself.
+ */
+void kii_log_gather(void);
+bool kii_log_waiting(void);
+void kii_log_flush(void);
 
 /*
  * `s` as one value: plain when it is of [A-Za-z0-9_.:/@-], else in quotes with \" and \\ escaped

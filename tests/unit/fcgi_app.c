@@ -299,8 +299,8 @@ int main(void)
 		{ KII_POST, "/early", post_early, 0 },
 		{ KII_POST, "/later", post_later, 0 },
 	};
-	static const struct kii_app app = { "fcgi_app", routes, KII_COUNT(routes), init, quit,
-		.streamed = "/upload" };
+	const struct kii_app app = { "fcgi_app", routes, KII_COUNT(routes), init, quit,
+		.streamed = "/upload", .quick = getenv("FCGI_APP_QUICK") != NULL };
 
 	return kii_cgi_main(&app);
 }

@@ -4,6 +4,7 @@
 
 #include <fcgiapp.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -182,6 +183,26 @@ static void id_is(const struct world *w, const char *given, bool taken)
 	line = kii_xfmt("event=seen id=%s\n", id);
 	assert_true(world_logged(w, line, SOON_MS));
 	reply_release(&r);
+}
+
+/* Its threads write when they have nothing else to do, and at their end. */
+static void a_quick_ones_log_has_every_request(void **state)
+{
+	struct ask a = { "GET", "/hello", NULL, 0, NULL, NULL, KEEP };
+	struct world *w = *state;
+
+	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
+	setenv("FCGI_APP_QUICK", "1", 1);
+	world_start(w, 0);
+	unsetenv("FCGI_APP_QUICK");
+	for (int i = 0; i < 50; i++) {
+		struct reply r;
+
+		assert_int_equal(client_once(w->socket, &a, &r), 200);
+		reply_release(&r);
+	}
+	assert_int_equal(world_end(w, SIGTERM, SOON_MS), 0);
+	assert_int_equal(world_log_count(w, "event=request "), 50);
 }
 
 static void every_request_has_an_id(void **state)
@@ -563,6 +584,7 @@ int main(void)
 		served(a_kept_connection_serves_request_after_request),
 		served(a_connection_that_is_not_kept_is_closed),
 		served(a_head_has_all_headers_and_no_body),
+		served(a_quick_ones_log_has_every_request),
 		served(every_request_has_an_id),
 		served(a_large_reply_arrives_whole),
 		served(a_reply_past_the_limit_is_500),

@@ -71,6 +71,62 @@ static void an_event_is_a_line(void **state)
 		"level=error prog=kiisrv-worker event=lost\n");
 }
 
+/* What has been written so far. */
+static void written(const char *want)
+{
+	kii_autobuf text = KII_BUF_INIT(4u << 20);
+	struct kii_error err = { 0 };
+
+	must(kii_io_read(path, &text, &err));
+	assert_string_equal(text.data, want);
+}
+
+static void *gather(void *arg)
+{
+	kii_autobuf want = KII_BUF_INIT(4u << 20);
+
+	(void)arg;
+	kii_log_gather();
+	kii_log_info("a", NULL);
+	kii_log_info("b", NULL);
+	assert_true(kii_log_waiting());
+	written("");
+	kii_log_flush();
+	assert_false(kii_log_waiting());
+	kii_buf_str(&want, "level=info prog=kiisrv event=a\nlevel=info prog=kiisrv event=b\n");
+	written(want.data);
+	/* Trouble waits for nothing, and what was before it comes before it. */
+	kii_log_info("c", NULL);
+	kii_log_warn("d", NULL);
+	kii_buf_str(&want, "level=info prog=kiisrv event=c\nlevel=warn prog=kiisrv event=d\n");
+	written(want.data);
+	assert_false(kii_log_waiting());
+	/* The 4096 bytes are full with 91 lines, of 45. */
+	for (int i = 0; i < 100; i++)
+		kii_log_info("many", "number=%03d", i);
+	for (int i = 0; i < 91; i++)
+		kii_buf_fmt(&want, "level=info prog=kiisrv event=many number=%03d\n", i);
+	return kii_buf_steal(&want);
+}
+
+static void lines_may_wait_for_each_other(void **state)
+{
+	kii_autofree char *want = NULL, *got = NULL;
+	pthread_t thread;
+	void *result;
+
+	(void)state;
+	capture();
+	assert_int_equal(pthread_create(&thread, NULL, gather, NULL), 0);
+	assert_int_equal(pthread_join(thread, &result), 0);
+	want = result;
+	written(want);
+	/* Those of other threads do not. */
+	kii_log_info("e", NULL);
+	got = captured();
+	assert_string_equal(got + strlen(want), "level=info prog=kiisrv event=e\n");
+}
+
 static void a_request_is_named_until_it_is_over(void **state)
 {
 	kii_autofree char *got = NULL, *many = kii_xmalloc(101);
@@ -217,6 +273,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		log_test(an_event_is_a_line),
+		log_test(lines_may_wait_for_each_other),
 		log_test(a_request_is_named_until_it_is_over),
 		log_test(lines_of_threads_do_not_mix),
 		log_test(too_long_a_line_is_cut_and_ends),
