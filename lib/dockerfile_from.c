@@ -21,8 +21,10 @@ struct from {
 	struct kii_texts stages;
 	const char *target;
 	struct kii_texts *out;
+	bool scratch;
 	bool begun;              /* there was a FROM */
-	bool over;               /* behind the target */
+	bool last;               /* this is the target */
+	bool over;               /* behind it */
 };
 
 /* "$NAME", "${NAME}", "${NAME:-x}", "${NAME-x}", "${NAME:+x}" at *p: moves behind it. */
@@ -81,12 +83,29 @@ static void take_arg(struct from *f, const char *word)
 		kii_json_set_str(f->args, name, given ? given : value);
 }
 
+static bool is_stage(const struct from *f, const char *name)
+{
+	for (size_t i = 0; i < f->stages.n; i++)
+		if (strcasecmp(f->stages.items[i], name) == 0)
+			return true;
+	return false;
+}
+
+static void take_image(struct from *f, const char *image)
+{
+	struct kii_image_ref ref;
+	struct kii_error ignored = { 0 };
+
+	if (strcmp(image, "scratch") == 0)
+		f->scratch = true;
+	else if (!is_stage(f, image) && kii_image_ref_parse(image, "image", &ref, &ignored) == 0)
+		kii_texts_once(f->out, image);
+}
+
 static void take_from(struct from *f, char *const *words, size_t n)
 {
 	size_t at = 1;
 	kii_autofree char *image = NULL;
-	struct kii_image_ref ref;
-	struct kii_error ignored = { 0 };
 	const char *stage;
 
 	while (at < n && strncmp(words[at], "--", 2) == 0)
@@ -95,12 +114,31 @@ static void take_from(struct from *f, char *const *words, size_t n)
 		return;
 	image = expand(f, words[at]);
 	stage = at + 2 < n && strcasecmp(words[at + 1], "as") == 0 ? words[at + 2] : NULL;
-	if (image && strcmp(image, "scratch") != 0 && !kii_texts_has(&f->stages, image) &&
-	    kii_image_ref_parse(image, "image", &ref, &ignored) == 0)
-		kii_texts_once(f->out, image);
+	if (image)
+		take_image(f, image);
 	if (stage)
 		kii_texts_add(&f->stages, stage);
-	f->over = f->target && stage && strcasecmp(stage, f->target) == 0;
+	f->last = f->target && stage && strcasecmp(stage, f->target) == 0;
+}
+
+/* "--from=IMAGE" or "--mount=type=bind,from=IMAGE,...". A number is a stage. */
+static void take_flag(struct from *f, char *word)
+{
+	static const char from[] = "--from=", mount[] = "--mount=";
+	char *save = NULL;
+
+	if (strncmp(word, from, sizeof(from) - 1) == 0)
+		word += 2;
+	else if (strncmp(word, mount, sizeof(mount) - 1) == 0)
+		word += sizeof(mount) - 1;
+	else
+		return;
+	for (char *part = strtok_r(word, ",", &save); part; part = strtok_r(NULL, ",", &save)) {
+		const char *image = part + 5;
+
+		if (strncmp(part, "from=", 5) == 0 && image[strspn(image, "0123456789")])
+			take_image(f, image);
+	}
 }
 
 static void take_line(struct from *f, char *line)
@@ -127,7 +165,12 @@ static void take_line(struct from *f, char *line)
 			take_arg(f, words[i]);
 	} else if (strcasecmp(words[0], "FROM") == 0) {
 		f->begun = true;
-		take_from(f, words, n);
+		f->over = f->last;
+		if (!f->over)
+			take_from(f, words, n);
+	} else if (strcasecmp(words[0], "COPY") == 0 || strcasecmp(words[0], "RUN") == 0) {
+		for (size_t i = 1; i < n && strncmp(words[i], "--", 2) == 0; i++)
+			take_flag(f, words[i]);
 	}
 }
 
@@ -155,7 +198,7 @@ static void next_line(const char **at, const char *end, struct kii_buf *out)
 }
 
 void kii_dockerfile_bases(const char *text, size_t len, const json_t *args, const char *target,
-	struct kii_texts *out)
+	struct kii_texts *out, bool *scratch)
 {
 	kii_autojson *declared = json_object();
 	kii_autobuf line = KII_BUF_INIT(LINE_MAX_BYTES);
@@ -170,6 +213,8 @@ void kii_dockerfile_bases(const char *text, size_t len, const json_t *args, cons
 		if (!line.overflow)
 			take_line(&f, line.data);
 	}
+	if (scratch)
+		*scratch = f.scratch;
 	kii_texts_release(&f.stages);
 }
 

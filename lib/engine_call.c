@@ -17,7 +17,7 @@
 #define TICK_MS    100
 #define UPLOAD_SIZE (256L << 10)
 
-static const char once[] = "{}";
+static const char empty_object[] = "{}";
 
 void kii_call_release(struct kii_call *c)
 {
@@ -181,10 +181,10 @@ static size_t give_body(char *out, size_t size, size_t n, void *arg)
 static size_t give_once(char *out, size_t size, size_t n, void *arg)
 {
 	struct kii_call *c = arg;
-	size_t left = sizeof(once) - 1 - c->given;
+	size_t left = sizeof(empty_object) - 1 - c->given;
 	size_t len = size * n < left ? size * n : left;
 
-	memcpy(out, &once[c->given], len);
+	memcpy(out, &empty_object[c->given], len);
 	c->given += len;
 	return len;
 }
@@ -203,7 +203,7 @@ static void set_body(struct kii_engine *e, struct kii_call *c)
 		curl_easy_setopt(e->easy, CURLOPT_READFUNCTION, give_once);
 		curl_easy_setopt(e->easy, CURLOPT_READDATA, c);
 		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE,
-			(curl_off_t)sizeof(once) - 1);
+			(curl_off_t)sizeof(empty_object) - 1);
 	} else {
 		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDSIZE_LARGE, (curl_off_t)c->body_len);
 		curl_easy_setopt(e->easy, CURLOPT_POSTFIELDS, c->body_len ? c->body : "");

@@ -56,6 +56,7 @@ int kii_ops_start(struct kii_engine *e, const char *id, struct kii_error *err)
 
 	if (kii_ops_check(id, err))
 		return -1;
+	c.once = true;
 	kii_call_path(&c, "/containers/%s/start", id);
 	return kii_ops_run(e, &c, err);
 }

@@ -47,7 +47,10 @@ int kii_engine_working(struct kii_engine *e, struct kii_working **out, size_t *n
 	if (!kii_engine_is_podman(e))
 		return 0;
 	c.plain = true;
+	/* The filter is for the others alone, of which there may be many: it lets none through. */
 	kii_call_path(&c, "/v4.0.0/libpod/containers/json?all=true&external=true");
+	if (kii_call_label(&c, "kiisrv.none", "none", err) != 0)
+		return -1;
 	if (kii_call_json(e, &c, &reply, err) != 0)
 		return -1;
 	if (!json_is_array(reply))

@@ -11,7 +11,7 @@
 struct kii_working {
 	char id[65];             /* 64 hex digits */
 	char image[65];          /* what it was made of, "" where that is not known */
-	char *name;              /* of that image when it was made, in its whole form, or "" */
+	char *name;              /* that image's by now, in its whole form; "scratch": of nothing */
 	int64_t created_ms;      /* since 1970 */
 };
 

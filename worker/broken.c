@@ -3,6 +3,7 @@
 
 #include "broken.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
@@ -13,16 +14,20 @@
 
 #define SPANS_MAX  512
 #define BASES_MAX  64            /* of a build, that are noted */
-#define FILE_MAX   (32u << 20)
-/* What an engine's clock may be ahead of what we think; and an image's time is in whole seconds. */
-#define MARGIN_MS  5000
+#define FILE_MAX   (8u << 20)
+/* What is told of an image's time is in whole seconds; and a call takes its time. */
+#define MARGIN_MS  3000
 
-/* The time of a build. */
+/* The time of a build, by its engine's clock: ms since 1970. */
 struct span {
-	int64_t began, ended;    /* by the engine's clock, ms since 1970; ended 0: it runs */
-	size_t slot;
-	int64_t ahead;           /* while it runs: that clock less kii_io_now */
+	bool runs;
+	int64_t began;
+	int64_t last;            /* its end; while it runs, when that was noted last */
+	int64_t ahead;           /* the engine's clock less kii_io_wall */
 	struct kii_texts bases;
+	/* While it runs. */
+	size_t slot;
+	struct broken_clock clock;
 };
 
 struct broken {
@@ -42,43 +47,60 @@ static void drop(struct broken *b, size_t i)
 }
 
 /* There is always room: where there is not, the oldest that has ended goes. */
-static struct span *put(struct broken *b, int64_t began, int64_t ended)
+static struct span *put(struct broken *b, const struct span *s)
 {
 	size_t i = 0;
 
+	static_assert(SPANS_MAX > WORKER_SLOTS_MAX, "one has ended");
 	if (b->n == SPANS_MAX) {
-		while (!b->spans[i].ended)
+		while (b->spans[i].runs)
 			i++;
 		drop(b, i);
 	}
-	b->spans[b->n] = (struct span){ .began = began, .ended = ended };
+	b->spans[b->n] = *s;
 	return &b->spans[b->n++];
 }
 
-/* --- the file: "BEGAN ENDED BASE..." in each line --- */
+/* Also where our clock was set, or stood still with the machine, meanwhile. */
+static int64_t engine_now(const struct span *s)
+{
+	int64_t steady = kii_io_now() + s->clock.ahead, wall = kii_io_wall() + s->ahead;
+
+	return steady > wall ? steady : wall;
+}
+
+/* --- the file: "run" or "end", BEGAN LAST AHEAD BASE... in each line --- */
+
+static bool take_number(char **rest, int64_t *out)
+{
+	const char *word = strtok_r(NULL, " ", rest);
+	char *end;
+
+	if (!word)
+		return false;
+	errno = 0;
+	*out = strtoll(word, &end, 10);
+	return !*end && !errno;
+}
 
 static bool take_line(void *arg, char *line)
 {
 	struct broken *b = arg;
-	char *save = NULL, *end;
-	const char *began = strtok_r(line, " ", &save), *ended = strtok_r(NULL, " ", &save);
-	int64_t now = kii_io_wall(), from, to;
-	struct span *s;
+	char *rest = NULL;
+	const char *state = strtok_r(line, " ", &rest);
+	bool ran = state && strcmp(state, "run") == 0;
+	struct span s = { .runs = false };
+	struct span *kept;
 
-	if (!began || !ended)
+	if (!state || (!ran && strcmp(state, "end") != 0) || !take_number(&rest, &s.began) ||
+	    !take_number(&rest, &s.last) || !take_number(&rest, &s.ahead) ||
+	    s.began <= 0 || s.last < s.began)
 		return false;
-	errno = 0;
-	from = strtoll(began, &end, 10);
-	if (*end || from <= 0)
-		return false;
-	to = strtoll(ended, &end, 10);
-	if (*end || to < 0 || errno)
-		return false;
-	if (!to)
-		to = (now > from ? now : from) + MARGIN_MS;
-	s = put(b, from, to);
-	for (const char *base; s->bases.n < BASES_MAX && (base = strtok_r(NULL, " ", &save)); )
-		kii_texts_add(&s->bases, base);
+	if (ran)
+		s.last += BROKEN_BEAT_MS + MARGIN_MS;
+	kept = put(b, &s);
+	for (const char *base; kept->bases.n < BASES_MAX && (base = strtok_r(NULL, " ", &rest)); )
+		kii_texts_add(&kept->bases, base);
 	return true;
 }
 
@@ -90,7 +112,8 @@ static void save(const struct broken *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct span *s = &b->spans[i];
 
-		kii_buf_fmt(&text, "%" PRId64 " %" PRId64, s->began, s->ended);
+		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 " %" PRId64, s->runs ? "run" : "end",
+			s->began, s->last, s->ahead);
 		for (size_t k = 0; k < s->bases.n; k++)
 			kii_buf_fmt(&text, " %s", s->bases.items[k]);
 		kii_buf_char(&text, '\n');
@@ -121,30 +144,50 @@ void broken_free(struct broken *b)
 	free(b);
 }
 
-void broken_begin(struct broken *b, size_t slot, int64_t ahead, const struct kii_texts *bases)
+void broken_begin(struct broken *b, size_t slot, const struct broken_clock *clock,
+	const struct kii_texts *bases)
 {
+	int64_t began = kii_io_now() + clock->ahead;
+	const struct span span = { .runs = true, .began = began, .last = began,
+		.ahead = began - kii_io_wall(), .slot = slot, .clock = *clock };
 	struct span *s;
 
 	pthread_mutex_lock(&b->lock);
-	s = put(b, kii_io_now() + ahead, 0);
-	s->slot = slot;
-	s->ahead = ahead;
+	s = put(b, &span);
 	for (size_t i = 0; i < bases->n && i < BASES_MAX; i++)
 		kii_texts_add(&s->bases, bases->items[i]);
 	save(b);
 	pthread_mutex_unlock(&b->lock);
 }
 
+void broken_beat(struct broken *b)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&b->lock);
+	for (size_t i = 0; i < b->n; i++) {
+		if (!b->spans[i].runs)
+			continue;
+		b->spans[i].last = engine_now(&b->spans[i]);
+		any = true;
+	}
+	if (any)
+		save(b);
+	pthread_mutex_unlock(&b->lock);
+}
+
 void broken_end(struct broken *b, size_t slot, bool badly)
 {
+	struct span *s;
 	size_t i = 0;
 
 	pthread_mutex_lock(&b->lock);
-	while (b->spans[i].ended || b->spans[i].slot != slot)
+	while (!b->spans[i].runs || b->spans[i].slot != slot)
 		i++;
-	if (badly)
-		b->spans[i].ended = kii_io_now() + b->spans[i].ahead + MARGIN_MS;
-	else
+	s = &b->spans[i];
+	s->runs = false;
+	s->last = engine_now(s) + s->clock.slack + MARGIN_MS;
+	if (!badly)
 		drop(b, i);
 	save(b);
 	pthread_mutex_unlock(&b->lock);
@@ -152,13 +195,18 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 
 /* --- for who looks --- */
 
-bool broken_any(struct broken *b, int64_t before)
+static bool is_due(const struct span *s, int64_t age)
+{
+	return !s->runs && kii_io_wall() + s->ahead - age >= s->last;
+}
+
+bool broken_any(struct broken *b, int64_t age)
 {
 	bool any = false;
 
 	pthread_mutex_lock(&b->lock);
 	for (size_t i = 0; i < b->n; i++)
-		any = any || (b->spans[i].ended && b->spans[i].ended <= before);
+		any = any || is_due(&b->spans[i], age);
 	pthread_mutex_unlock(&b->lock);
 	return any;
 }
@@ -169,28 +217,28 @@ static int64_t running_since(const struct broken *b)
 	int64_t since = INT64_MAX;
 
 	for (size_t i = 0; i < b->n; i++)
-		if (!b->spans[i].ended && b->spans[i].began < since)
+		if (b->spans[i].runs && b->spans[i].began < since)
 			since = b->spans[i].began;
 	return since;
 }
 
-bool broken_made(struct broken *b, int64_t before, int64_t at, const char *base)
+bool broken_covers(struct broken *b, int64_t age, int64_t at, const char *base)
 {
-	bool made = false;
+	bool covers = false;
 
 	pthread_mutex_lock(&b->lock);
 	for (size_t i = 0; i < b->n; i++) {
 		const struct span *s = &b->spans[i];
 
-		made = made || (s->ended && s->ended <= before && s->began <= at &&
-			at <= s->ended && (!base || kii_texts_has(&s->bases, base)));
+		covers = covers || (is_due(s, age) && s->began <= at && at <= s->last &&
+			(!base || kii_texts_has(&s->bases, base)));
 	}
-	made = made && at < running_since(b);
+	covers = covers && at < running_since(b);
 	pthread_mutex_unlock(&b->lock);
-	return made;
+	return covers;
 }
 
-void broken_forget(struct broken *b, int64_t before)
+void broken_forget(struct broken *b, int64_t age)
 {
 	size_t had;
 	int64_t since;
@@ -199,7 +247,7 @@ void broken_forget(struct broken *b, int64_t before)
 	had = b->n;
 	since = running_since(b);
 	for (size_t i = b->n; i-- > 0; )
-		if (b->spans[i].ended && b->spans[i].ended <= before && b->spans[i].ended < since)
+		if (is_due(&b->spans[i], age) && b->spans[i].last < since)
 			drop(b, i);
 	if (b->n < had)
 		save(b);

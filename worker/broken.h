@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken: builds on a Podman that it, or their worker, broke off, and what they left. Its builder's
+ * broken: builds on a Podman that were broken off, by it or by us, and what they left. Its builder's
  * working containers carry no mark; images of steps carry a label, but who made them may not have
  * lived to tell. They are known as ours by when they were made, and of what. When builds ran is
- * noted in <state>/engine/broken before they begin; if that gets lost, what they left is nobody's.
- * May be used by several threads.
+ * noted in <state>/engine/broken, before they begin and while they run; if that gets lost, what they
+ * left is nobody's. May be used by several threads.
  */
 #ifndef KII_BROKEN_H
 #define KII_BROKEN_H
@@ -12,31 +12,42 @@
 #include "texts.h"
 #include "worker.h"
 
+#define BROKEN_SCRATCH "scratch"   /* in place of an image's ID: nothing */
+
 struct broken;
 
 /* With the notes of an earlier worker; its builds that were not at their end were broken off. */
 struct broken *broken_new(const char *state_dir);
 void broken_free(struct broken *b);
 
+/* How an engine's wall clock goes. */
+struct broken_clock {
+	int64_t ahead;           /* of kii_io_now, ms, at least */
+	int64_t slack;           /* what it may be ahead more */
+};
+
 /*
- * A build of these base images (whole names) begins, in a slot that no other has until its end, on
- * an engine whose wall clock is so many ms ahead of kii_io_now.
+ * A build of these images (IDs of 64 hex digits, or BROKEN_SCRATCH) begins, in a slot that no other
+ * build has until its end.
  */
-void broken_begin(struct broken *b, size_t slot, int64_t ahead, const struct kii_texts *bases);
+void broken_begin(struct broken *b, size_t slot, const struct broken_clock *clock,
+	const struct kii_texts *bases);
+/* Builds that run still run: to be said every BROKEN_BEAT_MS at least, for a worker to come. */
+#define BROKEN_BEAT_MS 15000
+void broken_beat(struct broken *b);
 /* `badly`: it was broken off, and something of it may be left. */
 void broken_end(struct broken *b, size_t slot, bool badly);
 
-/* --- for who looks; times are the engine's, ms since 1970 --- */
+/* --- for who looks: at builds that were broken off `age` ms ago or earlier --- */
 
-/* Has a build been broken off by `before`? */
-bool broken_any(struct broken *b, int64_t before);
+bool broken_any(struct broken *b, int64_t age);
 /*
- * Was it made `at` a time when a build ran that was broken off by `before`, of that base image
- * (NULL: any), and before each build that runs now?
+ * Did one of them, of this base (NULL: of any), run at `at` (ms since 1970 by the engine's clock),
+ * and has every build that runs now begun later?
  */
-bool broken_made(struct broken *b, int64_t before, int64_t at, const char *base);
-/* Those by `before` are done with. One stays that a build that runs now has begun beside. */
-void broken_forget(struct broken *b, int64_t before);
+bool broken_covers(struct broken *b, int64_t age, int64_t at, const char *base);
+/* They are done with, but for those beside which a build has begun that runs now. */
+void broken_forget(struct broken *b, int64_t age);
 
 /*
  * Once retention.working_containers has passed: remove the working containers that builds left, and

@@ -14,58 +14,77 @@
 
 #define SECOND_MS INT64_C(1000)
 
-/* What carries our label: images of our builds, and what was made of them. */
-struct labelled {
-	struct kii_layer *images;
+struct images {
+	struct kii_layer *all;
 	size_t n;
 };
 
-static bool is_labelled(const struct labelled *l, const char *id)
+static bool later(const struct kii_error *err, const char *what)
 {
-	for (size_t i = 0; i < l->n; i++)
-		if (strcmp(l->images[i].id, id) == 0)
-			return true;
+	kii_log_warn("clean_later", "what=%s error=%s", what, kii_q(err->msg));
 	return false;
 }
 
-/* Podman's list tells when an image was made in seconds. */
-static void note_images(const struct worker *w, const struct labelled *l, int64_t before)
+/* What carries our label are images of our builds, and what was made of them. */
+static bool note_images(const struct worker *w, struct kii_engine *engine, int64_t age)
 {
-	for (size_t i = 0; i < l->n; i++) {
-		const struct kii_layer *image = &l->images[i];
+	struct images labelled = { .n = 0 };
+	struct kii_error err = { 0 };
+
+	if (kii_engine_layers(engine, WORKER_LABEL_INSTANCE, w->instance, &labelled.all,
+			&labelled.n, &err) != 0)
+		return later(&err, "images");
+	for (size_t i = 0; i < labelled.n; i++) {
+		const struct kii_layer *image = &labelled.all[i];
+		/* It is told in whole seconds. */
 		int64_t at = image->created * SECOND_MS + SECOND_MS - 1;
 
-		if (!image->named && broken_made(w->broken, before, at, NULL))
+		if (!image->named && broken_covers(w->broken, age, at, NULL))
 			layers_found(w->layers, image->id, at);
 	}
+	free(labelled.all);
+	return true;
+}
+
+/* Of a step: an image without a name, which our builds have made or found in the cache. */
+static bool is_step(const struct worker *w, const struct images *images, const char *id)
+{
+	for (size_t i = 0; i < images->n; i++)
+		if (strcmp(images->all[i].id, id) == 0)
+			return !images->all[i].named && layers_knows(w->layers, id);
+	return false;
+}
+
+static bool is_left(const struct worker *w, const struct images *images, int64_t age,
+	const struct kii_working *c)
+{
+	const char *base = *c->image ? c->image : c->name;
+
+	if (is_step(w, images, base))
+		base = NULL;
+	return broken_covers(w->broken, age, c->created_ms, base);
 }
 
 /* One that cannot be removed does not keep the rest, unless the engine is away. */
-static bool remove_containers(const struct worker *w, struct kii_engine *engine,
-	const struct labelled *l, int64_t before)
+static bool remove_containers(const struct worker *w, struct kii_engine *engine, int64_t age,
+	const struct images *images)
 {
 	struct kii_working *list = NULL;
 	struct kii_error err = { 0 };
 	size_t n = 0;
 	bool done = true;
 
-	if (kii_engine_working(engine, &list, &n, &err) != 0) {
-		kii_log_warn("clean_later", "error=%s", kii_q(err.msg));
-		return false;
-	}
+	if (kii_engine_working(engine, &list, &n, &err) != 0)
+		return later(&err, "working containers");
 	for (size_t i = 0; i < n && err.code != KII_EDOWN && err.code != KII_ETIMEOUT; i++) {
-		const struct kii_working *c = &list[i];
-
-		if (!broken_made(w->broken, before, c->created_ms,
-				is_labelled(l, c->image) ? NULL : c->name))
+		if (!is_left(w, images, age, &list[i]))
 			continue;
 		kii_error_clear(&err);
-		if (kii_engine_remove(engine, c->id, &err) == 0) {
-			kii_log_info("container_removed", "id=%.12s of=%s", c->id, kii_q(c->name));
-			continue;
-		}
-		kii_log_warn("clean_later", "container=%.12s error=%s", c->id, kii_q(err.msg));
-		done = false;
+		if (kii_engine_remove(engine, list[i].id, &err) == 0)
+			kii_log_info("container_removed", "id=%.12s of=%s", list[i].id,
+				kii_q(list[i].name));
+		else
+			done = later(&err, list[i].id);
 	}
 	kii_working_free(list, n);
 	return done;
@@ -73,23 +92,20 @@ static bool remove_containers(const struct worker *w, struct kii_engine *engine,
 
 bool broken_tidy(const struct worker *w, struct kii_engine *engine)
 {
-	int64_t before = kii_io_wall() - w->conf->retention.working_containers_ms;
-	struct labelled l = { .n = 0 };
+	int64_t age = w->conf->retention.working_containers_ms;
+	struct images images = { .n = 0 };
 	struct kii_error err = { 0 };
 	bool done;
 
-	if (!broken_any(w->broken, before))
+	if (!broken_any(w->broken, age))
 		return true;
-	done = kii_engine_layers(engine, WORKER_LABEL_INSTANCE, w->instance, &l.images, &l.n,
-		&err) == 0;
-	if (done) {
-		note_images(w, &l, before);
-		done = remove_containers(w, engine, &l, before);
-	} else {
-		kii_log_warn("clean_later", "error=%s", kii_q(err.msg));
-	}
-	free(l.images);
+	done = note_images(w, engine, age);
+	if (done && kii_engine_layers(engine, NULL, NULL, &images.all, &images.n, &err) != 0)
+		done = later(&err, "images");
 	if (done)
-		broken_forget(w->broken, before);
-	return !broken_any(w->broken, before);
+		done = remove_containers(w, engine, age, &images);
+	free(images.all);
+	if (done)
+		broken_forget(w->broken, age);
+	return !broken_any(w->broken, age);
 }

@@ -8,6 +8,7 @@
 #ifndef KII_WORKER_IMAGE_H
 #define KII_WORKER_IMAGE_H
 
+#include "broken.h"
 #include "build_request.h"
 #include "context.h"
 #include "task.h"
@@ -22,7 +23,7 @@ struct image_work {
 	char *mark;              /* of its steps' containers */
 	size_t layers;           /* of layers_begin */
 	char guard[128];         /* Podman: the container whose end is the steps' end; "": none */
-	int64_t engine_ahead;    /* Podman: its wall clock less kii_io_now, ms */
+	struct broken_clock clock;       /* Podman's */
 	struct kii_buf tail;     /* the last of what the steps said */
 	char image[128];         /* what was built last */
 };
@@ -42,11 +43,11 @@ int image_build(struct image_work *x, const struct image_recipe *recipe, struct 
 /* --- image_base.c --- */
 /*
  * Have the engine have these images: what is missing (or, with `always`, any) is pulled by a job
- * of its own, which others may share, and which is waited for. *names, empty before, gets their
- * whole names. Fails as task_work.
+ * of its own, which others may share, and which is waited for. Their IDs (64 hex digits) are added
+ * to *ids. Fails as task_work.
  */
 int image_bases(struct image_work *x, const struct kii_texts *images, bool always,
-	struct kii_texts *names, struct kii_error *err) KII_MUST_CHECK;
+	struct kii_texts *ids, struct kii_error *err) KII_MUST_CHECK;
 
 /* --- image_pack.c --- */
 /* By the request's buildpack: what there is to be built, and build it. Fails as task_work. */

@@ -115,31 +115,49 @@ static int pull(struct image_work *x, const char *name, struct kii_error *err)
 		job.error ? job.error : "it could not be pulled");
 }
 
-static int have(struct image_work *x, const char *name, bool always, struct kii_error *err)
+/* 1: it is there, and its ID is added; 0: it is not; -1: error. */
+static int is_there(struct image_work *x, const char *name, struct kii_texts *ids,
+	struct kii_error *err)
 {
+	static const char kind[] = "sha256:";
 	struct kii_image image = { .name = NULL };
-	int rc;
 
-	if (always)
-		return pull(x, name, err);
-	rc = kii_engine_image_inspect(x->t->engine, name, &image, err);
+	if (kii_engine_image_inspect(x->t->engine, name, &image, err) != 0) {
+		if (err->code != KII_ENOTFOUND)
+			return -1;
+		kii_error_clear(err);
+		return 0;
+	}
+	kii_texts_once(ids, strncmp(image.id, kind, sizeof(kind) - 1) == 0 ?
+		image.id + sizeof(kind) - 1 : image.id);
 	kii_image_release(&image);
-	if (rc == 0 || err->code != KII_ENOTFOUND)
-		return rc;
-	kii_error_clear(err);
-	return pull(x, name, err);
+	return 1;
+}
+
+/* One that goes again just behind its pull is the engine's matter. */
+static int have(struct image_work *x, const char *name, bool always, struct kii_texts *ids,
+	struct kii_error *err)
+{
+	int there = always ? 0 : is_there(x, name, ids, err);
+
+	if (there)
+		return there > 0 ? 0 : -1;
+	if (pull(x, name, err) != 0)
+		return -1;
+	return is_there(x, name, ids, err) < 0 ? -1 : 0;
 }
 
 int image_bases(struct image_work *x, const struct kii_texts *images, bool always,
-	struct kii_texts *names, struct kii_error *err)
+	struct kii_texts *ids, struct kii_error *err)
 {
 	for (size_t i = 0; i < images->n; i++) {
+		kii_autofree char *name = NULL;
 		struct kii_image_ref ref;
 
 		if (kii_image_ref_parse(images->items[i], "image", &ref, err) != 0)
 			return -1;
-		kii_texts_take(names, kii_image_ref_text(&ref));
-		if (have(x, names->items[i], always, err) != 0)
+		name = kii_image_ref_text(&ref);
+		if (have(x, name, always, ids, err) != 0)
 			return -1;
 	}
 	return 0;

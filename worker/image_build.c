@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "broken.h"
 #include "dockerfile_check.h"
 #include "dockerfile_from.h"
 #include "image.h"
@@ -157,7 +156,7 @@ static int call(struct image_work *x, const struct kii_build_spec *spec,
 
 	if (!x->about.podman)
 		return kii_engine_build(x->t->engine, spec, hear, x, err);
-	broken_begin(b, x->layers, x->engine_ahead, bases);
+	broken_begin(b, x->layers, &x->clock, bases);
 	rc = kii_engine_build(x->t->engine, spec, hear, x, err);
 	broken_end(b, x->layers, rc != 0 && err->code != KII_EREFUSED);
 	return rc;
@@ -214,12 +213,15 @@ static int build_context(struct image_work *x, const struct image_recipe *recipe
 	struct kii_context *context, struct kii_error *err)
 {
 	kii_autotexts images = { .n = 0 }, bases = { .n = 0 };
+	bool scratch = false;
 	size_t len;
 	const char *text = kii_context_recipe(context, &len);
 
 	if (kii_dockerfile_check(text, len, &x->about, err) != 0)
 		return unfit(x, "needs_buildkit", err);
-	kii_dockerfile_bases(text, len, recipe->args, recipe->target, &images);
+	kii_dockerfile_bases(text, len, recipe->args, recipe->target, &images, &scratch);
+	if (scratch)
+		kii_texts_add(&bases, BROKEN_SCRATCH);
 	if (image_bases(x, &images, x->r.pull, &bases, err) != 0)
 		return -1;
 	if (run(x, recipe, context, &bases, err) != 0)

@@ -15,16 +15,19 @@
 #define MEMORY   (INT64_C(32) << 20)
 #define PIDS     16
 
-/* By when it says that it has made the guard, which was just now or, under load, seconds ago. */
-static int tell_time(struct image_work *x, struct kii_error *err)
+/* By when it says that it has made the guard, which was after `before` of kii_io_now. */
+static int tell_time(struct image_work *x, int64_t before, struct kii_error *err)
 {
 	struct kii_container guard = { .labels = NULL };
 	int64_t now = kii_io_now();
 
 	if (kii_engine_inspect(x->t->engine, x->guard, &guard, err) != 0)
 		return kii_error_wrap(err, "guard");
-	x->engine_ahead = guard.created_ms - now;
+	x->clock.ahead = guard.created_ms - now;
+	x->clock.slack = now - before;
 	kii_container_release(&guard);
+	if (!guard.created_ms)
+		return kii_error_set(err, KII_EBROKEN, 0, "guard: the engine tells no time");
 	return 0;
 }
 
@@ -35,6 +38,7 @@ static int start(struct image_work *x, const char *image, struct kii_error *err)
 	const char *sleep[] = { "sleep", NULL };
 	const char *cmd[] = { "86400", NULL };
 	char attempt[16];
+	int64_t before;
 	const struct kii_pair labels[] = {
 		{ WORKER_LABEL_INSTANCE, t->w->instance },
 		{ WORKER_LABEL_JOB, t->job->id },
@@ -47,9 +51,10 @@ static int start(struct image_work *x, const char *image, struct kii_error *err)
 	};
 
 	snprintf(attempt, sizeof(attempt), "%d", t->job->attempts);
+	before = kii_io_now();
 	if (kii_engine_create(t->engine, &spec, x->guard, err) != 0)
 		return kii_error_wrap(err, "guard");
-	if (tell_time(x, err) != 0)
+	if (tell_time(x, before, err) != 0)
 		return -1;
 	return kii_engine_start(t->engine, x->guard, err);
 }

@@ -208,6 +208,16 @@ void layers_found(struct layers *l, const char *id, int64_t made)
 	pthread_mutex_unlock(&l->lock);
 }
 
+bool layers_knows(struct layers *l, const char *id)
+{
+	bool knows;
+
+	pthread_mutex_lock(&l->lock);
+	knows = layers_find(&l->list, id);
+	pthread_mutex_unlock(&l->lock);
+	return knows;
+}
+
 void layers_end(struct layers *l, size_t build, bool badly)
 {
 	pthread_mutex_lock(&l->lock);

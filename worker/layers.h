@@ -32,6 +32,8 @@ void layers_made(struct layers *l, const char *id, int64_t since);
  * was not used since.
  */
 void layers_found(struct layers *l, const char *id, int64_t made);
+/* Has a build of ours made or used it? */
+bool layers_knows(struct layers *l, const char *id);
 /* The notes are written down. `badly`: a container may be left, by an engine that died. */
 void layers_end(struct layers *l, size_t build, bool badly);
 

@@ -63,7 +63,7 @@ def prepare(built):
         return
     lib('make_users; copy_source "$work/src" && cd "$work/src" && autoreconf -i && '
         'mkdir -p "$work/build" && cd "$work/build" && '
-        '"$work/src/configure" -q --prefix="$work/prefix" CFLAGS=-O2 && make -s -j"$(nproc)" && '
+        '"$work/src/configure" -q --prefix="$work/prefix" CFLAGS=-Os && make -s -j"$(nproc)" && '
         'make -s install')
 
 

@@ -163,8 +163,9 @@ def engine(world, clients):
     quiet("containers", lambda: [(c["Id"][:12], c["State"], c["Command"], c["Created"])
                                  for c in world.engine.all_containers()])
     if world.engine.name == "podman":
+        # The worker looks each minute.
         quiet("working containers", lambda: [(c["Names"], c["Created"])
-                                             for c in world.engine.working()])
+                                             for c in world.engine.working()], 90)
     quiet("volumes", lambda: world.engine.volumes() - world.stack.volumes - {world.stack.mirror()})
     world.stack.ctl("gc")
     if world.engine.name == "podman":

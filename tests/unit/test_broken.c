@@ -7,13 +7,13 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "io.h"
 #include "layers.h"
 #include "testlib.h"
 #include "workerfix.h"
 
-#define DEBIAN "docker.io/library/debian:12"
 #define LIST   "GET /v4.0.0/libpod/containers/json"
 #define REMOVE "DELETE /containers/*"
 #define AGE_MS 60000
@@ -50,9 +50,9 @@ static int open_all(void **state)
 /* The ID of a container or an image that a letter stands for; 64 digits. */
 static const char *id_of(char letter)
 {
-	static char ids[4][65];
+	static char ids[8][65];
 	static unsigned next;
-	char *id = ids[next++ % 4];
+	char *id = ids[next++ % 8];
 
 	memset(id, letter, 64);
 	id[64] = '\0';
@@ -68,26 +68,33 @@ static void noted(const char *text)
 	reload();
 }
 
-/* A build of Debian ran from so many to so many seconds ago, and was broken off. */
-static void was_broken_off(int from, int to)
+/* A build of these images ran from so many to so many seconds ago, and was broken off. */
+static void was_broken_off(int from, int to, const char *letters)
 {
-	kii_autofree char *text = kii_xfmt("%lld %lld " DEBIAN "\n",
-		(long long)now - from * 1000LL, (long long)now - to * 1000LL);
+	kii_autobuf text = KII_BUF_INIT(4096);
 
-	noted(text);
+	kii_buf_fmt(&text, "end %lld %lld 0", (long long)now - from * 1000LL,
+		(long long)now - to * 1000LL);
+	for (; *letters; letters++)
+		kii_buf_fmt(&text, " %s", id_of(*letters));
+	kii_buf_char(&text, '\n');
+	noted(text.data);
 }
 
-static void left(char letter, const char *base, int seconds_ago)
+/* A container of this image. */
+static void left(char letter, char image, int seconds_ago)
 {
-	toy_working(f->toy, id_of(letter), "", base, now - seconds_ago * 1000LL);
+	toy_working(f->toy, id_of(letter), image ? id_of(image) : "", "x",
+		now - seconds_ago * 1000LL);
 }
 
 static size_t begin(size_t slot)
 {
-	char *items[] = { (char[]){ DEBIAN } };
+	const struct broken_clock clock = { .ahead = kii_io_wall() - kii_io_now() };
+	kii_autotexts bases = { .n = 0 };
 
-	broken_begin(f->w.broken, slot, kii_io_wall() - kii_io_now(),
-		&(const struct kii_texts){ .items = items, .n = 1 });
+	kii_texts_add(&bases, id_of('1'));
+	broken_begin(f->w.broken, slot, &clock, &bases);
 	return slot;
 }
 
@@ -118,46 +125,83 @@ static void still_there(const char *letters)
 static void a_container_of_its_time_and_base_goes(void **state)
 {
 	(void)state;
-	was_broken_off(200, 100);
-	left('a', DEBIAN, 150);
-	left('b', DEBIAN, 201);
-	left('c', DEBIAN, 99);
-	left('d', "docker.io/library/debian:13", 150);
-	left('e', "", 150);
+	was_broken_off(200, 100, "12");
+	left('a', '1', 150);
+	left('b', '1', 201);
+	left('c', '2', 99);
+	left('d', '3', 150);
+	left('e', '2', 101);
+	left('f', 0, 150);
 	assert_true(tidy());
-	still_there("bcde");
+	still_there("bcdf");
 	/* It is looked for once. */
-	left('a', DEBIAN, 150);
+	left('a', '1', 150);
 	assert_true(tidy());
-	still_there("abcde");
+	still_there("abcdf");
 	assert_int_equal(toy_asked(f->toy, LIST), 1);
 }
 
-/* What a step's container is made of has no name, but a label. */
+static void one_of_nothing_goes_where_a_stage_is_of_nothing(void **state)
+{
+	kii_autofree char *text = kii_xfmt("end %lld %lld 0 " BROKEN_SCRATCH "\n",
+		(long long)now - 200000, (long long)now - 100000);
+
+	(void)state;
+	toy_working(f->toy, id_of('a'), "", "scratch", now - 150000);
+	was_broken_off(200, 100, "1");
+	assert_true(tidy());
+	still_there("a");
+	noted(text);
+	assert_true(tidy());
+	still_there("");
+}
+
+/* What a step's container is made of has no name, and was made by a build of ours, or found. */
 static void a_container_of_a_step_of_ours_goes(void **state)
 {
 	(void)state;
-	was_broken_off(200, 100);
-	for (const char *letter = "123"; *letter; letter++)
-		toy_layer(f->toy, id_of(*letter), "", NULL, 10, now / 1000 - 150);
-	toy_layer_label(f->toy, id_of('1'), WORKER_LABEL_INSTANCE, f->w.instance);
-	toy_layer_label(f->toy, id_of('2'), WORKER_LABEL_INSTANCE, "0000000000000000");
-	toy_working(f->toy, id_of('a'), id_of('1'), "x", now - 150000);
-	toy_working(f->toy, id_of('b'), id_of('2'), "x", now - 150000);
-	toy_working(f->toy, id_of('c'), id_of('3'), "x", now - 150000);
+	was_broken_off(200, 100, "9");
+	for (const char *letter = "1234"; *letter; letter++)
+		toy_layer(f->toy, id_of(*letter), "", *letter == '3' ? "named:1" : NULL, 10,
+			now / 1000 - 150);
+	/* Found in the cache; made, with a name of its own by now; nobody's; said by nobody. */
+	layers_made(f->w.layers, id_of('1'), now);
+	layers_made(f->w.layers, id_of('3'), now);
+	toy_layer_label(f->toy, id_of('4'), WORKER_LABEL_INSTANCE, f->w.instance);
+	left('a', '1', 150);
+	left('b', '2', 150);
+	left('c', '3', 150);
+	left('d', '4', 150);
+	left('e', '5', 150);
 	assert_true(tidy());
-	still_there("bc");
+	still_there("bce");
 }
 
 static void none_goes_before_it_is_old_enough(void **state)
 {
 	(void)state;
-	was_broken_off(100, 50);
-	left('a', DEBIAN, 70);
+	was_broken_off(100, 50, "1");
+	left('a', '1', 70);
 	assert_true(tidy());
 	still_there("a");
 	assert_int_equal(toy_asked(f->toy, LIST), 0);
 	f->conf.retention.working_containers_ms = 40000;
+	assert_true(tidy());
+	still_there("");
+}
+
+/* Its engine's clock is an hour behind. */
+static void age_goes_by_the_engines_clock(void **state)
+{
+	kii_autofree char *text = kii_xfmt("end %lld %lld -3600000 %s\n",
+		(long long)now - 3660000, (long long)now - 3630000, id_of('1'));
+
+	(void)state;
+	noted(text);
+	left('a', '1', 3650);
+	assert_true(tidy());
+	still_there("a");
+	f->conf.retention.working_containers_ms = 20000;
 	assert_true(tidy());
 	still_there("");
 }
@@ -172,7 +216,7 @@ static void a_build_that_ends_well_leaves_nothing(void **state)
 	broken_end(f->w.broken, begin(3), false);
 	assert_int_equal(stat(path, &st), 0);
 	assert_int_equal(st.st_size, 0);
-	left('a', DEBIAN, 0);
+	left('a', '1', 0);
 	assert_true(tidy());
 	still_there("a");
 }
@@ -184,7 +228,7 @@ static void one_that_ends_badly_does(void **state)
 	begin(2);
 	begin(3);
 	now = kii_io_wall();
-	left('a', DEBIAN, 0);
+	left('a', '1', 0);
 	broken_end(f->w.broken, 3, true);
 	/* It may be the other one's. */
 	assert_false(tidy());
@@ -194,22 +238,39 @@ static void one_that_ends_badly_does(void **state)
 	still_there("");
 }
 
+/* It ended soon after it was last seen to run, however late the next worker comes. */
 static void one_that_was_left_by_a_killed_worker_does(void **state)
 {
-	kii_autofree char *text = kii_xfmt("%lld 0 " DEBIAN "\n", (long long)now - 100000);
+	kii_autofree char *text = kii_xfmt("run %lld %lld 0 %s\n", (long long)now - 300000,
+		(long long)now - 200000, id_of('1'));
 
 	(void)state;
+	left('a', '1', 250);
+	left('b', '1', 190);
+	left('c', '1', 160);
 	noted(text);
-	left('a', DEBIAN, 50);
 	assert_true(tidy());
-	still_there("a");
-	f->conf.retention.working_containers_ms = -10000;
-	/* A build of the new one. */
+	still_there("c");
+}
+
+static void a_build_that_runs_is_noted_again_and_again(void **state)
+{
+	kii_autofree char *path = notes_path();
+	kii_autobuf before = KII_BUF_INIT(4096), after = KII_BUF_INIT(4096);
+	struct kii_error err = { 0 };
+
+	(void)state;
 	begin(0);
-	left('b', DEBIAN, -1);
-	assert_false(tidy());
-	still_there("b");
-	broken_end(f->w.broken, 0, false);
+	must(kii_io_read(path, &before, &err));
+	usleep(2000);
+	broken_beat(f->w.broken);
+	must(kii_io_read(path, &after, &err));
+	assert_true(strcmp(before.data, after.data) < 0);
+	/* Where none runs, nothing is written. */
+	broken_end(f->w.broken, 0, true);
+	must(kii_io_remove_tree(path, &err));
+	broken_beat(f->w.broken);
+	assert_int_equal(access(path, F_OK), -1);
 }
 
 /* --- images --- */
@@ -221,7 +282,7 @@ static void images_that_nobody_told_of_are_noted(void **state)
 	struct kii_error err = { 0 };
 
 	(void)state;
-	was_broken_off(200, 100);
+	was_broken_off(200, 100, "9");
 	/* One of ours; one with a name, one of another time, and one that nobody has marked. */
 	toy_layer(f->toy, id_of('1'), "", NULL, 10, now / 1000 - 150);
 	toy_layer(f->toy, id_of('2'), "", "named:1", 10, now / 1000 - 150);
@@ -236,7 +297,7 @@ static void images_that_nobody_told_of_are_noted(void **state)
 	assert_int_equal(strncmp(text.data, "11111111111 ", 12), 0);
 	assert_ptr_equal(strchr(text.data, '\n') + 1, text.data + text.len);
 	/* One that is known is left as it is. */
-	was_broken_off(200, 100);
+	was_broken_off(200, 100, "9");
 	assert_true(tidy());
 	assert_false(layers_due(f->w.layers));
 }
@@ -245,19 +306,20 @@ static void images_that_nobody_told_of_are_noted(void **state)
 
 static void what_fails_is_done_later(void **state)
 {
-	static const char *const calls[] = { "GET /images/json", LIST, REMOVE };
+	static const struct { const char *call; int skip; } steps[] = {
+		{ "GET /images/json", 0 }, { "GET /images/json", 1 }, { LIST, 0 }, { REMOVE, 0 } };
 
 	(void)state;
-	for (size_t i = 0; i < KII_COUNT(calls); i++) {
-		was_broken_off(200, 100);
-		left('a', DEBIAN, 150);
-		left('b', DEBIAN, 150);
-		toy_fault(f->toy, &(struct toy_fault){ .match = calls[i], .trouble = TOY_REFUSE,
-			.status = 500, .times = 1 });
+	for (size_t i = 0; i < KII_COUNT(steps); i++) {
+		was_broken_off(200, 100, "1");
+		left('a', '1', 150);
+		left('b', '1', 150);
+		toy_fault(f->toy, &(struct toy_fault){ .match = steps[i].call,
+			.skip = steps[i].skip, .trouble = TOY_REFUSE, .status = 500, .times = 1 });
 		assert_false(tidy());
 		/* One that must stay does not keep the other. */
 		assert_int_equal(toy_has_working(f->toy, id_of('a')) +
-			toy_has_working(f->toy, id_of('b')), i == 2 ? 1 : 2);
+			toy_has_working(f->toy, id_of('b')), i == 3 ? 1 : 2);
 		assert_true(tidy());
 		still_there("");
 	}
@@ -266,9 +328,9 @@ static void what_fails_is_done_later(void **state)
 static void an_engine_that_is_away_is_not_asked_on(void **state)
 {
 	(void)state;
-	was_broken_off(200, 100);
-	left('a', DEBIAN, 150);
-	left('b', DEBIAN, 150);
+	was_broken_off(200, 100, "1");
+	left('a', '1', 150);
+	left('b', '1', 150);
 	toy_fault(f->toy, &(struct toy_fault){ .match = REMOVE, .trouble = TOY_DROP });
 	assert_false(tidy());
 	still_there("ab");
@@ -279,18 +341,18 @@ static void an_engine_that_is_away_is_not_asked_on(void **state)
 
 static void notes_that_make_no_sense_are_left_out(void **state)
 {
-	static const char bad[] = "\n1\nx 2 b\n1 x b\n0 2 b\n-1 2 b\n1 -2 b\n1  \n"
-		"99999999999999999999 1 b\n1 99999999999999999999 b\n";
-	kii_autofree char *text = kii_xfmt("%s%lld %lld " DEBIAN " x y", bad,
-		(long long)now - 200000, (long long)now - 100000);
+	static const char bad[] = "\nend\nend 1\nend 1 2\nend x 2 0 b\nend 1 x 0 b\nend 1 2 x b\n"
+		"end 0 2 0 b\nend -1 2 0 b\nend 2 1 0 b\nends 1 2 0 b\n1 2 0 b\n"
+		"end 99999999999999999999 1 0 b\nend 1 99999999999999999999 0 b\n";
+	kii_autofree char *text = kii_xfmt("%send %lld %lld 0 x %s y", bad,
+		(long long)now - 200000, (long long)now - 100000, id_of('1'));
 
 	(void)state;
 	noted(text);
-	left('a', DEBIAN, 150);
-	left('b', "y", 150);
-	left('c', "b", 150);
+	left('a', '1', 150);
+	left('b', '2', 150);
 	assert_true(tidy());
-	still_there("c");
+	still_there("b");
 }
 
 static void notes_may_get_lost(void **state)
@@ -304,13 +366,13 @@ static void notes_may_get_lost(void **state)
 	assert_int_equal(mkdir(path, 0700), 0);
 	begin(0);
 	now = kii_io_wall();
-	left('a', DEBIAN, 0);
+	left('a', '1', 0);
 	broken_end(f->w.broken, 0, true);
 	assert_true(tidy());
 	still_there("");
 	/* They cannot be read. */
 	reload();
-	assert_false(broken_any(f->w.broken, INT64_MAX));
+	assert_false(broken_any(f->w.broken, 0));
 	must(kii_io_remove_tree(path, &err));
 }
 
@@ -330,7 +392,7 @@ static void there_is_an_end_to_notes(void **state)
 		lines++;
 	assert_int_equal(lines, 512);
 	/* The one that runs is among them. */
-	assert_non_null(strstr(text.data, " 0 "));
+	assert_int_equal(strncmp(text.data, "run ", 4), 0);
 	broken_end(f->w.broken, 100, false);
 }
 
@@ -340,11 +402,14 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		broken_test(a_container_of_its_time_and_base_goes),
+		broken_test(one_of_nothing_goes_where_a_stage_is_of_nothing),
 		broken_test(a_container_of_a_step_of_ours_goes),
 		broken_test(none_goes_before_it_is_old_enough),
+		broken_test(age_goes_by_the_engines_clock),
 		broken_test(a_build_that_ends_well_leaves_nothing),
 		broken_test(one_that_ends_badly_does),
 		broken_test(one_that_was_left_by_a_killed_worker_does),
+		broken_test(a_build_that_runs_is_noted_again_and_again),
 		broken_test(images_that_nobody_told_of_are_noted),
 		broken_test(what_fails_is_done_later),
 		broken_test(an_engine_that_is_away_is_not_asked_on),

@@ -29,6 +29,12 @@ static const struct { const char *text, *args, *target, *want; } cases[] = {
 	{ "ARG V=\nFROM a:${V:-1}\nFROM b:${V-1}${U-2}\nFROM c:${V:+x}1\nFROM d:${V+x}\n", NULL,
 	  NULL, "a:1 b:2 c:1 d:x" },
 	{ "FROM a\nARG V=1\nFROM b:$V\n", NULL, NULL, "a" },
+	{ "FROM a AS one\nCOPY --chown=1 --from=b:1 x y\ncopy --from=One x y\nCOPY --from=0 x y\n"
+	  "COPY x --from=c\nCOPY --from=$D x y\n", NULL, NULL, "a b:1" },
+	{ "FROM a\nRUN --mount=type=bind,from=b,target=/x --mount=from=c --network=none make\n"
+	  "RUN --mount=type=cache x from=d\nRUN make --mount=from=e\n", NULL, NULL, "a b c" },
+	{ "FROM a AS one\nCOPY --from=b x y\nFROM c\nCOPY --from=d x y\n", NULL, "one",
+	  "a b" },
 	{ "FROM\nFROM --platform=x\nFROM $\nFROM ${\nFROM A/B\nFROM -x\nFROM ../x\n", NULL,
 	  NULL, "" },
 };
@@ -40,16 +46,19 @@ static void what_is_built_on_is_found(void **state)
 		kii_autotexts found = { .n = 0 };
 		kii_autofree char *all = NULL;
 		kii_autojson *args = NULL;
+		bool scratch = true;
 		struct kii_error err = { 0 };
 
 		if (cases[i].args)
 			must(kii_json_parse(cases[i].args, strlen(cases[i].args), "args", &args,
 				&err));
 		kii_dockerfile_bases(cases[i].text, strlen(cases[i].text), args, cases[i].target,
-			&found);
+			&found, &scratch);
 		all = kii_texts_join(&found, " ");
 		if (strcmp(all, cases[i].want) != 0)
 			fail_msg("%s: '%s', not '%s'", cases[i].text, all, cases[i].want);
+		if (scratch != (strstr(cases[i].text, "scratch") != NULL))
+			fail_msg("%s: %d", cases[i].text, scratch);
 	}
 }
 
@@ -75,10 +84,10 @@ static void endless_lines_and_nul_do_no_harm(void **state)
 	kii_autotexts cut = { .n = 0 };
 
 	(void)state;
-	kii_dockerfile_bases(text, strlen(text), NULL, NULL, &found);
+	kii_dockerfile_bases(text, strlen(text), NULL, NULL, &found, NULL);
 	assert_int_equal(found.n, 1);
 	assert_string_equal(found.items[0], "b");
-	kii_dockerfile_bases("FROM a\n\0FROM b\n", 15, NULL, NULL, &cut);
+	kii_dockerfile_bases("FROM a\n\0FROM b\n", 15, NULL, NULL, &cut, NULL);
 	assert_int_equal(cut.n, 1);
 }
 

@@ -64,7 +64,7 @@ static void verbs_ask_what_they_should(void **state)
 	must(kii_ops_kill(p->engine, "web", "RTMIN+3", &err));
 	must(kii_ops_remove(p->engine, "web", true, false, &err));
 	must(kii_ops_connect(p->engine, "net", "web", &err));
-	was_asked(p, "POST /v1.41/containers/web/start\nPOST /v1.41/containers/web/stop\n"
+	was_asked(p, "POST /v1.41/containers/web/start\n{}\nPOST /v1.41/containers/web/stop\n"
 		"POST /v1.41/containers/web/restart?t=7\n"
 		"POST /v1.41/containers/web/kill?signal=RTMIN%2B3\n"
 		"DELETE /v1.41/containers/web?force=1&v=0\n"

@@ -12,7 +12,7 @@
 
 #define A "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define B "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
-#define LIST "GET /v4.0.0/libpod/containers/json?all=true&external=true\n"
+#define LIST "GET /v4.0.0/libpod/containers/json?all=true&external=true&filters="
 
 static int ask(struct fake_pair *p, const char *body, struct kii_working **out, size_t *n,
 	struct kii_error *err)
