@@ -11,9 +11,9 @@
 /*
  * Add to `out`, each once, what FROM names, and --from of COPY and of mounts, up to the stage
  * `target` (NULL: all): not stages, not what is no image's name, and not "scratch", of which
- * *scratch (may be NULL) is told. `args` (may be NULL) are the build's arguments, as far as the file
- * declares them before its first FROM. What cannot be understood is left out: the engine will say
- * so.
+ * *scratch (may be NULL) is told. `args` (may be NULL) are the build's arguments, as far as the
+ * file declares them before its first FROM. What cannot be understood is left out: the engine
+ * will say so.
  */
 void kii_dockerfile_bases(const char *text, size_t len, const json_t *args, const char *target,
 	struct kii_texts *out, bool *scratch);

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken: builds on a Podman that were broken off, by it or by us, and what they left. Its builder's
- * working containers carry no mark; images of steps carry a label, but who made them may not have
- * lived to tell. They are known as ours by when they were made, and of what. When builds ran is
- * noted in <state>/engine/broken, before they begin and while they run; if that gets lost, what they
- * left is nobody's. May be used by several threads.
+ * broken: builds on a Podman that were broken off, by it or by us, and what they left. Working
+ * containers of its builder carry no mark; images of steps carry a label, but who made them may not
+ * have lived to tell. They are known as ours by when they were made, and of what. When builds ran
+ * is noted in <state>/engine/broken, before they begin and while they run; if that gets lost, what
+ * they left is nobody's. May be used by several threads.
  */
 #ifndef KII_BROKEN_H
 #define KII_BROKEN_H
