@@ -160,6 +160,49 @@ int kii_engine_layers(struct kii_engine *e, const char *label, const char *value
 	return 0;
 }
 
+/* --- an image without its manifest --- */
+
+static int drop_piece(void *arg, const char *data, size_t len, struct kii_error *err)
+{
+	(void)arg;
+	(void)data;
+	(void)len;
+	(void)err;
+	return 0;
+}
+
+/* '... locating item named "manifest" for image with ID "<64 digits>" ...' */
+static void find_half_made(const struct kii_call *c, char id[DIGITS + 1])
+{
+	static const char item[] = "locating item named \"", of[] = " for image with ID \"";
+	kii_autojson *body = NULL;
+	struct kii_error ignored = { 0 };
+	const char *at = NULL;
+
+	if (kii_json_parse(c->refusal.data, c->refusal.len, "reply", &body, &ignored) == 0)
+		at = kii_json_str(body, "message");
+	at = at ? strstr(at, item) : NULL;
+	at = at ? strstr(at, of) : NULL;
+	if (at && strspn(at + sizeof(of) - 1, "0123456789abcdef") == DIGITS)
+		memcpy(id, at + sizeof(of) - 1, DIGITS);
+}
+
+int kii_engine_half_made(struct kii_engine *e, char id[65], struct kii_error *err)
+{
+	kii_autocall c = KII_CALL_INIT("GET");
+
+	memset(id, 0, DIGITS + 1);
+	kii_call_path(&c, "/images/json?all=1");
+	c.sink = drop_piece;
+	if (kii_call_run(e, &c, err) == 0)
+		return 0;
+	if (!kii_engine_is_podman(e) || c.status != 500)
+		return -1;
+	find_half_made(&c, id);
+	kii_error_clear(err);
+	return 0;
+}
+
 /* --- removing --- */
 
 int kii_engine_layer_remove(struct kii_engine *e, const char *id, json_t **gone,

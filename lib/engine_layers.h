@@ -23,6 +23,12 @@ int kii_engine_layers(struct kii_engine *e, const char *label, const char *value
 	struct kii_layer **out, size_t *n, struct kii_error *err) KII_MUST_CHECK;
 
 /*
+ * Which image keeps a Podman from listing any, since it has no manifest: its ID, "" where that is
+ * not so. Fails as every call.
+ */
+int kii_engine_half_made(struct kii_engine *e, char id[65], struct kii_error *err) KII_MUST_CHECK;
+
+/*
  * Remove an image that has no name. *gone (the caller's) is an array of the IDs that went, as in
  * struct kii_layer: Podman takes along what it was made of, where nothing else needs that. One that
  * is gone already is success. Fails further with ECONFLICT: a container or an image needs it.

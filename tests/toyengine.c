@@ -268,7 +268,7 @@ static bool answer(struct toy_peer *p)
 		return toy_answer(p);
 	switch (f.trouble) {
 	case TOY_REFUSE:
-		return toy_refuse(p, f.status, "toy trouble");
+		return toy_refuse(p, f.status, "%s", f.message ? f.message : "toy trouble");
 	case TOY_DROP:
 		return false;
 	case TOY_ODD:

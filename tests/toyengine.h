@@ -104,6 +104,7 @@ struct toy_fault {
 	size_t after;
 	int times;     /* 0: for ever */
 	int skip;      /* so many go well before */
+	const char *message;   /* of a refusal: a constant, or NULL for any */
 };
 /*
  * The first fault that matches a request strikes. `match` is method and path without the version

@@ -18,12 +18,14 @@
 #include "json.h"
 #include "layers.h"
 #include "log.h"
+#include "mend.h"
 #include "upload.h"
 #include "operator.h"
 
 #define LOOK_MS      10000
 #define ABOUT_MS     300000
 #define RECONCILE_MS 60000
+#define LOOK_AGAIN_MS 2000   /* where an image has to be mended */
 #define GC_MS        600000
 #define DAY_MS       INT64_C(86400000)
 #define AUDIT_ROWS   100000
@@ -104,9 +106,13 @@ void janitor_look(struct worker *w, struct kii_engine *engine)
 		pthread_mutex_lock(&w->lock);
 	}
 	/* A look that our own end has cut short says nothing of the engine. */
+	if (err.code == KII_OK)
+		w->half_made[0] = '\0';
 	if (err.code == KII_OK || !atomic_load(&w->stop))
 		engine_state(w, &err);
 	pthread_mutex_unlock(&w->lock);
+	if (err.code == KII_EBROKEN && w->about.podman)
+		mend_images(w, engine);
 }
 
 /* --- reconciliation --- */
@@ -371,7 +377,7 @@ void *janitor_run(void *arg)
 			janitor_trim_audit(w);
 			gc_at = kii_io_now() + GC_MS;
 		}
-		wait_until(w, kii_io_now() + LOOK_MS);
+		wait_until(w, kii_io_now() + (*w->half_made ? LOOK_AGAIN_MS : LOOK_MS));
 	}
 	kii_engine_free(engine);
 	return NULL;

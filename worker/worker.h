@@ -109,6 +109,8 @@ struct worker {
 	int64_t engine_seen;             /* ms since 1970 of the last look; 0: none yet */
 	struct kii_image *images;
 	size_t n_images;
+	char half_made[65];      /* for mend.h: which image has to be mended; "": none */
+	int64_t half_made_at;    /* when it was found, ms of kii_io_now */
 };
 
 /* A new handle with the configuration's address; 0: its time limit too. Fails as kii_engine_new. */

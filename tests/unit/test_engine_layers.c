@@ -142,6 +142,39 @@ static void an_engine_may_refuse_the_list(void **state)
 	assert_int_equal(err.code, KII_EBROKEN);
 }
 
+#define HALF "retrieving parent of image \\\"" B "\\\": you may need to remove it: locating item " \
+	"named \\\"manifest\\\" for image with ID \\\"" A "\\\" (consider it): file does not exist"
+
+static void an_image_without_its_manifest_is_found(void **state)
+{
+	static const struct { bool podman; int status; const char *body, *id; int rc; } cases[] = {
+		{ true, 500, "{\"message\":\"" HALF "\"}", A, 0 },
+		{ true, 500, "{\"message\":\"locating item named \\\"x\\\" for image with ID "
+			"\\\"aa\\\"\"}", "", 0 },
+		{ true, 500, "{\"message\":\"locating item named \\\"x\\\"\"}", "", 0 },
+		{ true, 500, "{\"message\":\"x\"}", "", 0 },
+		{ true, 500, "x", "", 0 },
+		{ true, 200, "[]", "", 0 },
+		{ true, 404, "{\"message\":\"" HALF "\"}", "", -1 },
+		{ false, 500, "{\"message\":\"" HALF "\"}", "", -1 },
+	};
+	struct fake_pair *p = *state;
+
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		struct kii_error err = { 0 };
+		char id[65] = "x";
+		int rc;
+
+		fake_reset(p->fake);
+		fake_ping(p->fake, "1.41", cases[i].podman);
+		fake_reply(p->fake, cases[i].status, "", cases[i].body);
+		rc = kii_engine_half_made(p->engine, id, &err);
+		if (rc != cases[i].rc || strcmp(id, cases[i].id) != 0)
+			fail_msg("%zu: %d %s", i, rc, id);
+		assert_int_equal(err.code == KII_OK, rc == 0);
+	}
+}
+
 static void what_went_is_told(void **state)
 {
 	struct fake_pair *p = *state;
@@ -178,6 +211,7 @@ int main(void)
 		FAKE_TEST(there_may_be_none_or_many),
 		FAKE_TEST(a_list_that_makes_no_sense_is_broken),
 		FAKE_TEST(an_engine_may_refuse_the_list),
+		FAKE_TEST(an_image_without_its_manifest_is_found),
 		FAKE_TEST(what_went_is_told),
 	};
 

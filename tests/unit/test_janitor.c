@@ -199,6 +199,103 @@ static void a_table_that_cannot_be_written_hides_no_image(void **state)
 	assert_non_null(worker_image(&f->w, "controller-057"));
 }
 
+/* --- an image that Podman has kept by half --- */
+
+#define HALF  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+#define OTHER "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define COMPLAINT(id) "locating item named \"manifest\" for image with ID \"" id "\": no such file"
+
+static void complains(struct fix *f, const char *message)
+{
+	toy_faults_clear(f->toy);
+	if (message)
+		toy_fault(f->toy, &(struct toy_fault){ .match = "GET /images/json",
+			.trouble = TOY_REFUSE, .status = 500, .message = message });
+}
+
+/* A look some seconds later. */
+static void look_later(struct fix *f)
+{
+	f->w.half_made_at -= 10000;
+	janitor_look(&f->w, engine);
+}
+
+static void an_image_that_podman_kept_by_half_is_removed(void **state)
+{
+	struct fix *f = *state;
+
+	toy_podman(f->toy);
+	toy_layer(f->toy, HALF, "", NULL, 1, 0);
+	complains(f, COMPLAINT(HALF));
+	/* It may be one that is just being kept. */
+	janitor_look(&f->w, engine);
+	janitor_look(&f->w, engine);
+	assert_string_equal(f->w.half_made, HALF);
+	assert_true(toy_has_image(f->toy, HALF));
+	look_later(f);
+	assert_false(toy_has_image(f->toy, HALF));
+	assert_string_equal(f->w.half_made, "");
+	complains(f, NULL);
+	janitor_look(&f->w, engine);
+	assert_true(f->w.engine_up);
+}
+
+static void what_is_no_longer_wrong_stays(void **state)
+{
+	static const struct { const char *then, *half_made; } cases[] = {
+		{ NULL, "" }, { "another trouble", "" }, { COMPLAINT(OTHER), OTHER },
+	};
+	struct fix *f = *state;
+
+	toy_podman(f->toy);
+	toy_layer(f->toy, HALF, "", NULL, 1, 0);
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		complains(f, COMPLAINT(HALF));
+		janitor_look(&f->w, engine);
+		complains(f, cases[i].then);
+		look_later(f);
+		assert_string_equal(f->w.half_made, cases[i].half_made);
+	}
+	complains(f, COMPLAINT(HALF));
+	janitor_look(&f->w, engine);
+	/* The list is asked for again, to see what is wrong. */
+	toy_faults_clear(f->toy);
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /images/json", .trouble = TOY_REFUSE,
+		.status = 500, .message = COMPLAINT(HALF), .times = 1 });
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /images/json", .trouble = TOY_DROP });
+	look_later(f);
+	assert_true(toy_has_image(f->toy, HALF));
+}
+
+static void one_that_cannot_be_removed_is_found_again(void **state)
+{
+	struct fix *f = *state;
+
+	toy_podman(f->toy);
+	toy_layer(f->toy, HALF, "", NULL, 1, 0);
+	complains(f, COMPLAINT(HALF));
+	toy_fault(f->toy, &(struct toy_fault){ .match = "DELETE /images/*", .trouble = TOY_REFUSE,
+		.status = 409, .times = 1 });
+	janitor_look(&f->w, engine);
+	look_later(f);
+	assert_true(toy_has_image(f->toy, HALF));
+	janitor_look(&f->w, engine);
+	look_later(f);
+	assert_false(toy_has_image(f->toy, HALF));
+}
+
+static void docker_is_not_asked_for_one(void **state)
+{
+	struct fix *f = *state;
+
+	toy_layer(f->toy, HALF, "", NULL, 1, 0);
+	complains(f, COMPLAINT(HALF));
+	janitor_look(&f->w, engine);
+	look_later(f);
+	assert_true(toy_has_image(f->toy, HALF));
+	assert_string_equal(f->w.half_made, "");
+}
+
 /* --- reconciliation --- */
 
 /* A running job with its number, and a container of its attempt. */
@@ -787,6 +884,10 @@ int main(void)
 		janitor_test(a_container_without_a_name_takes_no_folders_with_it),
 		janitor_test(half_written_artifacts_are_swept),
 		janitor_test(workspaces_of_an_earlier_worker_are_swept),
+		janitor_test(an_image_that_podman_kept_by_half_is_removed),
+		janitor_test(what_is_no_longer_wrong_stays),
+		janitor_test(one_that_cannot_be_removed_is_found_again),
+		janitor_test(docker_is_not_asked_for_one),
 		janitor_test(the_thread_looks_reconciles_and_collects_at_once),
 		janitor_test(the_thread_ends_while_the_engine_hangs),
 		janitor_test(without_an_engines_address_there_is_no_thread),
