@@ -9,25 +9,29 @@
 #include "engine_call.h"
 #include "json.h"
 
-/* Podman says so of what has its builder's notes with it, and is no container that it could run. */
-static bool is_working(const json_t *j)
+static bool is_word(const char *text, const char *word)
 {
-	const char *state = kii_json_str(j, "State");
-	const char *made_by = json_string_value(json_array_get(json_object_get(j, "Command"), 0));
+	return text && strcmp(text, word) == 0;
+}
 
-	return state && strcmp(state, "storage") == 0 && made_by && strcmp(made_by, "buildah") == 0;
+static const char *first(const json_t *j, const char *list)
+{
+	return json_string_value(json_array_get(json_object_get(j, list), 0));
 }
 
 static int read_working(const json_t *j, struct kii_working *out, struct kii_error *err)
 {
-	const char *name = kii_json_str(j, "Image");
+	const char *base = kii_json_str(j, "Image"), *name = first(j, "Names");
 
 	if (!kii_engine_digest(kii_json_str(j, "Id"), out->id))
 		return kii_engine_odd("container Id", err);
 	if (!kii_engine_digest(kii_json_str(j, "ImageID"), out->image))
 		out->image[0] = '\0';
 	out->created_ms = kii_engine_time(kii_json_str(j, "Created"));
+	out->base = kii_xstrdup(base ? base : "");
 	out->name = kii_xstrdup(name ? name : "");
+	/* So says Podman of what has the builder's notes with it. */
+	out->builder = is_word(first(j, "Command"), "buildah");
 	return 0;
 }
 
@@ -57,7 +61,7 @@ int kii_engine_working(struct kii_engine *e, struct kii_working **out, size_t *n
 		return kii_engine_odd("list", err);
 	*out = kii_xcalloc(json_array_size(reply) + 1, sizeof(**out));
 	json_array_foreach(reply, i, item) {
-		if (!is_working(item))
+		if (!is_word(kii_json_str(item, "State"), "storage"))
 			continue;
 		if (read_working(item, &(*out)[*n], err) != 0) {
 			kii_working_free(*out, *n);
@@ -72,7 +76,9 @@ int kii_engine_working(struct kii_engine *e, struct kii_working **out, size_t *n
 
 void kii_working_free(struct kii_working *list, size_t n)
 {
-	for (size_t i = 0; i < n; i++)
+	for (size_t i = 0; i < n; i++) {
+		free(list[i].base);
 		free(list[i].name);
+	}
 	free(list);
 }

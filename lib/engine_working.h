@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * engine_working: the working containers of Podman's builder, one of each step of a build that is
- * on. They run nothing by themselves, carry no label, and other lists do not show them.
+ * engine_working: what Podman has in its storage of containers beside those that it runs: working
+ * containers of its builder, one of each step of a build that is on, and what is left of one that
+ * it was killed over when it made or removed it. They carry no label, and other lists do not show
+ * them.
  */
 #ifndef KII_ENGINE_WORKING_H
 #define KII_ENGINE_WORKING_H
@@ -11,7 +13,9 @@
 struct kii_working {
 	char id[65];             /* 64 hex digits */
 	char image[65];          /* what it was made of, "" where that is not known */
-	char *name;              /* that image's by now, in its whole form; "scratch": of nothing */
+	char *base;              /* that image's name by now, as a whole; "scratch": of nothing */
+	char *name;              /* its own */
+	bool builder;            /* it is the builder's */
 	int64_t created_ms;      /* since 1970 */
 };
 

@@ -73,6 +73,8 @@ void toy_layer_label(struct toy *t, const char *id, const char *name, const char
  */
 void toy_working(struct toy *t, const char *id, const char *image, const char *name,
 	int64_t created_ms);
+/* What is left of a container that it was killed over. */
+void toy_remnant(struct toy *t, const char *id, const char *name);
 bool toy_has_working(struct toy *t, const char *id);
 /* What a build's stream says from now on; copied. */
 void toy_build(struct toy *t, const char *stream);

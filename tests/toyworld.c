@@ -275,9 +275,11 @@ static bool list_all(struct toy_peer *p)
 		char created[40];
 
 		stamp(c->created, created);
-		json_array_append_new(all, json_pack("{s:s, s:s, s:s, s:s, s:s, s:[s], s:n}",
+		json_array_append_new(all, json_pack(
+			"{s:s, s:s, s:s, s:s, s:s, s:[s], s:[s], s:n}",
 			"Id", c->id, "Image", c->tag, "ImageID", c->parent, "Created", created,
-			"State", "storage", "Command", "buildah", "Labels"));
+			"State", "storage", "Command", c->user ? "storage" : "buildah",
+			"Names", c->user ? c->user : "x-working-container", "Labels"));
 	}
 	pthread_mutex_unlock(&p->t->lock);
 	return toy_reply_json(p, 200, all);
@@ -826,6 +828,14 @@ void toy_working(struct toy *t, const char *id, const char *image, const char *n
 	c->parent = kii_xstrdup(image);
 	c->tag = kii_xstrdup(name);
 	c->created = created_ms;
+	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_remnant(struct toy *t, const char *id, const char *name)
+{
+	toy_working(t, id, "", "", 1);
+	pthread_mutex_lock(&t->lock);
+	find_thing(t->working, id)->user = kii_xstrdup(name);
 	pthread_mutex_unlock(&t->lock);
 }
 

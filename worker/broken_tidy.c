@@ -58,8 +58,10 @@ static bool is_step(const struct worker *w, const struct images *images, const c
 static bool is_left(const struct worker *w, const struct images *images, int64_t age,
 	const struct kii_working *c)
 {
-	const char *base = *c->image ? c->image : c->name;
+	const char *base = *c->image ? c->image : c->base;
 
+	if (!c->builder)
+		return false;
 	if (is_step(w, images, base))
 		base = NULL;
 	return broken_covers(w->broken, age, c->created_ms, base);
@@ -82,7 +84,7 @@ static bool remove_containers(const struct worker *w, struct kii_engine *engine,
 		kii_error_clear(&err);
 		if (kii_engine_remove(engine, list[i].id, &err) == 0)
 			kii_log_info("container_removed", "id=%.12s of=%s", list[i].id,
-				kii_q(list[i].name));
+				kii_q(list[i].base));
 		else
 			done = later(&err, list[i].id);
 	}

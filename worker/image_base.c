@@ -13,6 +13,7 @@
 #include "transfer_request.h"
 
 #define LOOK_MS 100
+#define LOOKS   3
 
 /* Is there a pull's job to wait for? Under the lock; job->id is it. */
 static int join(struct lane *lane, struct kii_job *wanted, struct kii_error *err)
@@ -115,6 +116,22 @@ static int pull(struct image_work *x, const char *name, struct kii_error *err)
 		job.error ? job.error : "it could not be pulled");
 }
 
+/* Podman may say that it has none while another is removed, so it is asked again. */
+static int look(struct image_work *x, const char *name, struct kii_image *out,
+	struct kii_error *err)
+{
+	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000 };
+	int rc = kii_engine_image_inspect(x->t->engine, name, out, err);
+
+	for (int i = 0; i < LOOKS && x->about.podman && rc != 0 && err->code == KII_ENOTFOUND;
+			i++) {
+		nanosleep(&pause, NULL);
+		kii_error_clear(err);
+		rc = kii_engine_image_inspect(x->t->engine, name, out, err);
+	}
+	return rc;
+}
+
 /* 1: it is there, and its ID is added; 0: it is not; -1: error. */
 static int is_there(struct image_work *x, const char *name, struct kii_texts *ids,
 	struct kii_error *err)
@@ -122,7 +139,7 @@ static int is_there(struct image_work *x, const char *name, struct kii_texts *id
 	static const char kind[] = "sha256:";
 	struct kii_image image = { .name = NULL };
 
-	if (kii_engine_image_inspect(x->t->engine, name, &image, err) != 0) {
+	if (look(x, name, &image, err) != 0) {
 		if (err->code != KII_ENOTFOUND)
 			return -1;
 		kii_error_clear(err);

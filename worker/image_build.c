@@ -147,7 +147,7 @@ static bool lost_layer(const struct kii_context *context, const char *said)
 	return !digits || !memmem(text, len, id, digits);
 }
 
-/* A Podman that is killed over it leaves something, one that refuses has cleaned up. */
+/* A Podman that breaks it off may leave something; one whose step has failed has cleaned up. */
 static int call(struct image_work *x, const struct kii_build_spec *spec,
 	const struct kii_texts *bases, struct kii_error *err)
 {
@@ -158,7 +158,8 @@ static int call(struct image_work *x, const struct kii_build_spec *spec,
 		return kii_engine_build(x->t->engine, spec, hear, x, err);
 	broken_begin(b, x->layers, &x->clock, bases);
 	rc = kii_engine_build(x->t->engine, spec, hear, x, err);
-	broken_end(b, x->layers, rc != 0 && err->code != KII_EREFUSED);
+	broken_end(b, x->layers, rc != 0 &&
+		(err->code != KII_EREFUSED || spec->result->exit_code < 0));
 	return rc;
 }
 

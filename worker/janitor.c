@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "broken.h"
+#include "engine_working.h"
 #include "gc.h"
 #include "git.h"
 #include "image.h"
@@ -207,6 +208,28 @@ static int reconcile_containers(struct worker *w, struct kii_engine *engine,
 	return rc;
 }
 
+/* What Podman has of containers that it was killed over when it made or removed them. */
+static int reconcile_storage(struct worker *w, struct kii_engine *engine, struct kii_error *err)
+{
+	struct kii_working *list = NULL;
+	size_t n = 0;
+	int rc = w->about.podman ? kii_engine_working(engine, &list, &n, err) : 0;
+
+	for (size_t i = 0; i < n && may_go_on(err); i++) {
+		char id[KII_JOB_ID + 1];
+		int attempt;
+
+		if (list[i].builder || !parse_name(w, list[i].name, id, &attempt) ||
+		    is_wanted(w, id, attempt))
+			continue;
+		kii_log_info("container_removed", "name=%s job=%s of=storage", list[i].name, id);
+		if (kii_engine_remove(engine, list[i].id, err) != 0)
+			rc = -1;
+	}
+	kii_working_free(list, n);
+	return rc;
+}
+
 static int reconcile_volumes(struct worker *w, struct kii_engine *engine, struct kii_error *err)
 {
 	kii_autofree char *mirror = git_name(w);
@@ -253,6 +276,8 @@ int janitor_reconcile(struct worker *w, struct kii_engine *engine, struct kii_er
 {
 	int rc = reconcile_containers(w, engine, err);
 
+	if (may_go_on(err) && reconcile_storage(w, engine, err) != 0)
+		rc = -1;
 	if (may_go_on(err) && reconcile_volumes(w, engine, err) != 0)
 		rc = -1;
 	if (w->conf->firmware.bind && (reconcile_folders(w, "tmp_config", err) != 0 ||

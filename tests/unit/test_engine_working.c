@@ -28,12 +28,13 @@ static void what_podmans_builder_has_is_listed(void **state)
 	static const char body[] = "["
 		"{\"Id\":\"" A "\",\"State\":\"storage\",\"Command\":[\"buildah\"],\"ImageID\":\"" B
 		"\",\"Image\":\"docker.io/library/debian:12\",\"Labels\":null,"
+		"\"Names\":[\"debian-working-container\"],"
 		"\"Created\":\"2026-01-02T03:04:05.678901234Z\"},"
-		"{\"Id\":\"" A "\",\"State\":\"storage\",\"Command\":[\"storage\"]},"
-		"{\"Id\":\"" A "\",\"State\":\"storage\",\"Command\":null},"
+		"{\"Id\":\"" B "\",\"State\":\"storage\",\"Command\":[\"storage\"],"
+		"\"Names\":[\"left\"]},"
 		"{\"Id\":\"" A "\",\"State\":\"running\",\"Command\":[\"buildah\",\"bud\"]},"
-		"{\"Id\":\"" B "\",\"State\":\"storage\",\"Command\":[\"buildah\"],"
-		"\"ImageID\":\"\"}]";
+		"{\"Id\":\"" A "\",\"Command\":[\"buildah\"]},"
+		"{\"Id\":\"" B "\",\"State\":\"storage\",\"Command\":null,\"ImageID\":\"\"}]";
 	struct fake_pair *p = *state;
 	struct kii_error err = { 0 };
 	struct kii_working *list = NULL;
@@ -41,15 +42,21 @@ static void what_podmans_builder_has_is_listed(void **state)
 	size_t n = 0;
 
 	must(ask(p, body, &list, &n, &err));
-	assert_int_equal(n, 2);
+	assert_int_equal(n, 3);
 	assert_string_equal(list[0].id, A);
 	assert_string_equal(list[0].image, B);
-	assert_string_equal(list[0].name, "docker.io/library/debian:12");
+	assert_string_equal(list[0].base, "docker.io/library/debian:12");
+	assert_string_equal(list[0].name, "debian-working-container");
 	assert_int_equal(list[0].created_ms, INT64_C(1767323045678));
+	assert_true(list[0].builder);
 	assert_string_equal(list[1].id, B);
 	assert_string_equal(list[1].image, "");
-	assert_string_equal(list[1].name, "");
+	assert_string_equal(list[1].base, "");
+	assert_string_equal(list[1].name, "left");
 	assert_int_equal(list[1].created_ms, 0);
+	assert_false(list[1].builder);
+	assert_string_equal(list[2].name, "");
+	assert_false(list[2].builder);
 	kii_working_free(list, n);
 	seen = fake_seen(p->fake);
 	assert_non_null(strstr(seen, LIST));

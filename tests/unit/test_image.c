@@ -765,14 +765,35 @@ static void a_build_that_podman_breaks_off_is_noted(void **state)
 	}
 }
 
-static void one_that_it_refuses_is_not(void **state)
+static void one_whose_step_fails_is_not(void **state)
+{
+	static const struct { const char *stream; bool noted; } cases[] = {
+		{ "{\"stream\":\"STEP 1/1: RUN x\\n\"}\n"
+		  "{\"errorDetail\":{\"code\":1},\"error\":\"exit status 1\"}\n", false },
+		{ "{\"stream\":\"STEP 1/1: RUN x\\n\"}\n"
+		  "{\"errorDetail\":{},\"error\":\"no space left on device\"}\n", true },
+	};
+
+	(void)state;
+	podman();
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		toy_build(f->toy, cases[i].stream);
+		run(recipe("FROM base:1\nRUN x\n", ""));
+		expect(KII_JOB_FAILED, "build_failed", "");
+		assert_int_equal(broken_any(f->w.broken, -86400000), cases[i].noted);
+	}
+}
+
+/* It says so of an image that it has, while another is removed. */
+static void a_podman_that_knows_no_image_is_asked_again(void **state)
 {
 	(void)state;
 	podman();
-	toy_fault(f->toy, &(struct toy_fault){ .match = BUILD, .trouble = TOY_REFUSE,
-		.status = 400, .times = 1 });
+	toy_fault(f->toy, &(struct toy_fault){ .match = INSPECT, .trouble = TOY_REFUSE,
+		.status = 404, .times = 2 });
 	run(recipe("FROM base:1\nRUN x\n", ""));
-	assert_false(broken_any(f->w.broken, -86400000));
+	expect(KII_JOB_SUCCEEDED, "built", "");
+	assert_int_equal(toy_asked(f->toy, INSPECT), 3);
 }
 
 static void a_guard_that_stays_is_the_janitors(void **state)
@@ -1094,7 +1115,8 @@ int main(void)
 		image_test(on_podman_the_steps_have_a_guard),
 		image_test(a_guard_that_cannot_be_had_is_said),
 		image_test(a_build_that_podman_breaks_off_is_noted),
-		image_test(one_that_it_refuses_is_not),
+		image_test(one_whose_step_fails_is_not),
+		image_test(a_podman_that_knows_no_image_is_asked_again),
 		image_test(a_guard_that_stays_is_the_janitors),
 		image_test(what_misleads_podmans_cache_is_built_without_it),
 		image_test(a_plan_is_kept_for_who_asked),

@@ -203,6 +203,7 @@ static void a_table_that_cannot_be_written_hides_no_image(void **state)
 
 #define HALF  "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
 #define OTHER "bbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbbb"
+#define FAR   "cccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccccc"
 #define COMPLAINT(id) "locating item named \"manifest\" for image with ID \"" id "\": no such file"
 
 static void complains(struct fix *f, const char *message)
@@ -609,6 +610,33 @@ static void a_database_that_cannot_be_read_removes_nothing(void **state)
 	assert_true(has_volumes(f, 1, 1));
 }
 
+static void what_is_left_in_podmans_storage_goes(void **state)
+{
+	struct fix *f = *state;
+	kii_autofree char *wanted = fix_name(f, 1, 1), *gone = fix_name(f, 2, 1);
+	struct kii_error err = { 0 };
+	kii_autojob job = { .attempts = 0 };
+
+	toy_podman(f->toy);
+	fix_queue(f);
+	fix_claim(f, &job);
+	toy_remnant(f->toy, HALF, gone);
+	toy_remnant(f->toy, OTHER, wanted);
+	toy_remnant(f->toy, FAR, "kiisrv-0000000000000000-00000000000000000000000000000001-1");
+	must(janitor_reconcile(&f->w, engine, &err));
+	/* It is Podman's to have. */
+	assert_true(toy_has_working(f->toy, HALF));
+	f->w.about.podman = true;
+	toy_fault(f->toy, &(struct toy_fault){ .match = REMOVE, .trouble = TOY_REFUSE,
+		.status = 500, .times = 1 });
+	assert_int_equal(janitor_reconcile(&f->w, engine, &err), -1);
+	assert_true(toy_has_working(f->toy, HALF));
+	kii_error_clear(&err);
+	must(janitor_reconcile(&f->w, engine, &err));
+	assert_false(toy_has_working(f->toy, HALF));
+	assert_true(toy_has_working(f->toy, OTHER) && toy_has_working(f->toy, FAR));
+}
+
 /* --- folders --- */
 
 /* Go to the test's folder; the way back. */
@@ -883,6 +911,7 @@ int main(void)
 		janitor_test(folders_of_what_has_ended_go),
 		janitor_test(a_container_without_a_name_takes_no_folders_with_it),
 		janitor_test(half_written_artifacts_are_swept),
+		janitor_test(what_is_left_in_podmans_storage_goes),
 		janitor_test(workspaces_of_an_earlier_worker_are_swept),
 		janitor_test(an_image_that_podman_kept_by_half_is_removed),
 		janitor_test(what_is_no_longer_wrong_stays),
