@@ -41,6 +41,7 @@ typedef char job_id[KII_JOB_ID + 1];
 struct conn {
 	struct conn *next;
 	int fd;
+	bool ended;                /* it sends no more: what it has not read yet is its last */
 	bool dead;
 	struct peer peer;
 	struct kii_buf in, out;
@@ -119,7 +120,7 @@ int server_listen(const struct worker *w, int *fd, struct kii_error *err)
 
 static void want(struct server *s, struct conn *c)
 {
-	struct epoll_event ev = { .events = EPOLLIN, .data.ptr = c };
+	struct epoll_event ev = { .events = c->ended ? 0 : EPOLLIN, .data.ptr = c };
 
 	if (c->out.len)
 		ev.events |= EPOLLOUT;
@@ -282,15 +283,20 @@ static void serve(struct server *s, struct conn *c, uint32_t events)
 	char chunk[READ_SIZE];
 	ssize_t n;
 
-	if (events & EPOLLOUT)
+	if (events & EPOLLOUT || c->ended)
 		flush(s, c);
-	if (c->dead || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+	if (c->ended && !c->out.len)
+		c->dead = true;
+	if (c->dead || c->ended || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
 	n = recv(c->fd, chunk, sizeof(chunk), 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
 		return;
 	if (n <= 0) {
-		c->dead = true;
+		c->ended = n == 0;
+		c->dead = n < 0 || !c->out.len;
+		if (!c->dead)
+			want(s, c);
 		return;
 	}
 	kii_buf_add(&c->in, chunk, (size_t)n);

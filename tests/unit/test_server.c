@@ -374,6 +374,31 @@ static void who_reads_late_gets_all(void **state)
 	quit(&c);
 }
 
+/* One that has shut its side down reads on. */
+static void who_has_said_its_last_gets_all(void **state)
+{
+	struct client c;
+
+	fatten(*state);
+	join(&c, *state);
+	ask_often(&c, 25);
+	assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+	usleep(300000);
+	for (int i = 0; i < 25; i++)
+		expect_yes(&c, i);
+	assert_false(hear(&c));
+	quit(&c);
+	/* Nobody waits for one that has gone with answers on their way. */
+	join(&c, *state);
+	ask_often(&c, 25);
+	assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+	usleep(100000);
+	quit(&c);
+	join(&c, *state);
+	expect_answers(&c);
+	quit(&c);
+}
+
 static void who_does_not_read_is_dropped(void **state)
 {
 	struct client good, bad;
@@ -885,6 +910,7 @@ int main(void)
 		server_test(a_line_may_be_long),
 		server_test(too_long_a_line_drops_its_peer_only),
 		server_test(who_reads_late_gets_all),
+		server_test(who_has_said_its_last_gets_all),
 		server_test(who_does_not_read_is_dropped),
 		server_test(there_are_only_so_many_connections),
 		server_test(who_holds_most_goes_when_too_much_is_held),
