@@ -120,7 +120,7 @@ static int pull(struct image_work *x, const char *name, struct kii_error *err)
 static int look(struct image_work *x, const char *name, struct kii_image *out,
 	struct kii_error *err)
 {
-	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000 };
+	const struct timespec pause = { .tv_nsec = LOOK_MS * 1000000L };
 	int rc = kii_engine_image_inspect(x->t->engine, name, out, err);
 
 	for (int i = 0; i < LOOKS && x->about.podman && rc != 0 && err->code == KII_ENOTFOUND;
