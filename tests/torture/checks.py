@@ -88,7 +88,7 @@ def wrong_result(world, promise):
 
 
 def wrong_image(world, promise):
-    reply = world.engine.ask("GET", f"/images/{promise.more['image']}/json")
+    reply = world.ask_images(f"/images/{promise.more['image']}/json")
     if reply.status != 200:
         return f"its image: {reply}"
     if promise.what == "image" and f"WHO={promise.name}" not in reply.json["Config"]["Env"]:
@@ -185,10 +185,10 @@ def nameless(world):
     """Images without a name; "why": worker or engine was killed, or the disk full, or a build
     cancelled when it was made, so that nobody could tell the worker of it."""
     found = []
-    for image in world.engine.ask("GET", "/images/json").json:
+    for image in world.ask_images("/images/json").json:
         if image["Id"] in world.ids or world.names(image):
             continue
-        reply = world.engine.ask("GET", f"/images/{image['Id']}/json")
+        reply = world.ask_images(f"/images/{image['Id']}/json")
         if reply.status == 404:
             continue   # it has just gone
         more = reply.json

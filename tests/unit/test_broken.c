@@ -206,6 +206,20 @@ static void age_goes_by_the_engines_clock(void **state)
 	still_there("");
 }
 
+/* Ours is set back by an hour when it has ended. */
+static void age_does_not_wait_for_a_clock_that_was_set(void **state)
+{
+	const struct broken_clock clock = { .ahead = kii_io_wall() - kii_io_now() + 3600000 };
+	kii_autotexts bases = { .n = 0 };
+
+	(void)state;
+	broken_begin(f->w.broken, 0, &clock, &bases);
+	broken_end(f->w.broken, 0, true);
+	assert_false(broken_any(f->w.broken, 10000));
+	usleep(20000);
+	assert_true(broken_any(f->w.broken, 10));
+}
+
 static void a_build_that_ends_well_leaves_nothing(void **state)
 {
 	kii_autofree char *path = notes_path();
@@ -406,6 +420,7 @@ int main(void)
 		broken_test(a_container_of_a_step_of_ours_goes),
 		broken_test(none_goes_before_it_is_old_enough),
 		broken_test(age_goes_by_the_engines_clock),
+		broken_test(age_does_not_wait_for_a_clock_that_was_set),
 		broken_test(a_build_that_ends_well_leaves_nothing),
 		broken_test(one_that_ends_badly_does),
 		broken_test(one_that_was_left_by_a_killed_worker_does),
