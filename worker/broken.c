@@ -197,7 +197,7 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 
 /* --- for who looks --- */
 
-/* By the one clock or the other: what one worker has seen does not wait for a clock that was set. */
+/* By either clock: what one worker has seen to its end does not wait for one that was set. */
 static bool is_due(const struct span *s, int64_t age)
 {
 	return !s->runs && (kii_io_now() - s->known >= age ||
