@@ -7,6 +7,7 @@
 
 #include "fuzz.h"
 
+#include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
 #include <sqlite3.h>
@@ -114,14 +115,18 @@ static void talk(const uint8_t *data, size_t size, struct kii_buf *answers)
 	struct kii_error err = { 0 };
 	kii_autoclose int fd = -1;
 	char chunk[65536];
+	size_t done = 0;
 	ssize_t n = 0;
 
 	fuzz_must(kii_io_connect_unix(path, &fd, &err), &err);
-	for (size_t done = 0; done < size && n >= 0; done += (size_t)n)
+	/* libFuzzer's alarm interrupts. */
+	while (done < size && (n >= 0 || errno == EINTR)) {
 		n = send(fd, data + done, size - done, MSG_NOSIGNAL);
+		done += n > 0 ? (size_t)n : 0;
+	}
 	shutdown(fd, SHUT_WR);
-	while ((n = recv(fd, chunk, sizeof(chunk), 0)) > 0)
-		kii_buf_add(answers, chunk, (size_t)n);
+	while ((n = recv(fd, chunk, sizeof(chunk), 0)) > 0 || (n < 0 && errno == EINTR))
+		kii_buf_add(answers, chunk, n > 0 ? (size_t)n : 0);
 }
 
 /* What only an admin may ask, the public zone is not given. */
