@@ -41,7 +41,7 @@ typedef char job_id[KII_JOB_ID + 1];
 struct conn {
 	struct conn *next;
 	int fd;
-	bool ended;                /* it sends no more: what it has not read yet is its last */
+	bool ended;                /* it sends no more, and has yet to read its last answers */
 	bool dead;
 	struct peer peer;
 	struct kii_buf in, out;

@@ -28,6 +28,26 @@ static int sent(const struct world *w, const char *method, const char *uri)
 	return fd;
 }
 
+/* A request that is held: it is, and not on its way. */
+static int park(const struct world *w, const char *uri)
+{
+	struct ask a = { "GET", "/parked", NULL, 0, NULL, NULL, 0 };
+	int fd = sent(w, "POST", uri);
+	int64_t end = kii_io_now() + SOON_MS;
+	bool held = false;
+
+	while (!held) {
+		struct reply r;
+
+		assert_int_equal(client_once(w->socket, &a, &r), 200);
+		held = strcmp(r.body, "1") == 0;
+		reply_release(&r);
+		if (!held && kii_io_now() > end)
+			fail_msg("%s is not held", uri);
+	}
+	return fd;
+}
+
 static void answered(int fd, int status, const char *words)
 {
 	struct reply r;
@@ -225,7 +245,7 @@ static void a_reload_lets_the_old_child_finish(void **state)
 	struct world *w = *state;
 	pid_t old = world_child(w);
 	int kept = sent(w, "GET", "/hello");
-	int parked = sent(w, "POST", "/park/r");
+	int parked = park(w, "/park/r");
 	pid_t new;
 
 	answered(kept, 200, "hello");
@@ -260,7 +280,7 @@ static void a_reload_with_a_broken_configuration_changes_nothing(void **state)
 {
 	struct world *w = *state;
 	pid_t old = world_child(w);
-	int parked = sent(w, "POST", "/park/p");
+	int parked = park(w, "/park/p");
 	int kept = sent(w, "GET", "/hello");
 
 	answered(kept, 200, "hello");
@@ -444,7 +464,7 @@ static void a_killed_child_is_replaced_while_clients_wait(void **state)
 {
 	struct world *w = *state;
 	pid_t old = world_child(w);
-	int parked = sent(w, "POST", "/park/k");
+	int parked = park(w, "/park/k");
 	int next;
 
 	world_child(w);
@@ -499,7 +519,7 @@ static void no_child_outlives_its_keeper(void **state)
 {
 	struct world *w = *state;
 	pid_t child = world_child(w);
-	int parked = sent(w, "POST", "/park/o");
+	int parked = park(w, "/park/o");
 
 	world_child(w);
 	assert_int_equal(world_end(w, SIGKILL, SOON_MS), 128 + SIGKILL);
@@ -563,7 +583,7 @@ static void quit_drains_and_then_ends(void **state)
 {
 	struct world *w = *state;
 	int kept = sent(w, "GET", "/hello");
-	int parked = sent(w, "POST", "/park/q");
+	int parked = park(w, "/park/q");
 
 	answered(kept, 200, "hello");
 	kill(w->keeper, SIGQUIT);
@@ -580,7 +600,7 @@ static void quit_drains_and_then_ends(void **state)
 static void term_after_quit_is_term(void **state)
 {
 	struct world *w = *state;
-	int parked = sent(w, "POST", "/park/q");
+	int parked = park(w, "/park/q");
 
 	world_child(w);
 	kill(w->keeper, SIGQUIT);
