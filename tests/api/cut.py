@@ -63,13 +63,10 @@ class Cut:
     def forward(self, client, engine):
         try:
             while data := client.recv(65536):
-                last = self.wanted and self.wanted in data.decode(errors="replace")
-                if last:
+                if self.wanted and self.wanted in data.decode(errors="replace"):
                     self.wanted = None
                     self.away = True
-                engine.sendall(data)
-                if last:
-                    return
+                engine.sendall(data)   # and what may follow: a body comes by itself at times
         except OSError:
             pass
 
