@@ -2,6 +2,9 @@
 # What dev/test, dev/up and dev/down share. Sourced by bash; the caller sets `work` (a folder of
 # its own) and `top` (the checkout) first.
 
+# Debian's own programs, whatever else the caller's PATH offers.
+export PATH=/usr/sbin:/usr/bin:/sbin:/bin
+
 packages_build="autoconf automake make gcc libc6-dev pkg-config libfcgi-dev libsqlite3-dev
 	libjansson-dev libcurl4-openssl-dev libarchive-dev libfyaml-dev libgit2-dev libssl-dev
 	python3-yaml"
