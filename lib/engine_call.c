@@ -156,7 +156,10 @@ static size_t take_body(char *data, size_t size, size_t n, void *arg)
 
 	c->heard = kii_io_now();
 	c->fresh = true;
-	if (!good(c->status)) {
+	if (c->log && good(c->status) && !c->begun && len && *data == '{')
+		c->late = true;
+	c->begun = c->begun || len;
+	if (!good(c->status) || c->late) {
 		kii_buf_add(&c->refusal, data, len);   /* what is past its limit is left out */
 		return len;
 	}
@@ -239,7 +242,7 @@ static void reset_state(struct kii_engine *e, struct kii_call *c)
 	c->status = 0;
 	c->given = 0;
 	c->head_len = 0;
-	c->head_done = c->framed = c->done = false;
+	c->head_done = c->framed = c->begun = c->late = c->done = false;
 	reset_headers(c);
 	kii_buf_reset(&c->reply);
 	kii_buf_reset(&c->refusal);
@@ -332,6 +335,8 @@ int kii_call_conclude(struct kii_engine *e, struct kii_call *c, CURLcode rc, str
 		return kii_error_set(err, KII_EBROKEN, c->status,
 			"the engine's reply does not say where it ends");
 	c->done = true;
+	if (c->late)
+		c->status = kii_call_late_status(c);
 	return good(c->status) ? 0 : kii_call_refused(c, err);
 }
 

@@ -41,6 +41,11 @@ struct kii_call {
 	int64_t limit_ms;        /* from begin to end, or KII_LIMIT_... */
 	kii_call_sink *sink;     /* NULL: into `reply` */
 	void *sink_arg;
+	/*
+	 * The reply is a log. Podman says 200 and looks at the container then: where that has gone
+	 * meanwhile, the body is a refusal after all, in JSON, as a log never begins.
+	 */
+	bool log;
 	const bool *paused;      /* where it is true nothing goes to the sink; NULL: never */
 	kii_engine_tick *tick;   /* while nothing comes */
 	void *tick_arg;
@@ -57,6 +62,8 @@ struct kii_call {
 	size_t head_len;
 	bool head_done;
 	bool framed;             /* the reply says where it ends */
+	bool begun;              /* a byte of the body came */
+	bool late;               /* and it was such a refusal's */
 	bool fresh;              /* a byte came in this step */
 	bool reconnected;        /* it made a connection of its own */
 	bool active;
@@ -128,6 +135,9 @@ bool kii_engine_info_rootless(const json_t *info);
 /* The error for a reply that is no success; `c->refusal` is its body. Always -1. */
 int kii_call_refused(const struct kii_call *c, struct kii_error *err);
 #define kii_call_refused(...) kii_failed(kii_call_refused(__VA_ARGS__))
+
+/* Of a refusal that came behind a 200: the status that it names itself, or 500. */
+int kii_call_late_status(const struct kii_call *c);
 
 /* --- engine_archive.c --- */
 /* A tar of these files, with folder `dir` (or NULL) first and around them. Fails: ETOOBIG, EIO. */

@@ -47,6 +47,17 @@ static enum kii_code by_status(int status, const char *cause)
 	return status >= 500 ? by_cause(cause) : KII_EBROKEN;
 }
 
+int kii_call_late_status(const struct kii_call *c)
+{
+	struct kii_error ignored = { 0 };
+	kii_autojson *body = NULL;
+	int64_t status = 0;
+
+	if (kii_json_parse(c->refusal.data, c->refusal.len, "reply", &body, &ignored) == 0)
+		status = kii_json_int(body, "response", 0);
+	return status >= 400 && status < 600 ? (int)status : 500;
+}
+
 int (kii_call_refused)(const struct kii_call *c, struct kii_error *err)
 {
 	struct kii_error ignored = { 0 };

@@ -64,6 +64,7 @@ static int read_log(struct kii_engine *e, const char *id, bool follow, struct lo
 	kii_frames_init(&log->frames);
 	log->seen = 0;
 	c.limit_ms = follow ? KII_LIMIT_NONE : KII_LIMIT_DEFAULT;
+	c.log = true;
 	c.sink = take_frames;
 	c.sink_arg = log;
 	c.tick = tick;

@@ -90,7 +90,7 @@ void kii_async_free(struct kii_async *a)
 }
 
 /* The request is made, or `a->err` says why not. */
-static int begin(struct kii_async *a, const char *api, const char *path)
+static int begin(struct kii_async *a, const char *api, const char *path, bool log)
 {
 	struct kii_call *c = &a->call;
 
@@ -100,6 +100,7 @@ static int begin(struct kii_async *a, const char *api, const char *path)
 	kii_call_release(c);
 	*c = (struct kii_call)KII_CALL_INIT("GET");
 	c->plain = true;
+	c->log = log;
 	c->sink = take;
 	c->sink_arg = a;
 	c->paused = &a->paused;
@@ -113,13 +114,14 @@ static int begin(struct kii_async *a, const char *api, const char *path)
 	return 0;
 }
 
-void kii_async_get(struct kii_async *a, const char *api, const char *path, int64_t silence_ms)
+void kii_async_get(struct kii_async *a, const char *api, const char *path, bool log,
+	int64_t silence_ms)
 {
 	kii_error_clear(&a->err);
 	a->runs = a->unbegun = false;
 	a->paused = false;
 	a->silence_ms = silence_ms;
-	if (begin(a, api, path))
+	if (begin(a, api, path, log))
 		a->unbegun = true;
 	else
 		a->runs = true;

@@ -36,10 +36,11 @@ struct kii_async *kii_async_new(struct kii_multi *m, kii_async_sink *sink, kii_a
 /* What runs is given up. */
 void kii_async_free(struct kii_async *a);
 /*
- * GET "/v<api><path>". It ends with ETIMEOUT when nothing comes for `silence_ms`, 0: never. `done`
- * will be called, be it for a request that could not begin.
+ * GET "/v<api><path>", `log`: of a log (kii_call.log). It ends with ETIMEOUT when nothing comes for
+ * `silence_ms`, 0: never. `done` will be called, be it for a request that could not begin.
  */
-void kii_async_get(struct kii_async *a, const char *api, const char *path, int64_t silence_ms);
+void kii_async_get(struct kii_async *a, const char *api, const char *path, bool log,
+	int64_t silence_ms);
 bool kii_async_runs(const struct kii_async *a);
 /* While paused nothing comes (but for what is on its way); going on may call `sink` at once. */
 void kii_async_pause(struct kii_async *a, bool pause);

@@ -21,6 +21,7 @@ static int read_log(struct kii_engine *e, const struct kii_ops_facts *facts, con
 	char since[40];
 
 	kii_log_place_since(&log->at, facts->podman, since);
+	c.log = true;
 	c.sink = feed;
 	c.sink_arg = log;
 	kii_call_path(&c, "/containers/%s/logs?stdout=1&stderr=1&timestamps=1%s%s%s", facts->id,

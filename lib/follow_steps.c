@@ -117,7 +117,7 @@ static void ask_log(struct kii_viewer *v, bool follow)
 	kii_log_place_since(&v->log.at, v->spec.podman, since);
 	path = kii_xfmt("/containers/%s/logs?stdout=1&stderr=1&timestamps=1&follow=%d%s%s", v->id,
 		(int)follow, *since ? "&since=" : "", since);
-	kii_async_get(v->async, v->api, path, follow ? 0 : SILENCE_MS);
+	kii_async_get(v->async, v->api, path, true, follow ? 0 : SILENCE_MS);
 }
 
 static void ask_stats(struct kii_viewer *v, bool stream)
@@ -125,14 +125,14 @@ static void ask_stats(struct kii_viewer *v, bool stream)
 	kii_autofree char *path = kii_xfmt("/containers/%s/stats?stream=%s", v->id,
 		stream ? "true" : "false");
 
-	kii_async_get(v->async, v->api, path, stream ? 0 : SILENCE_MS);
+	kii_async_get(v->async, v->api, path, false, stream ? 0 : SILENCE_MS);
 }
 
 static void ask_state(struct kii_viewer *v)
 {
 	kii_autofree char *path = kii_xfmt("/containers/%s/json", v->id);
 
-	kii_async_get(v->async, v->api, path, SILENCE_MS);
+	kii_async_get(v->async, v->api, path, false, SILENCE_MS);
 }
 
 void kii_viewer_go(struct kii_viewer *v, int64_t now)

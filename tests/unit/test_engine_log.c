@@ -74,7 +74,7 @@ static void what_is_no_log_is_broken(void **state)
 	struct kii_error err = { 0 };
 
 	fake_ping(p->fake, "1.41", false);
-	fake_reply(p->fake, 200, "", "{\"no\":\"frames\"}");
+	fake_reply(p->fake, 200, "", "{\"no\":\"status\"}");
 	read_log(p, false, &got, KII_EBROKEN);
 	kii_buf_release(&got.text);
 	fake_reset(p->fake);
@@ -189,6 +189,22 @@ static void podman_says_when_the_container_is_gone(void **state)
 	kii_buf_release(&got.text);
 }
 
+/* Seen of 4.3: it looks at the container once more when it has said 200. */
+static void podman_says_so_behind_a_200_too(void **state)
+{
+	static const char gone[] = "{\"cause\":\"no such container\","
+		"\"message\":\"failed to obtain logs\",\"response\":500}";
+	struct fake_pair *p = *state;
+	struct got got = { .enough = 0 };
+
+	fake_ping(p->fake, "1.41", true);
+	fake_reply(p->fake, 200, "", STATE("running"));
+	fake_stream(p->fake, "", gone, sizeof(gone) - 1, 7);
+	read_log(p, true, &got, KII_ENOTFOUND);
+	assert_string_equal(got.text.data, "");
+	kii_buf_release(&got.text);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -200,6 +216,7 @@ int main(void)
 		FAKE_TEST(podman_gives_what_two_passes_saw_and_all_at_the_end),
 		FAKE_TEST(podman_ticks_between_passes),
 		FAKE_TEST(podman_says_when_the_container_is_gone),
+		FAKE_TEST(podman_says_so_behind_a_200_too),
 	};
 
 	return cmocka_run_group_tests_name("engine_log", tests, NULL, NULL);

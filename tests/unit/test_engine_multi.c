@@ -29,6 +29,7 @@ struct desk {
 	struct ear ear;
 	int ticks;
 	const char *path;
+	bool log;
 	int64_t silence_ms;
 };
 
@@ -107,7 +108,7 @@ static void begin(void *arg)
 	if (!ear->a)
 		ear->a = kii_async_new(d.multi, sink, done, ear);
 	assert_false(kii_async_runs(ear->a));
-	kii_async_get(ear->a, "1.41", d.path, d.silence_ms);
+	kii_async_get(ear->a, "1.41", d.path, d.log, d.silence_ms);
 }
 
 static void begin_paused(void *arg)
@@ -294,6 +295,27 @@ static void time_is_told(void **state)
 	assert_true(ticks >= 5);
 }
 
+static void a_log_that_is_a_refusal_is_an_error(void **state)
+{
+	static const char gone[] = "{\"cause\":\"no such container\",\"response\":500}";
+
+	(void)state;
+	d.log = true;
+	fake_stream(d.fake, "", gone, sizeof(gone) - 1, 4);
+	fake_reply(d.fake, 200, "", "1{");
+	kii_multi_post(d.multi, begin, &d.ear);
+	await_end(1);
+	assert_int_equal(d.ear.err.code, KII_ENOTFOUND);
+	assert_int_equal(d.ear.err.detail, 500);
+	assert_int_equal(bytes(), 0);
+	/* once more on the same */
+	d.ear.err = (struct kii_error){ 0 };
+	kii_multi_post(d.multi, begin, &d.ear);
+	await_end(2);
+	assert_int_equal(d.ear.err.code, KII_OK);
+	assert_string_equal(d.ear.got.data, "1{");
+}
+
 static void an_address_that_is_none_is_refused(void **state)
 {
 	const struct kii_engine_opts opts = { .address = "ftp://x" };
@@ -309,6 +331,7 @@ int main(void)
 {
 #define TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 	const struct CMUnitTest tests[] = {
+		TEST(a_log_that_is_a_refusal_is_an_error),
 		TEST(an_answer_comes_piece_by_piece),
 		TEST(a_refusal_is_an_error),
 		TEST(an_engine_that_hangs_up_is_down),
