@@ -47,6 +47,8 @@ static int damaged(struct unpack *u)
 
 static int failed(struct unpack *u, const char *what, const char *path)
 {
+	if (errno == ENAMETOOLONG)
+		return refuse(u, path, "a part of its name, or what it names, is too long");
 	return kii_error_set(u->err, KII_EIO, errno, "%s %.100s: %s", what, path, strerror(errno));
 }
 
@@ -203,12 +205,12 @@ static int write_block(struct unpack *u, int fd, const char *path, const void *d
 	return 0;
 }
 
-/* Holes stay holes, but count. */
+/* Holes stay holes, but count; where the last one ends only the end of all tells. */
 static int write_data(struct unpack *u, int fd, const char *path)
 {
 	const void *data;
 	size_t len;
-	la_int64_t at, end = 0;
+	la_int64_t at = 0, end = 0;
 	int rc;
 
 	while ((rc = archive_read_data_block(u->archive, &data, &len, &at)) == ARCHIVE_OK) {
@@ -221,6 +223,11 @@ static int write_data(struct unpack *u, int fd, const char *path)
 	}
 	if (rc != ARCHIVE_EOF)
 		return damaged(u);
+	if (at > end) {
+		if (count_bytes(u, at - end) != 0)
+			return -1;
+		end = at;
+	}
 	return ftruncate(fd, end) != 0 ? failed(u, "write", path) : 0;
 }
 

@@ -25,6 +25,7 @@ struct item {
 	const char *text;        /* content, or the link's target */
 	const char *hardlink;
 	int64_t size;            /* where it is more than the text: zeros */
+	bool sparse;             /* and these are a hole */
 };
 
 #define FILE_(p, t)  { .path = (p), .type = AE_IFREG, .perm = 0644, .text = (t) }
@@ -78,6 +79,8 @@ static void add(struct archive *a, const struct item *item)
 	if (item->type == AE_IFLNK)
 		archive_entry_set_symlink(e, item->text);
 	archive_entry_set_size(e, item->type == AE_IFREG ? size : 0);
+	if (item->sparse)
+		archive_entry_sparse_add_entry(e, 0, (int64_t)len);
 	assert_true(archive_write_header(a, e) >= ARCHIVE_WARN);
 	if (item->type == AE_IFREG && !item->hardlink) {
 		if (len)
@@ -182,6 +185,42 @@ static void every_kind_of_archive_is_unpacked(void **state)
 	}
 }
 
+static int64_t size_of(const struct place *p, const char *name)
+{
+	kii_autofree char *path = kii_xfmt("%s/%s", p->out, name);
+	struct stat st;
+
+	assert_int_equal(stat(path, &st), 0);
+	return st.st_size;
+}
+
+static void a_hole_at_the_end_is_a_part_of_the_file(void **state)
+{
+	static const struct item items[] = {
+		{ .path = "tail", .type = AE_IFREG, .perm = 0644, .text = "head", .size = 1 << 20,
+		  .sparse = true },
+		{ .path = "all", .type = AE_IFREG, .perm = 0644, .size = 300000, .sparse = true },
+		FILE_("none", "text"),
+	};
+	const struct kii_archive_limits small = { .entries = 9, .bytes = 1 << 20, .ratio = 0 };
+	const struct kii_archive_limits none = { .ratio = 0 };
+	struct place *p = *state;
+	struct kii_archive_totals totals;
+	struct kii_error err = { 0 };
+
+	make(p, TAR, items, 3);
+	assert_in_range(lseek(p->fd, 0, SEEK_END), 1, 1 << 16);
+	must(kii_archive_unpack(p->fd, p->out, &none, &totals, &err));
+	assert_int_equal(size_of(p, "tail"), 1 << 20);
+	assert_int_equal(size_of(p, "all"), 300000);
+	assert_int_equal(size_of(p, "none"), 4);
+	assert_int_equal(totals.bytes, (1 << 20) + 300000 + 4);
+	must(kii_io_remove_tree(p->out, &err));
+	/* It counts like other bytes. */
+	must_fail(kii_archive_unpack(p->fd, p->out, &small, NULL, &err), KII_ETOOBIG);
+	assert_false(exists(p->out));
+}
+
 struct bad {
 	struct item items[2];
 	const char *why;         /* in the message */
@@ -254,14 +293,16 @@ static void names_have_a_length_and_a_depth(void **state)
 	item.type = AE_IFDIR;
 	make(p, TAR, &item, 1);
 	must_fail(kii_archive_unpack(p->fd, p->out, &limits, NULL, &err), KII_EINVAL);
-	/* One that the file system takes no more, which is not the archive's format to say. */
+	/* One that no file system takes. */
 	kii_buf_reset(&deep);
 	while (deep.len < 300)
 		kii_buf_char(&deep, 'n');
 	item.path = deep.data;
 	item.type = AE_IFREG;
 	make(p, TAR, &item, 1);
-	must_fail(kii_archive_unpack(p->fd, p->out, &limits, NULL, &err), KII_EIO);
+	kii_error_clear(&err);
+	must_fail(kii_archive_unpack(p->fd, p->out, &limits, NULL, &err), KII_EINVAL);
+	assert_non_null(strstr(err.msg, "too long"));
 	item.path = "s";
 	item.type = AE_IFDIR;
 	make(p, TAR, &item, 1);
@@ -426,6 +467,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		PLACE_TEST(every_kind_of_archive_is_unpacked),
+		PLACE_TEST(a_hole_at_the_end_is_a_part_of_the_file),
 		PLACE_TEST(entries_that_may_not_be_are_refused),
 		PLACE_TEST(names_have_a_length_and_a_depth),
 		PLACE_TEST(what_comes_twice_counts_as_it_came_last),
