@@ -24,6 +24,7 @@
 static int read_since(const char *text, int64_t *out, struct kii_error *err)
 {
 	size_t digits = strspn(text, "0123456789");
+	int64_t seconds;
 	int64_t unit = SECOND / 10;
 	const char *p = text + digits;
 
@@ -33,7 +34,10 @@ static int read_since(const char *text, int64_t *out, struct kii_error *err)
 	if (!digits || digits > 9 + 1 || (*p && *p != '.'))
 		return kii_error_field(err, "since", "must be a time such as "
 			"2026-11-28T22:38:10Z, or seconds since 1970");
-	*out = strtoll(text, NULL, 10) * SECOND;
+	seconds = strtoll(text, NULL, 10);
+	if (seconds >= INT64_MAX / SECOND)
+		return kii_error_field(err, "since", "is later than any log");
+	*out = seconds * SECOND;
 	for (p += *p == '.'; *p >= '0' && *p <= '9' && unit; p++, unit /= 10)
 		*out += (*p - '0') * unit;
 	return *p ? kii_error_field(err, "since", "must be seconds since 1970") : 0;

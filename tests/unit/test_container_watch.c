@@ -77,7 +77,8 @@ static void what_is_wrong_is_named(void **state)
 		{ "tail=100001", "tail" }, { "tail=all", "tail" }, { "limit=0", "limit" },
 		{ "limit=99999999", "limit" }, { "since=", "since" }, { "since=10m", "since" },
 		{ "since=1.2x", "since" }, { "since=-5", "since" },
-		{ "since=99999999999", "since" }, { "since=2026-13", "since" },
+		{ "since=99999999999", "since" }, { "since=9999999999", "since" },
+		{ "since=9223372036", "since" }, { "since=2026-13", "since" },
 		{ "cursor=", "cursor" }, { "cursor=1", "cursor" },
 		{ "cursor=0.0-0.0&since=5", "cursor" }, { "cursor=0.0-0.0&tail=5", "cursor" },
 	};
