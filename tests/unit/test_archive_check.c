@@ -300,9 +300,10 @@ static void names_have_a_length_and_a_depth(void **state)
 	item.path = deep.data;
 	item.type = AE_IFREG;
 	make(p, TAR, &item, 1);
-	kii_error_clear(&err);
-	must_fail(kii_archive_unpack(p->fd, p->out, &limits, NULL, &err), KII_EINVAL);
+	assert_int_equal(kii_archive_unpack(p->fd, p->out, &limits, NULL, &err), -1);
+	assert_int_equal(err.code, KII_EINVAL);
 	assert_non_null(strstr(err.msg, "too long"));
+	kii_error_clear(&err);
 	item.path = "s";
 	item.type = AE_IFDIR;
 	make(p, TAR, &item, 1);
