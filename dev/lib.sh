@@ -18,6 +18,10 @@ packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pyte
 	python3-jsonschema python3-pip sqlite3 git openssh-server mandoc docker-compose
 	podman crun catatonit netavark aardvark-dns uidmap slirp4netns fuse-overlayfs"
 
+# shellcheck disable=SC2034
+public="versions stats layouts jobs build health"
+operator="containers images runtime audit operator"
+
 say() {
 	printf '%s\n' "$*"
 }
