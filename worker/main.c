@@ -44,18 +44,21 @@ static void own_signals(sigset_t *set)
 	sigaddset(set, SIGINT);
 }
 
-/* Would a new worker take the configuration? */
+/* Would a new worker take the configuration, and the layouts that it names? */
 static bool may_start_again(const struct worker *w)
 {
 	struct kii_conf *conf = NULL;
+	struct kii_layouts *layouts = NULL;
 	struct kii_error err = { 0 };
+	bool may = kii_conf_load(w->conf_file, &conf, &err) == 0 &&
+		kii_layouts_load((const char *const *)conf->paths.layouts, conf->paths.n_layouts,
+			&layouts, &err) == 0;
 
-	if (kii_conf_load(w->conf_file, &conf, &err) != 0) {
+	if (!may)
 		kii_log_error("reload_refused", "error=%s", kii_q(err.msg));
-		return false;
-	}
+	kii_layouts_free(layouts);
 	kii_conf_free(conf);
-	return true;
+	return may;
 }
 
 static void end_server(struct worker *w)

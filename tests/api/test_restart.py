@@ -63,6 +63,13 @@ def test_a_worker_that_starts_anew_keeps_its_socket(new_stack, pool):
     assert "nonsense" in mine.worker.text() and str(mine.conf) in mine.worker.text()
     assert mine.worker.text().count("event=ready") == starts + 1
     mine.conf.write_text(right)
+    # So it does with a layout that cannot be read.
+    broken = mine.etc / "layouts" / "MD1-Broken.json"
+    broken.write_text("{")
+    mine.worker.kill(signal.SIGHUP)
+    wait_until(lambda: mine.worker.text().count("event=reload_refused") == 2, 20)
+    assert broken.name in mine.worker.text() and mine.worker.alive()
+    broken.unlink()
     assert mine.post(mine.ordered("after it")).json["success"] is True
 
 
