@@ -128,7 +128,10 @@ static json_t *devices_json(const json_t *devices)
 	return list;
 }
 
-/* "private" is what an engine does by itself, and has no one word for it. */
+/*
+ * "private" is what an engine does by itself here, and it has no word for it. Not so for IPC and
+ * cgroups: there it is one of the engine's words, and a default may be another.
+ */
 static void put_namespace(json_t *host, const char *name, const char *mode)
 {
 	if (mode && strcmp(mode, "private") != 0)
@@ -160,10 +163,10 @@ static json_t *host_json(const struct kii_container_request *r)
 	if (r->devices)
 		put(host, "Devices", devices_json(r->devices));
 	put_namespace(host, "PidMode", r->pid_mode);
-	put_namespace(host, "IpcMode", r->ipc_mode);
+	put_text(host, "IpcMode", r->ipc_mode);
 	put_namespace(host, "UTSMode", r->uts_mode);
 	put_namespace(host, "UsernsMode", r->userns_mode);
-	put_namespace(host, "CgroupnsMode", r->cgroupns_mode);
+	put_text(host, "CgroupnsMode", r->cgroupns_mode);
 	return host;
 }
 

@@ -232,6 +232,21 @@ def test_what_is_asked_for_is_what_there_is(stack, containers, engine):
     assert shown["volumes"][0]["source"] not in engine.volumes()
 
 
+def test_private_namespaces_are_its_own(containers, engine):
+    """Be the engine's default another: with cgroups of version 1 it is the host's."""
+    kinds = ["ipc", "cgroup", "uts", "pid"]
+    if engine.name != "docker" and not os.path.exists("/sys/fs/cgroup/cgroup.controllers"):
+        kinds.remove("cgroup")   # Podman has no other there
+    modes = {f"{kind}_mode": "private" for kind in ("ipc", "cgroupns", "uts", "pid")}
+    one = containers.run("ls -l /proc/self/ns", user="0:0", **modes)
+    containers.ended(one)
+    text = containers.op.get(f"/containers/{one}/logs").json["entries"]
+    text = "".join(entry["text"] for entry in text)
+    for kind in kinds:
+        name = os.readlink(f"/proc/self/ns/{kind}")
+        assert f"{kind} -> {kind}:[" in text and name not in text, (name, text)
+
+
 def test_a_name_is_made_up_where_none_is_given(containers):
     reply = containers.op.post("/containers", containers.body("true", name=None))
     assert reply.status == 201, reply

@@ -131,6 +131,10 @@ static void the_first_network_is_its_mode(void **state)
 	engine_gets("\"pid_mode\": \"private\", \"ipc_mode\": \"host\"", "HostConfig.PidMode", "");
 	engine_gets("\"pid_mode\": \"private\", \"ipc_mode\": \"host\"", "HostConfig.IpcMode",
 		"\"host\"");
+	engine_gets("\"ipc_mode\": \"private\"", "HostConfig.IpcMode", "\"private\"");
+	engine_gets("\"cgroupns_mode\": \"private\"", "HostConfig.CgroupnsMode",
+		"\"private\"");
+	engine_gets("\"pid_mode\": \"private\"", "HostConfig.IpcMode", "");
 }
 
 static void the_program_s_members_reach_the_engine(void **state)
