@@ -56,18 +56,67 @@ def built(machine, name):
 # --- the engine
 
 
+DOCKER_COMES = "dpkg-trigger --no-await /usr/sbin/dockerd && dpkg --triggers-only --pending"
+
+
+def operators(machine, secret):
+    """What each program of the operator's zone that asks the engine answers."""
+    return {path: machine.sh("curl -s -o /dev/null -w '%{http_code}' -H 'Authorization: Bearer "
+                             f"{secret}' http://localhost:3001/api/v1/{path}")
+            for path in ("containers", "images", "runtime/info")}
+
+
+def groups(machine):
+    return machine.sh("id -nG kiisrv-engine").split()
+
+
 def test_no_engine_and_then_one(machine, debs):
     machine.sh("rm /run/docker.sock && groupdel docker")
     said = machine.install(debs["new"])
     assert "no container engine yet" in said, said
     assert machine.active() == "active" and machine.answers()
     assert machine.reasons() == ["engine: down"]
+    secret = machine.sh("kiisrvctl token add --scope containers:read,images:read,runtime:read "
+                        "package").split()[-1]
+    assert set(operators(machine, secret).values()) == {"503"}
     # As the installation of docker.io would.
     machine.give_engine()
-    machine.sh("dpkg-trigger --no-await /usr/sbin/dockerd && dpkg --triggers-only --pending")
-    assert "docker" in machine.sh("id -nG kiisrv-engine").split()
+    machine.sh(DOCKER_COMES)
+    assert "docker" in groups(machine)
     wait_until(lambda: machine.reasons() == [], 20, 0.2)
+    wait_until(lambda: set(operators(machine, secret).values()) == {"200"}, 20, 0.5)
     assert built(machine, "no engine")
+
+
+def test_an_engine_that_comes_while_kiisrv_is_removed(machine, debs):
+    machine.sh("rm /run/docker.sock && groupdel docker")
+    machine.install(debs["new"])
+    machine.sh("apt-get -q -y remove kiisrv")
+    machine.give_engine()
+    machine.install(debs["new"])
+    assert "docker" in groups(machine)
+    wait_until(lambda: machine.reasons() == [], 20, 0.2)
+
+
+@pytest.mark.parametrize("record", [True, False], ids=["record", "older"])
+def test_who_was_taken_out_of_the_group_stays_out(machine, debs, record):
+    """Over upgrades of Docker and of kiisrv, from a version without a record of it as well."""
+    machine.install(debs["new"])
+    machine.sh("gpasswd -d kiisrv-engine docker")
+    if not record:
+        machine.sh("rm /var/lib/kiisrv/engine-group")
+    worker = machine.show("kiisrv-worker", "MainPID")
+    said = machine.install(repacked(debs["new"], "9.0.1", debs["new"].parent))
+    assert ("is not in group docker" in said) != record, said
+    machine.sh(DOCKER_COMES)
+    said = machine.install(repacked(debs["new"], "9.0.2", debs["new"].parent))
+    assert "docker" not in groups(machine) and "group docker" not in said, said
+    assert machine.show("kiisrv-worker", "MainPID") == worker
+    # Docker's group that is gone and comes again is another one.
+    machine.sh(f"groupdel docker && {DOCKER_COMES}")
+    machine.give_engine()
+    machine.sh(DOCKER_COMES)
+    assert "docker" in groups(machine)
 
 
 def test_an_engine_that_is_down_and_comes_back(machine, debs, own):
