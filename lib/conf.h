@@ -11,6 +11,7 @@
 #include "bases.h"
 
 #define KII_CONF_LAYOUTS_MAX 8
+#define KII_CONF_BODY_MAX (4u << 20)   /* more than that no worker takes */
 
 struct kii_conf_list {
 	char **items;               /* NULL where there are none */

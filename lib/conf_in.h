@@ -16,7 +16,8 @@ enum kii_conf_type {
 	KII_CONF_FOLDER,     /* char *, absolute, `max` bytes at most */
 	KII_CONF_LAYOUTS,    /* the list of folders and its length */
 	KII_CONF_SOCKET,     /* char *, "unix:///..." or "tcp://host:port" */
-	KII_CONF_PREFIX,     /* char *, the beginning of an image's name */
+	KII_CONF_PREFIX,     /* char *, the beginning of the last part of an image's name */
+	KII_CONF_NETWORK,    /* char *, the engine's name for a network */
 	KII_CONF_PATHS,      /* struct kii_conf_list of absolute paths, `max` at most */
 	KII_CONF_CAPS,       /* struct kii_conf_list of capabilities, without CAP_ */
 	KII_CONF_GIT,        /* char *, a repository: https, http, git or file, no password */

@@ -79,10 +79,10 @@ const struct kii_conf_key kii_conf_keys[] = {
 	  QUOTED("1 GiB") },
 	{ "build", "source_timeout", KII_CONF_DURATION, AT(build.source_timeout_ms), SECOND,
 	  24 * HOUR, QUOTED("10 min") },
-	{ "build", "source_network", KII_CONF_PREFIX, AT(build.source_network), 1, 128,
+	{ "build", "source_network", KII_CONF_NETWORK, AT(build.source_network), 1, 128,
 	  QUOTED("default") },
 
-	{ "http", "body", KII_CONF_SIZE, AT(http.body), KIB, 16 * MIB, QUOTED("2 MiB") },
+	{ "http", "body", KII_CONF_SIZE, AT(http.body), KIB, KII_CONF_BODY_MAX, QUOTED("2 MiB") },
 
 	{ "limits", "log", KII_CONF_SIZE, AT(limits.log), 4 * KIB, GIB, QUOTED("16 MiB") },
 	{ "limits", "artifact", KII_CONF_SIZE, AT(limits.artifact), KIB, GIB,

@@ -376,15 +376,50 @@ static int set_socket(struct setting *s)
 	return 0;
 }
 
+#define ALNUM "abcdefghijklmnopqrstuvwxyz0123456789"
+
+/*
+ * As an engine has the last part of a repository: letters and digits, between them ".", "_", "__"
+ * or any number of "-". A registry or a folder before it would match no image: they go by their
+ * last part.
+ */
+static bool is_prefix(const char *text)
+{
+	while (*text) {
+		size_t n = strspn(text, ALNUM);
+		size_t between = strspn(text + n, "._-");
+
+		if (n == 0 || (between > 1 && strspn(text + n, "-") != between &&
+				(between > 2 || strncmp(text + n, "__", 2) != 0)))
+			return false;
+		text += n + between;
+	}
+	return true;
+}
+
 static int set_prefix(struct setting *s)
+{
+	const char *text = plain_text(s, s->value, "a string");
+
+	if (!text)
+		return -1;
+	if (s->value->len < (size_t)s->key->min || s->value->len > (size_t)s->key->max ||
+	    !is_prefix(text))
+		return kii_error_field(s->err, s->field, "must be 1 to %" PRId64 " of a-z 0-9 "
+			"and, between them and last, . _ __ or -: it begins the last part of an "
+			"image's name", s->key->max);
+	replace_take(s->place, kii_xstrdup(text));
+	return 0;
+}
+
+static int set_network(struct setting *s)
 {
 	const char *text = plain_text(s, s->value, "a string");
 	bool fits;
 
 	if (!text)
 		return -1;
-	fits = strchr("abcdefghijklmnopqrstuvwxyz0123456789", text[0]) &&
-		strspn(text, "abcdefghijklmnopqrstuvwxyz0123456789._/:-") == s->value->len;
+	fits = strchr(ALNUM, text[0]) && strspn(text, ALNUM "._/:-") == s->value->len;
 	if (s->value->len < (size_t)s->key->min || s->value->len > (size_t)s->key->max || !fits)
 		return kii_error_field(s->err, s->field, "must be 1 to %" PRId64 " of a-z 0-9 "
 			". _ - / : and begin with a letter or digit", s->key->max);
@@ -446,6 +481,7 @@ static int (*const setters[])(struct setting *) = {
 	[KII_CONF_LAYOUTS]  = set_layouts,
 	[KII_CONF_SOCKET]   = set_socket,
 	[KII_CONF_PREFIX]   = set_prefix,
+	[KII_CONF_NETWORK]  = set_network,
 	[KII_CONF_PATHS]    = set_paths,
 	[KII_CONF_CAPS]     = set_capabilities,
 	[KII_CONF_GIT]      = set_git,

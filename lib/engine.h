@@ -59,7 +59,9 @@ struct kii_image {
 };
 /*
  * All tagged images whose repository (last path part, registry and "localhost/" taken off) begins
- * with `prefix`, one entry a tag. Caller frees with kii_images_free.
+ * with `prefix`, one entry a tag, by name. Of several of one name the one without a registry or
+ * folder counts, then localhost/'s, then the first by the whole name. Caller frees with
+ * kii_images_free.
  */
 int kii_engine_images(struct kii_engine *e, const char *prefix, struct kii_image **out, size_t *n,
 	struct kii_error *err) KII_MUST_CHECK;

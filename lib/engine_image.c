@@ -61,25 +61,42 @@ static int add_image(struct kii_engine *e, const char *id, const char *name,
 	return 0;
 }
 
-static int add_tags(struct kii_engine *e, const json_t *listed, const char *prefix,
-	struct kii_image **images, size_t *n, struct kii_error *err)
+/* A tag that matches: borrowed from the list. */
+struct tag {
+	const char *ref, *name, *id;
+};
+
+static int by_name(const void *a, const void *b)
+{
+	const struct tag *s = a, *t = b;
+	int way = strcmp(s->name, t->name);
+
+	if (way == 0)
+		way = (s->name != s->ref) - (t->name != t->ref);
+	if (way == 0)
+		way = (strncmp(s->ref, "localhost/", 10) != 0) -
+			(strncmp(t->ref, "localhost/", 10) != 0);
+	return way ? way : strcmp(s->ref, t->ref);
+}
+
+static int find_tags(const json_t *listed, const char *prefix, struct tag **tags, size_t *n,
+	struct kii_error *err)
 {
 	const char *id = kii_json_str(listed, "Id");
-	const json_t *tags = json_object_get(listed, "RepoTags");
+	const json_t *refs = json_object_get(listed, "RepoTags");
 	struct kii_error ignored = { 0 };
-	const json_t *tag;
+	const json_t *ref;
 	size_t i;
 
 	if (kii_engine_name(KII_NAME_IMAGE, "image", id, &ignored))
 		return kii_engine_odd("image Id", err);
-	*images = kii_xrealloc(*images, (*n + json_array_size(tags) + 1) * sizeof(**images));
-	json_array_foreach(tags, i, tag) {
-		const char *name = kii_engine_last_part(json_is_string(tag)
-			? json_string_value(tag) : "");
+	*tags = kii_xrealloc(*tags, (*n + json_array_size(refs) + 1) * sizeof(**tags));
+	json_array_foreach(refs, i, ref) {
+		const char *whole = json_is_string(ref) ? json_string_value(ref) : "";
+		const char *name = kii_engine_last_part(whole);
 
-		if (strncmp(name, prefix, strlen(prefix)) == 0 && strchr(name, ':')
-				&& add_image(e, id, name, *images, n, err))
-			return -1;
+		if (strncmp(name, prefix, strlen(prefix)) == 0 && strchr(name, ':'))
+			(*tags)[(*n)++] = (struct tag){ whole, name, id };
 	}
 	return 0;
 }
@@ -89,16 +106,25 @@ int kii_engine_images(struct kii_engine *e, const char *prefix, struct kii_image
 {
 	kii_autocall c = KII_CALL_INIT("GET");
 	kii_autojson *reply = NULL;
-	struct kii_image *images = NULL;
-	size_t count = 0;
+	kii_autofree struct tag *tags = NULL;
+	struct kii_image *images;
+	size_t n_tags = 0, count = 0;
 
 	kii_call_path(&c, "/images/json");
 	if (kii_call_json(e, &c, &reply, err))
 		return -1;
 	if (!json_is_array(reply))
 		return kii_engine_odd("list", err);
-	for (size_t i = 0; i < json_array_size(reply); i++) {
-		if (add_tags(e, json_array_get(reply, i), prefix, &images, &count, err)) {
+	for (size_t i = 0; i < json_array_size(reply); i++)
+		if (find_tags(json_array_get(reply, i), prefix, &tags, &n_tags, err))
+			return -1;
+	if (n_tags)
+		qsort(tags, n_tags, sizeof(*tags), by_name);
+	images = kii_xcalloc(n_tags + 1, sizeof(*images));
+	for (size_t i = 0; i < n_tags; i++) {
+		if (i && strcmp(tags[i].name, tags[i - 1].name) == 0)
+			continue;
+		if (add_image(e, tags[i].id, tags[i].name, images, &count, err)) {
 			kii_images_free(images, count);
 			return -1;
 		}

@@ -14,7 +14,8 @@
 #include "submit.h"
 
 #define RETRY_IMAGE 30           /* seconds: the janitor has looked again by then */
-#define REQUEST_MAX (4u << 20)   /* bytes of a request as the row keeps it */
+/* Bytes of a request as the row keeps it: the largest body, its env and its tag. */
+#define REQUEST_MAX (KII_CONF_BODY_MAX + 4096)
 
 /* --- the request --- */
 

@@ -129,7 +129,7 @@ static void every_key_is_taken_from_the_file(void **state)
 		"docker = {runtime = 'podman', rootless = true, socket_path = '/s', timeout = 7}\n"
 		"paths.state_dir = '/a//'\npaths.run_dir = '/b'\n"
 		"paths.layouts = ['/c/', '/', '/d']\n"
-		"[firmware]\nimage_prefix = 'r.example:5000/x_'\ntransport = 'bind'\n"
+		"[firmware]\nimage_prefix = 'r.example--x__'\ntransport = 'bind'\n"
 		"timeout = '90 s'\nidle_timeout = '1500ms'\nmemory = 33554432\ncpus = 0.5\n"
 		"pids = 9\ntmp = '2 MiB'\ngit_url = 'git://h:9418/a.git'\ngit_refresh = 0\n"
 		"[queue]\nslots = 3\nmax_waiting = 5\nper_client = 2\n"
@@ -153,7 +153,7 @@ static void every_key_is_taken_from_the_file(void **state)
 	assert_string_equal(conf->paths.layouts[0], "/c");
 	assert_string_equal(conf->paths.layouts[1], "/");
 	assert_string_equal(conf->paths.layouts[2], "/d");
-	assert_string_equal(conf->firmware.image_prefix, "r.example:5000/x_");
+	assert_string_equal(conf->firmware.image_prefix, "r.example--x__");
 	assert_true(conf->firmware.bind);
 	assert_int_equal(conf->firmware.timeout_ms, 90000);
 	assert_int_equal(conf->firmware.idle_timeout_ms, 1500);
@@ -317,6 +317,13 @@ static void values_out_of_range_are_refused(void **state)
 		{ "[firmware]\nimage_prefix = '-x'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'X'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'a b'", "2:16", "firmware.image_prefix: must be" },
+		{ "[firmware]\nimage_prefix = 'r.example/a-'", "2:16", "firmware.image_prefix: must" },
+		{ "[firmware]\nimage_prefix = 'a:1'", "2:16", "firmware.image_prefix: must be" },
+		{ "[firmware]\nimage_prefix = 'a..'", "2:16", "firmware.image_prefix: must be" },
+		{ "[firmware]\nimage_prefix = 'a___b'", "2:16", "firmware.image_prefix: must be" },
+		{ "[firmware]\nimage_prefix = 'a-_'", "2:16", "firmware.image_prefix: must be" },
+		{ "[build]\nsource_network = '-x'", "2:18", "build.source_network: must be" },
+		{ "[http]\nbody = 4194305", "2:8", "http.body: must be between 1 KiB and 4 MiB" },
 		{ "[paths]\nstate_dir = 'x'", "2:13", "paths.state_dir: must be absolute" },
 		{ "[paths]\nstate_dir = ''", "2:13", "paths.state_dir: must be absolute" },
 		{ "[paths]\nstate_dir = \"/x\\n\"", "2:13", "paths.state_dir: must not hold "

@@ -47,6 +47,50 @@ static void images_go_by_their_last_part(void **state)
 	kii_images_free(NULL, 0);
 }
 
+/* Whatever order the engine lists them in. */
+static void of_several_registries_one_image_counts(void **state)
+{
+	static const char *const lists[] = {
+		"[{\"Id\":\"sha256:1\",\"RepoTags\":[\"reg.example/kiisrv-b:latest\"]},"
+		"{\"Id\":\"sha256:2\",\"RepoTags\":[\"localhost/kiisrv-a:latest\","
+		"\"x/kiisrv-c:latest\"]},"
+		"{\"Id\":\"sha256:3\",\"RepoTags\":[\"kiisrv-a:latest\"]},"
+		"{\"Id\":\"sha256:4\",\"RepoTags\":[\"localhost/kiisrv-b:latest\","
+		"\"a/kiisrv-c:latest\"]}]",
+		"[{\"Id\":\"sha256:4\",\"RepoTags\":[\"a/kiisrv-c:latest\","
+		"\"localhost/kiisrv-b:latest\"]},"
+		"{\"Id\":\"sha256:3\",\"RepoTags\":[\"kiisrv-a:latest\"]},"
+		"{\"Id\":\"sha256:2\",\"RepoTags\":[\"x/kiisrv-c:latest\","
+		"\"localhost/kiisrv-a:latest\"]},"
+		"{\"Id\":\"sha256:1\",\"RepoTags\":[\"reg.example/kiisrv-b:latest\"]}]",
+	};
+	struct fake_pair *p = *state;
+	struct kii_error err = { 0 };
+	struct kii_image *images;
+	kii_autofree char *seen = NULL;
+	size_t n;
+
+	for (size_t i = 0; i < KII_COUNT(lists); i++) {
+		fake_reset(p->fake);
+		fake_ping(p->fake, "1.41", false);
+		fake_reply(p->fake, 200, "", lists[i]);
+		fake_reply(p->fake, 200, "", "{\"Id\":\"sha256:3\"}");
+		fake_reply(p->fake, 200, "", "{\"Id\":\"sha256:4\"}");
+		fake_reply(p->fake, 200, "", "{\"Id\":\"sha256:4\"}");
+		must(kii_engine_images(p->engine, "kiisrv-", &images, &n, &err));
+		assert_int_equal(n, 3);
+		assert_string_equal(images[0].name, "kiisrv-a:latest");
+		assert_string_equal(images[1].name, "kiisrv-b:latest");
+		assert_string_equal(images[2].name, "kiisrv-c:latest");
+		kii_images_free(images, n);
+	}
+	seen = fake_seen(p->fake);
+	assert_non_null(strstr(seen, "images/sha256:3/json\nGET /v1.41/images/sha256:4/json\n"
+		"GET /v1.41/images/sha256:4/json\n"));
+	assert_null(strstr(seen, "sha256:1/json"));
+	assert_null(strstr(seen, "sha256:2/json"));
+}
+
 static void image_lists_that_lack_are_broken(void **state)
 {
 	static const struct { const char *list, *image; } rows[] = {
@@ -185,6 +229,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		FAKE_TEST(images_go_by_their_last_part),
+		FAKE_TEST(of_several_registries_one_image_counts),
 		FAKE_TEST(image_lists_that_lack_are_broken),
 		FAKE_TEST(an_image_is_inspected_by_its_name),
 		FAKE_TEST(volumes_are_names),

@@ -525,6 +525,26 @@ static void a_build_is_checked(void **state)
 		"buildpack_type");
 }
 
+/* As large as http.body may be: no step on the way is narrower. */
+static void the_largest_body_is_taken(void **state)
+{
+	struct fixture *f = *state;
+	char watch[KII_JOB_ID + 1];
+	kii_autojson *body = json_pack("{s:O, s:s}", "config", f->config, "env", "latest");
+	kii_autobuf text = KII_BUF_INIT(KII_CONF_BODY_MAX + 1);
+	struct kii_error err = { 0 };
+	kii_autofree char *filler = NULL;
+	size_t left;
+
+	json_object_set_new(f->config, "filler", json_string(""));
+	must(kii_json_dump(body, 0, &text, &err));
+	left = KII_CONF_BODY_MAX - text.len;
+	filler = kii_xcalloc(left + 1, 1);
+	memset(filler, 'x', left);
+	json_object_set_new(f->config, "filler", json_string(filler));
+	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", NULL);
+}
+
 static void the_public_zone_may_not_manage(void **state)
 {
 	static const char *const ops[] = { "cancel", "retry", "gc" };
@@ -656,6 +676,7 @@ int main(void)
 		submit_test(a_pull_is_checked),
 		submit_test(an_id_stands_for_one_build),
 		submit_test(a_build_is_checked),
+		submit_test(the_largest_body_is_taken),
 		submit_test(the_public_zone_may_not_manage),
 		submit_test(the_status_tells_what_is_known),
 		submit_test(a_broken_database_refuses_and_keeps_nothing),
