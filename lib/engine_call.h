@@ -116,6 +116,16 @@ bool kii_call_stale(const struct kii_call *c);
 /* Give up a call that was begun, with its connection; nothing where it is over. */
 void kii_call_end(struct kii_engine *e, struct kii_call *c);
 
+/* --- engine_list.c --- */
+/* One entry of a list, borrowed. -1 with `err` set ends the call. */
+typedef int kii_call_each(void *arg, const json_t *entry, struct kii_error *err);
+/*
+ * The whole call, whose reply is a list: as long as it likes, since one entry is in memory at a
+ * time. Fails further with EBROKEN: no list.
+ */
+int kii_call_list(struct kii_engine *e, struct kii_call *c, kii_call_each *each, void *arg,
+	struct kii_error *err) KII_MUST_CHECK;
+
 /* --- engine_version.c --- */
 /* Make sure that there is a version to talk in, and that it is known who is there. */
 int kii_engine_negotiate(struct kii_engine *e, struct kii_error *err) KII_MUST_CHECK;

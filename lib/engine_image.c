@@ -61,10 +61,26 @@ static int add_image(struct kii_engine *e, const char *id, const char *name,
 	return 0;
 }
 
-/* A tag that matches: borrowed from the list. */
+/* A tag that matches. */
 struct tag {
-	const char *ref, *name, *id;
+	char *ref, *id;
+	const char *name;        /* within `ref` */
 };
+
+struct tags {
+	const char *prefix;
+	struct tag *all;
+	size_t n, cap;
+};
+
+static void tags_release(struct tags *t)
+{
+	for (size_t i = 0; i < t->n; i++) {
+		free(t->all[i].ref);
+		free(t->all[i].id);
+	}
+	free(t->all);
+}
 
 static int by_name(const void *a, const void *b)
 {
@@ -79,52 +95,52 @@ static int by_name(const void *a, const void *b)
 	return way ? way : strcmp(s->ref, t->ref);
 }
 
-static int find_tags(const json_t *listed, const char *prefix, struct tag **tags, size_t *n,
-	struct kii_error *err)
+static void add_tag(struct tags *t, const char *ref, const char *id)
+{
+	const char *name = kii_engine_last_part(ref);
+
+	if (strncmp(name, t->prefix, strlen(t->prefix)) != 0 || !strchr(name, ':'))
+		return;
+	if (t->n == t->cap) {
+		t->cap = t->cap * 2 + 16;
+		t->all = kii_xrealloc(t->all, t->cap * sizeof(*t->all));
+	}
+	t->all[t->n] = (struct tag){ .ref = kii_xstrdup(ref), .id = kii_xstrdup(id) };
+	t->all[t->n].name = kii_engine_last_part(t->all[t->n].ref);
+	t->n++;
+}
+
+static int find_tags(void *arg, const json_t *listed, struct kii_error *err)
 {
 	const char *id = kii_json_str(listed, "Id");
-	const json_t *refs = json_object_get(listed, "RepoTags");
 	struct kii_error ignored = { 0 };
 	const json_t *ref;
 	size_t i;
 
 	if (kii_engine_name(KII_NAME_IMAGE, "image", id, &ignored))
 		return kii_engine_odd("image Id", err);
-	*tags = kii_xrealloc(*tags, (*n + json_array_size(refs) + 1) * sizeof(**tags));
-	json_array_foreach(refs, i, ref) {
-		const char *whole = json_is_string(ref) ? json_string_value(ref) : "";
-		const char *name = kii_engine_last_part(whole);
-
-		if (strncmp(name, prefix, strlen(prefix)) == 0 && strchr(name, ':'))
-			(*tags)[(*n)++] = (struct tag){ whole, name, id };
+	json_array_foreach(json_object_get(listed, "RepoTags"), i, ref) {
+		if (json_is_string(ref))
+			add_tag(arg, json_string_value(ref), id);
 	}
 	return 0;
 }
 
-int kii_engine_images(struct kii_engine *e, const char *prefix, struct kii_image **out, size_t *n,
-	struct kii_error *err)
+/* Of several of one name the first counts that is still there. */
+static int inspect_tags(struct kii_engine *e, struct tags *tags, struct kii_image **out,
+	size_t *n, struct kii_error *err)
 {
-	kii_autocall c = KII_CALL_INIT("GET");
-	kii_autojson *reply = NULL;
-	kii_autofree struct tag *tags = NULL;
-	struct kii_image *images;
-	size_t n_tags = 0, count = 0;
+	struct kii_image *images = kii_xcalloc(tags->n + 1, sizeof(*images));
+	size_t count = 0;
 
-	kii_call_path(&c, "/images/json");
-	if (kii_call_json(e, &c, &reply, err))
-		return -1;
-	if (!json_is_array(reply))
-		return kii_engine_odd("list", err);
-	for (size_t i = 0; i < json_array_size(reply); i++)
-		if (find_tags(json_array_get(reply, i), prefix, &tags, &n_tags, err))
-			return -1;
-	if (n_tags)
-		qsort(tags, n_tags, sizeof(*tags), by_name);
-	images = kii_xcalloc(n_tags + 1, sizeof(*images));
-	for (size_t i = 0; i < n_tags; i++) {
-		if (i && strcmp(tags[i].name, tags[i - 1].name) == 0)
+	if (tags->n)
+		qsort(tags->all, tags->n, sizeof(*tags->all), by_name);
+	for (size_t i = 0; i < tags->n; i++) {
+		const struct tag *tag = &tags->all[i];
+
+		if (count && strcmp(tag->name, images[count - 1].name) == 0)
 			continue;
-		if (add_image(e, tags[i].id, tags[i].name, images, &count, err)) {
+		if (add_image(e, tag->id, tag->name, images, &count, err)) {
 			kii_images_free(images, count);
 			return -1;
 		}
@@ -132,6 +148,21 @@ int kii_engine_images(struct kii_engine *e, const char *prefix, struct kii_image
 	*out = images;
 	*n = count;
 	return 0;
+}
+
+int kii_engine_images(struct kii_engine *e, const char *prefix, struct kii_image **out, size_t *n,
+	struct kii_error *err)
+{
+	kii_autocall c = KII_CALL_INIT("GET");
+	struct tags tags = { .prefix = prefix };
+	int rc;
+
+	kii_call_path(&c, "/images/json");
+	rc = kii_call_list(e, &c, find_tags, &tags, err);
+	if (rc == 0)
+		rc = inspect_tags(e, &tags, out, n, err);
+	tags_release(&tags);
+	return rc;
 }
 
 void kii_image_release(struct kii_image *image)

@@ -138,48 +138,38 @@ static int set_filters(struct kii_call *c, const struct kii_image_filter *filter
 	return 0;
 }
 
-static int get_list(struct kii_engine *e, const struct kii_image_filter *filter, json_t **out,
-	struct kii_error *err)
-{
-	kii_autocall c = KII_CALL_INIT("GET");
-	kii_autojson *reply = NULL;
+struct found {
+	const char *name;        /* or NULL: all */
+	json_t *list;
+};
 
-	kii_call_path(&c, "/images/json");
-	if (set_filters(&c, filter, err) != 0 || kii_call_json(e, &c, &reply, err) != 0)
-		return -1;
-	if (!json_is_array(reply))
-		return kii_engine_odd("list", err);
-	*out = json_incref(reply);
-	return 0;
-}
-
-static json_t *describe_listed(const json_t *image)
+static int add_listed(void *arg, const json_t *image, struct kii_error *err)
 {
-	return describe(image, (int64_t)kii_json_int(image, "Created", 0) * 1000,
+	const struct found *f = arg;
+	kii_autojson *o = describe(image, (int64_t)kii_json_int(image, "Created", 0) * 1000,
 		json_object_get(image, "Labels"));
+
+	if (!o)
+		return kii_engine_odd("image Id", err);
+	if (!f->name || has_name(o, f->name))
+		json_array_append(f->list, o);
+	return 0;
 }
 
 int kii_engine_image_list(struct kii_engine *e, const struct kii_image_filter *filter,
 	json_t **out, struct kii_error *err)
 {
-	const char *name = filter->name ? familiar(filter->name) : NULL;
-	kii_autojson *reply = NULL;
+	kii_autocall c = KII_CALL_INIT("GET");
 	kii_autojson *all = json_array();
-	const json_t *image;
-	size_t i;
+	struct found found = {
+		.name = filter->name ? familiar(filter->name) : NULL, .list = all };
 
-	if (name && kii_image_check(name, "name", err) != 0)
+	if (found.name && kii_image_check(found.name, "name", err) != 0)
 		return -1;
-	if (get_list(e, filter, &reply, err) != 0)
+	kii_call_path(&c, "/images/json");
+	if (set_filters(&c, filter, err) != 0 ||
+	    kii_call_list(e, &c, add_listed, &found, err) != 0)
 		return -1;
-	json_array_foreach(reply, i, image) {
-		kii_autojson *o = describe_listed(image);
-
-		if (!o)
-			return kii_engine_odd("image Id", err);
-		if (!name || has_name(o, name))
-			json_array_append(all, o);
-	}
 	*out = json_incref(all);
 	return 0;
 }

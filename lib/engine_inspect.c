@@ -104,12 +104,27 @@ int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_containe
 	return 0;
 }
 
-static int read_listed(const json_t *j, struct kii_container *out, struct kii_error *err)
+struct containers {
+	struct kii_container *all;
+	size_t n, cap;
+};
+
+static int add_listed(void *arg, const json_t *j, struct kii_error *err)
 {
+	struct containers *l = arg;
+	struct kii_container *out;
+
+	if (l->n == l->cap) {
+		l->cap = l->cap * 2 + 16;
+		l->all = kii_xrealloc(l->all, l->cap * sizeof(*l->all));
+	}
+	out = &l->all[l->n];
+	*out = (struct kii_container){ 0 };
 	if (read_id(j, out->id, err) || read_state(kii_json_str(j, "State"), &out->state, err))
 		return -1;
 	read_name(json_string_value(json_array_get(json_object_get(j, "Names"), 0)), out);
 	read_labels(json_object_get(j, "Labels"), out);
+	l->n++;
 	return 0;
 }
 
@@ -120,8 +135,8 @@ bool kii_engine_has_remnant(const struct kii_engine *e, const struct kii_call *c
 }
 
 /* In Docker's words or, where Podman has none, in its own, which are the same as far as we read. */
-static int ask_list(struct kii_engine *e, const char *label, const char *value, json_t **reply,
-	struct kii_error *err)
+static int ask_list(struct kii_engine *e, const char *label, const char *value,
+	struct containers *found, struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
 	kii_autocall own = KII_CALL_INIT("GET");
@@ -129,7 +144,7 @@ static int ask_list(struct kii_engine *e, const char *label, const char *value, 
 	kii_call_path(&c, "/containers/json?all=1");
 	if (label && kii_call_label(&c, label, value, err))
 		return -1;
-	if (kii_call_json(e, &c, reply, err) == 0)
+	if (kii_call_list(e, &c, add_listed, found, err) == 0)
 		return 0;
 	if (!kii_engine_has_remnant(e, &c))
 		return -1;
@@ -138,30 +153,20 @@ static int ask_list(struct kii_engine *e, const char *label, const char *value, 
 	kii_call_path(&own, "/v4.0.0/libpod/containers/json?all=true");
 	if (label && kii_call_label(&own, label, value, err))
 		return -1;
-	return kii_call_json(e, &own, reply, err);
+	return kii_call_list(e, &own, add_listed, found, err);
 }
 
 int kii_engine_list(struct kii_engine *e, const char *label, const char *value,
 	struct kii_container **out, size_t *n, struct kii_error *err)
 {
-	kii_autojson *reply = NULL;
-	struct kii_container *found;
-	size_t count;
+	struct containers found = { 0 };
 
-	if (ask_list(e, label, value, &reply, err))
+	if (ask_list(e, label, value, &found, err)) {
+		kii_containers_free(found.all, found.n);
 		return -1;
-	if (!json_is_array(reply))
-		return kii_engine_odd("list", err);
-	count = json_array_size(reply);
-	found = kii_xcalloc(count + 1, sizeof(*found));
-	for (size_t i = 0; i < count; i++) {
-		if (read_listed(json_array_get(reply, i), &found[i], err)) {
-			kii_containers_free(found, i);
-			return -1;
-		}
 	}
-	*out = found;
-	*n = count;
+	*out = found.all;
+	*n = found.n;
 	return 0;
 }
 

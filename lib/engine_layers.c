@@ -9,8 +9,7 @@
 #include "engine_call.h"
 #include "json.h"
 
-#define DIGITS     64
-#define OBJECT_MAX (1u << 20)
+#define DIGITS 64
 
 /*
  * "localhost/<64 digits>-tmp:latest": Podman's own, of a layer that it is about to keep. One that
@@ -59,79 +58,24 @@ static bool read_layer(const json_t *j, struct kii_layer *out)
 	return true;
 }
 
-/* --- the list: as many as there are, of which one is in memory at a time --- */
+/* --- the list --- */
 
-struct list {
-	struct kii_buf object;   /* the one that is coming */
-	unsigned depth;          /* of braces and brackets; 1: between two of them */
-	bool begun;
-	bool text, escaped;      /* inside a text; behind a backslash in it */
-	struct kii_layer *layers;
+struct layers {
+	struct kii_layer *all;
 	size_t n, cap;
 };
 
-static int take_object(struct list *l, struct kii_error *err)
+static int add_layer(void *arg, const json_t *image, struct kii_error *err)
 {
-	kii_autojson *image = NULL;
-	struct kii_error why = { 0 };
+	struct layers *l = arg;
 
-	if (kii_buf_check(&l->object, "an image's description", &why) != 0 ||
-	    kii_json_parse(l->object.data, l->object.len, "image", &image, &why) != 0)
-		return kii_error_set(err, KII_EBROKEN, 0, "the engine's %s", why.msg);
-	kii_buf_reset(&l->object);
 	if (l->n == l->cap) {
 		l->cap = l->cap * 2 + 64;
-		l->layers = kii_xrealloc(l->layers, l->cap * sizeof(*l->layers));
+		l->all = kii_xrealloc(l->all, l->cap * sizeof(*l->all));
 	}
-	if (!read_layer(image, &l->layers[l->n]))
+	if (!read_layer(image, &l->all[l->n]))
 		return kii_engine_odd("image Id", err);
 	l->n++;
-	return 0;
-}
-
-/* Braces and brackets count outside of texts alone. */
-static void follow(struct list *l, char c)
-{
-	if (l->text) {
-		if (l->escaped)
-			l->escaped = false;
-		else if (c == '\\')
-			l->escaped = true;
-		else if (c == '"')
-			l->text = false;
-	} else if (c == '"') {
-		l->text = true;
-	} else if (c == '{' || c == '[') {
-		l->depth++;
-	} else if (c == '}' || c == ']') {
-		l->depth--;
-	}
-}
-
-static int take_char(struct list *l, char c, struct kii_error *err)
-{
-	unsigned before = l->depth;
-
-	if (!l->begun) {
-		l->begun = true;
-		l->depth = 1;
-		return c == '[' ? 0 : kii_engine_odd("list", err);
-	}
-	if (!l->depth || (l->depth == 1 && strchr(", \t\r\n", c)))
-		return 0;
-	follow(l, c);
-	if (before == 1 && l->depth == 0)
-		return 0;
-	kii_buf_char(&l->object, c);
-	return l->depth == 1 && !l->text ? take_object(l, err) : 0;
-}
-
-static int take_piece(void *arg, const char *data, size_t len, struct kii_error *err)
-{
-	for (size_t i = 0; i < len; i++) {
-		if (take_char(arg, data[i], err) != 0)
-			return -1;
-	}
 	return 0;
 }
 
@@ -139,23 +83,16 @@ int kii_engine_layers(struct kii_engine *e, const char *label, const char *value
 	struct kii_layer **out, size_t *n, struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
-	struct list l = { .object = KII_BUF_INIT(OBJECT_MAX) };
-	int rc;
+	struct layers l = { 0 };
 
 	kii_call_path(&c, "/images/json?all=1");
 	if (label && kii_call_label(&c, label, value, err) != 0)
 		return -1;
-	c.sink = take_piece;
-	c.sink_arg = &l;
-	rc = kii_call_run(e, &c, err);
-	if (rc == 0 && (!l.begun || l.depth))
-		rc = kii_engine_odd("end of a list", err);
-	kii_buf_release(&l.object);
-	if (rc != 0) {
-		free(l.layers);
+	if (kii_call_list(e, &c, add_layer, &l, err) != 0) {
+		free(l.all);
 		return -1;
 	}
-	*out = l.layers;
+	*out = l.all;
 	*n = l.n;
 	return 0;
 }

@@ -35,14 +35,33 @@ static int read_working(const json_t *j, struct kii_working *out, struct kii_err
 	return 0;
 }
 
+struct found {
+	struct kii_working *all;
+	size_t n, cap;
+};
+
+static int add_listed(void *arg, const json_t *entry, struct kii_error *err)
+{
+	struct found *f = arg;
+
+	if (!is_word(kii_json_str(entry, "State"), "storage"))
+		return 0;
+	if (f->n == f->cap) {
+		f->cap = f->cap * 2 + 16;
+		f->all = kii_xrealloc(f->all, f->cap * sizeof(*f->all));
+	}
+	if (read_working(entry, &f->all[f->n], err) != 0)
+		return -1;
+	f->n++;
+	return 0;
+}
+
 /* https://docs.podman.io/en/v4.3/_static/api.html: ContainerListLibpod, with "external" */
 int kii_engine_working(struct kii_engine *e, struct kii_working **out, size_t *n,
 	struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
-	kii_autojson *reply = NULL;
-	const json_t *item;
-	size_t i;
+	struct found found = { 0 };
 
 	*out = NULL;
 	*n = 0;
@@ -55,22 +74,12 @@ int kii_engine_working(struct kii_engine *e, struct kii_working **out, size_t *n
 	kii_call_path(&c, "/v4.0.0/libpod/containers/json?all=true&external=true");
 	if (kii_call_label(&c, "kiisrv.none", "none", err) != 0)
 		return -1;
-	if (kii_call_json(e, &c, &reply, err) != 0)
+	if (kii_call_list(e, &c, add_listed, &found, err) != 0) {
+		kii_working_free(found.all, found.n);
 		return -1;
-	if (!json_is_array(reply))
-		return kii_engine_odd("list", err);
-	*out = kii_xcalloc(json_array_size(reply) + 1, sizeof(**out));
-	json_array_foreach(reply, i, item) {
-		if (!is_word(kii_json_str(item, "State"), "storage"))
-			continue;
-		if (read_working(item, &(*out)[*n], err) != 0) {
-			kii_working_free(*out, *n);
-			*out = NULL;
-			*n = 0;
-			return -1;
-		}
-		++*n;
 	}
+	*out = found.all;
+	*n = found.n;
 	return 0;
 }
 

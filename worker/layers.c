@@ -289,6 +289,8 @@ static bool tidy(const struct worker *w, struct kii_engine *engine)
 	size_t n = 0;
 	bool done = kii_engine_list(engine, NULL, NULL, &list, &n, &err) == 0;
 
+	if (!done)
+		kii_log_warn("clean_later", "error=%s", kii_q(err.msg));
 	for (size_t i = 0; i < n && err.code != KII_EDOWN && err.code != KII_ETIMEOUT; i++) {
 		kii_error_clear(&err);
 		if (tidy_one(w, engine, list[i].id, &err) == 0)

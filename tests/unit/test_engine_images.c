@@ -153,6 +153,49 @@ static void a_list_that_is_none_is_broken(void **state)
 	must_fail(kii_engine_image_show(p->engine, "a", &out, &err), KII_EBROKEN);
 }
 
+/* So many images with so many labels as one JSON may not have values. */
+static char *long_list(size_t n)
+{
+	kii_autobuf text = KII_BUF_INIT(64u << 20);
+
+	for (size_t i = 0; i < n; i++) {
+		kii_buf_fmt(&text, "%c{\"Id\":\"%064zx\",\"RepoTags\":[\"x-%zu:1\"],"
+			"\"State\":\"running\",\"Labels\":{", i ? ',' : '[', i, i);
+		for (int label = 0; label < 20; label++)
+			kii_buf_fmt(&text, "%s\"label-%d\":\"]}\\\"{[\"", label ? "," : "",
+				label);
+		kii_buf_str(&text, "}}");
+	}
+	kii_buf_str(&text, "]");
+	return kii_buf_steal(&text);
+}
+
+static void a_list_is_as_long_as_it_likes(void **state)
+{
+	const struct kii_image_filter all = { .name = NULL };
+	struct fake_pair *p = *state;
+	kii_autofree char *list = long_list(10000);
+	kii_autojson *out = NULL;
+	struct kii_container *containers;
+	struct kii_image *images;
+	struct kii_error err = { 0 };
+	size_t n = 0;
+
+	start_script(p);
+	fake_stream(p->fake, "", list, strlen(list), 65536);
+	must(kii_engine_image_list(p->engine, &all, &out, &err));
+	assert_int_equal(json_array_size(out), 10000);
+	fake_stream(p->fake, "", list, strlen(list), 65536);
+	must(kii_engine_images(p->engine, "other-", &images, &n, &err));
+	assert_int_equal(n, 0);
+	kii_images_free(images, n);
+	fake_stream(p->fake, "", list, strlen(list), 65536);
+	must(kii_engine_list(p->engine, NULL, NULL, &containers, &n, &err));
+	assert_int_equal(n, 10000);
+	assert_string_equal(kii_json_str(containers[9999].labels, "label-19"), "]}\"{[");
+	kii_containers_free(containers, n);
+}
+
 static void an_image_is_shown_with_what_it_runs(void **state)
 {
 	struct fake_pair *p = *state;
@@ -260,6 +303,7 @@ int main(void)
 		FAKE_TEST(labels_and_dangling_are_the_engines_to_filter),
 		FAKE_TEST(what_cannot_be_asked_is_said),
 		FAKE_TEST(a_list_that_is_none_is_broken),
+		FAKE_TEST(a_list_is_as_long_as_it_likes),
 		FAKE_TEST(an_image_is_shown_with_what_it_runs),
 		FAKE_TEST(a_tag_is_sent_in_two_parts),
 		FAKE_TEST(what_went_is_told_alike),
