@@ -254,9 +254,14 @@ struct owner {
 	bool known;
 };
 
+/* A link keeps its mode: chmod would change what it leads to, wherever that is. */
 static int give(const char *path, const struct owner *owner, mode_t mode, struct kii_error *err)
 {
-	if ((owner->known && lchown(path, owner->uid, owner->gid) != 0) || chmod(path, mode) != 0)
+	struct stat st;
+
+	if (lstat(path, &st) != 0 ||
+	    (owner->known && lchown(path, owner->uid, owner->gid) != 0) ||
+	    (!S_ISLNK(st.st_mode) && chmod(path, mode) != 0))
 		return kii_error_set(err, KII_EIO, errno, "%s: %s", path, strerror(errno));
 	return 0;
 }

@@ -871,6 +871,28 @@ static void a_zone_cannot_smuggle(void **state)
 	must_fail(backup_to("b.tar", false, false, &done), KII_EDB);
 }
 
+/* Somebody made it there: it comes back as it was, and what it leads to is not touched. */
+static void a_link_among_the_artifacts_is_a_link(void **state)
+{
+	kii_autofree char *file = at("elsewhere"), *link = at("state/artifacts/l.zip");
+	kii_autofree char *dangling = at("state/artifacts/none.zip");
+	struct kii_backup done;
+	struct stat st;
+
+	(void)state;
+	put("elsewhere", "x");
+	assert_int_equal(chmod(file, 0600), 0);
+	assert_int_equal(symlink(file, link), 0);
+	assert_int_equal(symlink("/none/such", dangling), 0);
+	must(backup_to("b.tar", true, true, &done));
+	must(restore("b.tar"));
+	assert_int_equal(lstat(link, &st), 0);
+	assert_true(S_ISLNK(st.st_mode));
+	assert_int_equal(lstat(dangling, &st), 0);
+	assert_int_equal(stat(file, &st), 0);
+	assert_int_equal(st.st_mode & 07777, 0600);
+}
+
 static void other_things_among_the_layouts_are_left_out(void **state)
 {
 	kii_autofree char *fifo = at("etc/layouts/fifo");
@@ -947,6 +969,7 @@ int main(void)
 		with_state(what_cannot_be_written_is_told),
 		with_state(without_a_state_there_is_nothing_to_save),
 		with_state(a_zone_cannot_smuggle),
+		with_state(a_link_among_the_artifacts_is_a_link),
 		with_state(other_things_among_the_layouts_are_left_out),
 		with_state(a_file_in_the_way_of_a_folder_is_told),
 	};
