@@ -26,10 +26,7 @@ static bool list_one(void *arg, const struct kii_job *job)
 {
 	struct listing *l = arg;
 
-	if (l->n == l->cap) {
-		l->cap = l->cap * 2 + 32;
-		l->list = kii_xrealloc(l->list, l->cap * sizeof(*l->list));
-	}
+	l->list = kii_xgrow(l->list, l->n, &l->cap, sizeof(*l->list));
 	l->list[l->n++] = (struct entry){ job->created, ctl_jobs_duration(job),
 		ctl_jobs_json(job) };
 	return true;

@@ -101,10 +101,7 @@ static void add_tag(struct tags *t, const char *ref, const char *id)
 
 	if (strncmp(name, t->prefix, strlen(t->prefix)) != 0 || !strchr(name, ':'))
 		return;
-	if (t->n == t->cap) {
-		t->cap = t->cap * 2 + 16;
-		t->all = kii_xrealloc(t->all, t->cap * sizeof(*t->all));
-	}
+	t->all = kii_xgrow(t->all, t->n, &t->cap, sizeof(*t->all));
 	t->all[t->n] = (struct tag){ .ref = kii_xstrdup(ref), .id = kii_xstrdup(id) };
 	t->all[t->n].name = kii_engine_last_part(t->all[t->n].ref);
 	t->n++;

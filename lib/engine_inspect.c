@@ -114,10 +114,7 @@ static int add_listed(void *arg, const json_t *j, struct kii_error *err)
 	struct containers *l = arg;
 	struct kii_container *out;
 
-	if (l->n == l->cap) {
-		l->cap = l->cap * 2 + 16;
-		l->all = kii_xrealloc(l->all, l->cap * sizeof(*l->all));
-	}
+	l->all = kii_xgrow(l->all, l->n, &l->cap, sizeof(*l->all));
 	out = &l->all[l->n];
 	*out = (struct kii_container){ 0 };
 	if (read_id(j, out->id, err) || read_state(kii_json_str(j, "State"), &out->state, err))

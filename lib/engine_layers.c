@@ -69,10 +69,7 @@ static int add_layer(void *arg, const json_t *image, struct kii_error *err)
 {
 	struct layers *l = arg;
 
-	if (l->n == l->cap) {
-		l->cap = l->cap * 2 + 64;
-		l->all = kii_xrealloc(l->all, l->cap * sizeof(*l->all));
-	}
+	l->all = kii_xgrow(l->all, l->n, &l->cap, sizeof(*l->all));
 	if (!read_layer(image, &l->all[l->n]))
 		return kii_engine_odd("image Id", err);
 	l->n++;

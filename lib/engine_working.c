@@ -46,10 +46,7 @@ static int add_listed(void *arg, const json_t *entry, struct kii_error *err)
 
 	if (!is_word(kii_json_str(entry, "State"), "storage"))
 		return 0;
-	if (f->n == f->cap) {
-		f->cap = f->cap * 2 + 16;
-		f->all = kii_xrealloc(f->all, f->cap * sizeof(*f->all));
-	}
+	f->all = kii_xgrow(f->all, f->n, &f->cap, sizeof(*f->all));
 	if (read_working(entry, &f->all[f->n], err) != 0)
 		return -1;
 	f->n++;

@@ -35,6 +35,14 @@ void *kii_xrealloc(void *p, size_t size)
 	return checked(realloc(p, size), size);
 }
 
+void *kii_xgrow(void *p, size_t n, size_t *cap, size_t size)
+{
+	if (p && n < *cap)
+		return p;
+	*cap = *cap * 2 + 16;
+	return kii_xrealloc(p, *cap * size);
+}
+
 char *kii_xstrdup(const char *s)
 {
 	return s ? checked(strdup(s), 1) : NULL;

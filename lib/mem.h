@@ -15,6 +15,8 @@
 void *kii_xmalloc(size_t size) KII_NEVER_NULL;
 void *kii_xcalloc(size_t n, size_t size) KII_NEVER_NULL;
 void *kii_xrealloc(void *p, size_t size) KII_NEVER_NULL;
+/* An array of *cap elements, of which n are used, with room for one more. */
+void *kii_xgrow(void *p, size_t n, size_t *cap, size_t size) KII_NEVER_NULL;
 char *kii_xstrdup(const char *s);           /* NULL gives NULL */
 char *kii_xstrndup(const char *s, size_t n);
 char *kii_xfmt(const char *fmt, ...) KII_PRINTF(1, 2) KII_NEVER_NULL;

@@ -71,10 +71,7 @@ static const struct layers_note *put(struct layers *l, const char *id, int64_t s
 	}
 	if (l->list.n == NOTES_MAX)
 		return NULL;
-	if (l->list.n == l->cap) {
-		l->cap = l->cap * 2 + 64;
-		l->list.notes = kii_xrealloc(l->list.notes, l->cap * sizeof(*l->list.notes));
-	}
+	l->list.notes = kii_xgrow(l->list.notes, l->list.n, &l->cap, sizeof(*l->list.notes));
 	note = &l->list.notes[i];
 	memmove(note + 1, note, (l->list.n - i) * sizeof(*note));
 	*note = (struct layers_note){ .since = since, .used = used };

@@ -134,10 +134,7 @@ static bool collect(void *arg, const struct kii_job *job)
 	}
 	if (!line->wanted[kind_group(job->kind)])
 		return true;
-	if (line->n == line->cap) {
-		line->cap = line->cap * 2 + 16;
-		line->list = kii_xrealloc(line->list, line->cap * sizeof(*line->list));
-	}
+	line->list = kii_xgrow(line->list, line->n, &line->cap, sizeof(*line->list));
 	e = &line->list[line->n++];
 	memcpy(e->id, job->id, sizeof(e->id));
 	e->client = client_of(line, job);

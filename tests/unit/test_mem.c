@@ -119,6 +119,26 @@ static void memory_is_given_and_grows(void **state)
 	free(more);
 }
 
+static void an_array_grows_as_it_is_used(void **state)
+{
+	int *all = NULL;
+	size_t cap = 0, moves = 0;
+
+	(void)state;
+	for (int i = 0; i < 1000; i++) {
+		size_t before = cap;
+
+		all = kii_xgrow(all, (size_t)i, &cap, sizeof(*all));
+		moves += cap != before;
+		all[i] = i;
+	}
+	for (int i = 0; i < 1000; i++)
+		assert_int_equal(all[i], i);
+	assert_in_range(cap, 1000, 2016);
+	assert_in_range(moves, 6, 8);
+	free(all);
+}
+
 static void texts_are_copied(void **state)
 {
 	static const char text[] = "a text";
@@ -179,6 +199,7 @@ int main(void)
 		cmocka_unit_test(without_memory_it_says_so_and_aborts),
 		cmocka_unit_test(nothing_may_be_asked_for),
 		cmocka_unit_test(memory_is_given_and_grows),
+		cmocka_unit_test(an_array_grows_as_it_is_used),
 		cmocka_unit_test(texts_are_copied),
 		cmocka_unit_test(what_is_taken_out_is_not_freed),
 	};
