@@ -22,10 +22,7 @@
 
 #define ENDLESS   UINT64_MAX
 #define AGAIN_MS  500
-/* So often in a row a server may not be there; the tests' own build says less. */
-#ifndef AGAIN_MAX
-#define AGAIN_MAX 20
-#endif
+#define AGAIN_MAX 20   /* so often in a row a server may not be there, or not go on */
 
 struct watch {
 	struct ctl_containers c;
@@ -35,7 +32,7 @@ struct watch {
 	bool terminal[2];
 	struct kii_buf cursor;    /* of the last event, "" before the first */
 	bool ended;
-	bool heard;               /* something came on this connection */
+	bool heard;               /* something but a failure came on this connection */
 };
 
 static int write_error(struct kii_error *err)
@@ -114,15 +111,20 @@ static int print_stats(const struct watch *w, const json_t *s, struct kii_error 
 static int fail_by_event(const json_t *data, struct kii_error *err)
 {
 	const char *said = kii_json_str(data, "error");
+	const char *word = kii_json_str(data, "code");
 	kii_autofree char *text = ctl_clean(said ? said : "the server could not go on");
+	enum kii_code code = kii_code_of(word ? word : "");
 
-	return kii_error_set(err, KII_EBUSY, 0, "%s", text);
+	return kii_error_set(err, code == KII_OK ? KII_EBROKEN : code, 0, "the server says: %s",
+		text);
 }
 
 static int take_event(void *arg, const struct ctl_event *event, struct kii_error *err)
 {
 	struct watch *w = arg;
 
+	if (strcmp(event->name, "failed") == 0)
+		return fail_by_event(event->data, err);
 	w->heard = true;
 	if (*event->id) {
 		kii_buf_reset(&w->cursor);
@@ -132,8 +134,6 @@ static int take_event(void *arg, const struct ctl_event *event, struct kii_error
 		return print_piece(w, event->data, err);
 	if (strcmp(event->name, "stats") == 0)
 		return print_stats(w, event->data, err);
-	if (strcmp(event->name, "failed") == 0)
-		return fail_by_event(event->data, err);
 	if (strcmp(event->name, "end") == 0)
 		w->ended = true;
 	return 0;
@@ -166,7 +166,8 @@ static int follow_once(struct watch *w, const char *path, struct kii_error *err)
 /* Is it a server that restarts, or an engine? Then it goes on soon. */
 static bool passes(enum kii_code code)
 {
-	return code == KII_OK || code == KII_EDOWN || code == KII_ETIMEOUT || code == KII_EBUSY;
+	return code == KII_OK || code == KII_EDOWN || code == KII_ETIMEOUT || code == KII_EBUSY ||
+		code == KII_EDB;
 }
 
 /* `later` is where to go on, without the cursor: it stands for since and tail. */

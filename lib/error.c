@@ -85,6 +85,14 @@ const char *kii_code_word(enum kii_code code)
 	return (unsigned)code < KII_E__MAX ? codes[code].word : "internal";
 }
 
+enum kii_code kii_code_of(const char *word)
+{
+	for (size_t i = 1; i < KII_E__MAX; i++)
+		if (strcmp(codes[i].word, word) == 0)
+			return (enum kii_code)i;
+	return KII_OK;
+}
+
 int kii_code_status(enum kii_code code)
 {
 	return (unsigned)code < KII_E__MAX ? codes[code].status : 500;

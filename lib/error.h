@@ -60,6 +60,8 @@ void kii_error_clear(struct kii_error *err);
 
 /* The stable word of a code for clients ("bad_request", "not_found", ...); never NULL. */
 const char *kii_code_word(enum kii_code code);
+/* The code of that word; KII_OK where none has it. */
+enum kii_code kii_code_of(const char *word);
 
 /* The HTTP status that answers a code. */
 int kii_code_status(enum kii_code code);

@@ -287,6 +287,32 @@ static void what_the_server_refuses_is_told(void **state)
 	ran(ctlrun(&r, "containers", "logs", "-f", "web", NULL), 1, "", "the server's event");
 }
 
+/* One that goes by is tried again, any other ends it: with the server's sentence, both. */
+static void a_failure_in_the_stream_is_told(void **state)
+{
+	static const char passing[] = "event: failed\ndata: {\"error\":\"The container engine is "
+		"down.\",\"code\":\"unavailable\"}\n\n";
+	size_t lines = 0;
+
+	(void)state;
+	streams(0, true, "event: failed\ndata: {\"error\":\"The server failed.\",\"code\":"
+		"\"internal\"}\n\n");
+	ran(ctlrun(&r, "containers", "logs", "-f", "web", NULL), 1, "", "The server failed.");
+	heard("GET /api/v1/containers/web/logs?follow=1\n");
+	streams(1, true, "event: failed\ndata: {}\n\n");
+	ran(ctlrun(&r, "containers", "stats", "-f", "web", NULL), 1, "", "could not go on");
+	streams(2, true, passing);
+	streams(3, true, "event: stats\ndata: {\"a\":1}\n\nevent: end\n\n");
+	ran(ctlrun(&r, "--json", "containers", "stats", "-f", "web", NULL), 0, NULL, NULL);
+	for (int i = 4; i < ANSWERS; i++)
+		streams(i, true, passing);
+	ran(ctlrun(&r, "containers", "logs", "-f", "web", NULL), 1, "", "engine is down.");
+	fake_http_sync(http);
+	for (const char *at = s.heard; (at = strchr(at, '\n')) != NULL; at++)
+		lines++;
+	assert_int_equal(lines, 4 + 21);
+}
+
 static void stats_are_a_line_each(void **state)
 {
 	(void)state;
@@ -366,6 +392,7 @@ int main(void)
 		TEST(a_log_is_followed_where_it_broke_off),
 		TEST(a_terminal_is_not_steered),
 		TEST(what_the_server_refuses_is_told),
+		TEST(a_failure_in_the_stream_is_told),
 		TEST(stats_are_a_line_each),
 		cmocka_unit_test(events_come_in_any_pieces),
 		cmocka_unit_test(events_that_make_no_sense_fail),

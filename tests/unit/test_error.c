@@ -53,9 +53,11 @@ static void every_code_has_a_word_and_a_status(void **state)
 	(void)state;
 	for (int c = 0; c < KII_E__MAX; c++) {
 		assert_non_null(kii_code_word((enum kii_code)c));
+		assert_int_equal(kii_code_of(kii_code_word((enum kii_code)c)), c);
 		assert_true(kii_code_status((enum kii_code)c) >= 200);
 	}
 	assert_string_equal(kii_code_word(KII_E__MAX), "internal");
+	assert_int_equal(kii_code_of("no such word"), KII_OK);
 	assert_int_equal(kii_code_status(KII_E__MAX), 500);
 }
 
