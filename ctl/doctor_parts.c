@@ -75,6 +75,9 @@ static void check_worker(struct doctor *d)
 	int64_t now = kii_io_wall();
 
 	if (kii_health_ask(d->conf, &d->status, &err) == 0) {
+		const char *said = kii_json_str(d->status, "workspace_error");
+		const char *workspace = said ? said : "";
+
 		kii_health_take(&d->health, d->status, now);
 		doctor_say(d, DOCTOR_OK, NULL,
 			"worker: process %lld, %lld queued, %lld of %lld slots busy",
@@ -83,6 +86,10 @@ static void check_worker(struct doctor *d)
 		if (d->health.queued < 0)
 			doctor_say(d, DOCTOR_FAIL, "look into its log",
 				"worker: it cannot read its queue");
+		if (*workspace)
+			doctor_say(d, DOCTOR_FAIL, "let its user write there, and its unit "
+				"(ReadWritePaths= in a drop-in: kiisrv.toml(5), build_dir)",
+				"worker: no image can be built: %s", workspace);
 		return;
 	}
 	if (err.code == KII_EDOWN && err.detail == EACCES && geteuid() != 0)

@@ -4,6 +4,7 @@
 #include "image.h"
 
 #include <dirent.h>
+#include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
@@ -117,13 +118,43 @@ static char *workspace_prefix(const struct worker *w)
 	return kii_xfmt("kiisrv-%s-", w->instance);
 }
 
+/* Fails: EIO, naming the key. */
+static int check_folder(const char *path, struct kii_error *err)
+{
+	if (kii_io_mkdirs(path, 0700, err) != 0)
+		return kii_error_wrap(err, "docker.build_dir");
+	if (access(path, R_OK | W_OK | X_OK) != 0)
+		return kii_error_set(err, KII_EIO, errno, "docker.build_dir: write into %s: %s",
+			path, strerror(errno));
+	return 0;
+}
+
+void image_look(struct worker *w)
+{
+	struct kii_error err = { 0 };
+	char before[sizeof(w->workspace_error)];
+	bool fine = check_folder(w->conf->docker.build_dir, &err) == 0;
+
+	pthread_mutex_lock(&w->lock);
+	memcpy(before, w->workspace_error, sizeof(before));
+	snprintf(w->workspace_error, sizeof(w->workspace_error), "%.299s", fine ? "" : err.msg);
+	pthread_mutex_unlock(&w->lock);
+	if (strncmp(before, fine ? "" : err.msg, sizeof(before) - 1) == 0)
+		return;
+	if (fine)
+		kii_log_info("workspace", "error=");
+	else
+		kii_log_error("workspace", "error=%s", kii_q(err.msg));
+}
+
 static int open_workspace(struct image_work *x, struct kii_error *err)
 {
 	struct worker *w = x->t->w;
 	kii_autofree char *prefix = workspace_prefix(w);
 
 	x->folder = kii_xfmt("%s/%s%s", w->conf->docker.build_dir, prefix, x->t->job->id);
-	if (kii_io_remove_tree(x->folder, err) != 0)
+	if (kii_io_remove_tree(x->folder, err) != 0 ||
+	    check_folder(w->conf->docker.build_dir, err) != 0)
 		return -1;
 	return kii_io_mkdirs(x->folder, 0700, err);
 }

@@ -62,6 +62,12 @@ int image_guard(struct image_work *x, struct kii_error *err) KII_MUST_CHECK;
 /* Remove it; the janitor does what fails here. */
 void image_unguard(struct image_work *x);
 
+/*
+ * Is there a place for sources? Notes the answer for the status, and logs it when it is another
+ * one than before: what a service may write is known from its inside only.
+ */
+void image_look(struct worker *w);
+
 /* At the worker's start: remove the workspaces that an earlier one left. */
 void image_sweep(const struct worker *w);
 

@@ -381,6 +381,7 @@ void *janitor_run(void *arg)
 	}
 	kii_engine_stop_flag(engine, &w->stop);
 	while (!atomic_load(&w->stop)) {
+		image_look(w);
 		janitor_look(w, engine);
 		broken_beat(w->broken);
 		if (w->engine_up && (take_untidy(w) || kii_io_now() >= reconcile_at)) {

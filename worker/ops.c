@@ -215,6 +215,7 @@ static json_t *op_status(struct worker *w, const struct peer *peer, const json_t
 	kii_json_set_str(answer, "engine_address", w->conf->docker.socket_path);
 	kii_json_set_str(answer, "engine_version", w->about.version);
 	kii_json_set_str(answer, "engine_error", w->engine_error);
+	kii_json_set_str(answer, "workspace_error", w->workspace_error);
 	json_object_set_new(answer, "images", image_list(w));
 	json_object_set_new(answer, "git", git_status(w));
 	pthread_mutex_unlock(&w->lock);

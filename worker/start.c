@@ -41,6 +41,14 @@ static int folder(const char *path, mode_t mode, struct kii_error *err)
 	return 0;
 }
 
+/* Which key leads there; a service that may not write there is told what would let it. */
+static int of_key(const char *key, struct kii_error *err)
+{
+	if (err->code == KII_EIO && err->detail == EROFS)
+		return kii_error_wrap(err, "%s (ReadWritePaths= of the unit, kiisrv.toml(5))", key);
+	return kii_error_wrap(err, "%s", key);
+}
+
 static int make_folders(struct worker *w, struct kii_error *err)
 {
 	const char *state = w->conf->paths.state_dir;
@@ -53,13 +61,12 @@ static int make_folders(struct worker *w, struct kii_error *err)
 	w->lanes[LANE_OPERATOR].logs = kii_xfmt("%s/operator-logs", state);
 	w->work = kii_xfmt("%s/engine/work", state);
 	if (folder(queue, FOLDER_MODE, err) != 0 || folder(engine, 0700, err) != 0 ||
-	    folder(w->work, 0700, err) != 0 || folder(run, FOLDER_MODE, err) != 0 ||
-	    folder(w->artifacts, FOLDER_MODE, err) != 0)
-		return -1;
+	    folder(w->work, 0700, err) != 0 || folder(w->artifacts, FOLDER_MODE, err) != 0)
+		return of_key("paths.state_dir", err);
 	for (size_t i = 0; i < LANE__MAX; i++)
 		if (folder(w->lanes[i].logs, FOLDER_MODE, err) != 0)
-			return -1;
-	return 0;
+			return of_key("paths.state_dir", err);
+	return folder(run, FOLDER_MODE, err) != 0 ? of_key("paths.run_dir", err) : 0;
 }
 
 static int take_lock(const char *state, int *out, struct kii_error *err)
@@ -68,8 +75,10 @@ static int take_lock(const char *state, int *out, struct kii_error *err)
 	char text[32] = "";
 	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 
-	if (fd < 0)
-		return kii_error_set(err, KII_EIO, errno, "open %s: %s", path, strerror(errno));
+	if (fd < 0) {
+		kii_error_set(err, KII_EIO, errno, "open %s: %s", path, strerror(errno));
+		return of_key("paths.state_dir", err);
+	}
 	if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
 		ssize_t n = read(fd, text, sizeof(text) - 1);
 

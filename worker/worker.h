@@ -106,6 +106,7 @@ struct worker {
 	int64_t about_at;                /* when, ms of kii_io_now; 0: it has to be asked */
 	bool engine_up;
 	char engine_error[200];
+	char workspace_error[300];       /* why images cannot be built here; "": they can */
 	int64_t engine_seen;             /* ms since 1970 of the last look; 0: none yet */
 	struct kii_image *images;
 	size_t n_images;

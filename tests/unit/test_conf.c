@@ -317,7 +317,7 @@ static void values_out_of_range_are_refused(void **state)
 		{ "[firmware]\nimage_prefix = '-x'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'X'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'a b'", "2:16", "firmware.image_prefix: must be" },
-		{ "[firmware]\nimage_prefix = 'r:1/'", "2:16", "firmware.image_prefix: must" },
+		{ "[firmware]\nimage_prefix = 'r:1/'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'a:1'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'a..'", "2:16", "firmware.image_prefix: must be" },
 		{ "[firmware]\nimage_prefix = 'a___b'", "2:16", "firmware.image_prefix: must be" },

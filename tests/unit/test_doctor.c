@@ -574,6 +574,11 @@ static void a_worker_without_its_queue_fails(void **state)
 	house_says(v->h, "queued", json_integer(-1));
 	doctor_sockets(&v->d);
 	found(v, "FAIL", "worker: it cannot read its queue");
+	house_says(v->h, "workspace_error", json_string("docker.build_dir: make folder /srv/x: "
+		"Read-only file system"));
+	doctor_sockets(again(v));
+	assert_todo(found(v, "FAIL", "no image can be built: docker.build_dir: make folder /srv/x"),
+		"ReadWritePaths=");
 }
 
 /* --- databases --- */

@@ -432,6 +432,26 @@ static void without_a_place_to_work_it_is_lost(void **state)
 	expect(KII_JOB_LOST, "server", "");
 }
 
+static void what_is_in_the_way_of_a_place_to_work_is_known(void **state)
+{
+	kii_autofree char *file = kii_xfmt("%s/file", f->dir);
+	struct kii_error err = { 0 };
+
+	(void)state;
+	image_look(&f->w);
+	assert_string_equal(f->w.workspace_error, "");
+	must(kii_io_publish(file, "", 0, 0600, &err));
+	free(f->conf.docker.build_dir);
+	f->conf.docker.build_dir = kii_xfmt("%s/x", file);
+	image_look(&f->w);
+	assert_memory_equal(f->w.workspace_error, "docker.build_dir: ", 18);
+	assert_non_null(strstr(f->w.workspace_error, file));
+	/* Mended, it is known without a new start. */
+	unlink(file);
+	image_look(&f->w);
+	assert_string_equal(f->w.workspace_error, "");
+}
+
 /* --- cancelled --- */
 
 static void while_held(const char *call, char *text)
@@ -1104,6 +1124,7 @@ int main(void)
 		image_test(a_context_that_grows_past_its_cap_ends_the_build),
 		image_test(a_request_that_makes_no_sense_is_lost),
 		image_test(without_a_place_to_work_it_is_lost),
+		image_test(what_is_in_the_way_of_a_place_to_work_is_known),
 		image_test(a_build_that_is_cancelled_hangs_up),
 		image_test(time_has_an_end),
 		image_test(a_base_image_that_is_missing_is_pulled),

@@ -569,6 +569,7 @@ static void the_status_tells_what_is_known(void **state)
 	assert_int_equal(kii_json_int(answer, "slots", -1), 2);
 	assert_int_equal(json_array_size(json_object_get(answer, "images")), 1);
 	assert_false(json_is_true(json_object_get(answer, "engine_up")));
+	assert_string_equal(kii_json_str(answer, "workspace_error"), "");
 	json_decref(answer);
 	answer = ask(f, json_pack("{s:s, s:b}", "op", "gc", "dry_run", true), watch);
 	assert_true(json_is_true(json_object_get(answer, "ok")));
@@ -645,7 +646,10 @@ static void folders_that_cannot_be_made_refuse_the_start(void **state)
 
 	must(kii_io_publish(file, "", 0, 0600, &err));
 	conf.paths.state_dir = file;
-	must_fail(start_worker(&w, &conf, "/nowhere", &lock, &err), KII_EIO);
+	assert_int_equal(start_worker(&w, &conf, "/nowhere", &lock, &err), -1);
+	assert_int_equal(err.code, KII_EIO);
+	assert_memory_equal(err.msg, "paths.state_dir: ", 17);
+	kii_error_clear(&err);
 	start_release(&w);
 	conf.paths.state_dir = kii_xfmt("%s/other", f->dir);
 	assert_int_equal(start_worker(&w, &conf, "/nowhere", &lock, &err), -1);
