@@ -97,6 +97,8 @@ static void tell_plan(struct kii_res *res, const struct kii_link_report *r, cons
 	kii_res_header(res, "X-Kiisrv-Job", "%s", r->job);
 	if (strcmp(r->state, "failed") == 0) {
 		kii_res_fail(res, 422, r->outcome, NULL, 0, "%s", r->error);
+	} else if (strcmp(r->state, "cancelled") == 0) {
+		kii_res_fail(res, 409, "cancelled", NULL, 0, "the plan was cancelled");
 	} else if (strcmp(r->state, "succeeded") != 0) {
 		kii_res_fail(res, 503, r->outcome, NULL, RETRY_LOST, "%s", r->error);
 	} else if (read_plan(r->job, &text, &err) != 0 ||

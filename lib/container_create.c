@@ -44,6 +44,10 @@ static void answer_pull(struct kii_res *res, const struct kii_link_report *r)
 		{ "registry_down", "registry_down", "the registry cannot be reached", 503 },
 	};
 
+	if (strcmp(r->state, "cancelled") == 0) {
+		kii_res_fail(res, 409, "cancelled", "image", 0, "image: its pull was cancelled");
+		return;
+	}
 	for (size_t i = 0; i < KII_COUNT(ends); i++) {
 		if (strcmp(ends[i].outcome, r->outcome) == 0) {
 			kii_res_fail(res, ends[i].status, ends[i].code, "image",

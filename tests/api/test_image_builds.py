@@ -368,6 +368,29 @@ def test_a_plan_is_shown_and_built(stack, anna):
     assert check_error(reply, 400, "bad_request")["field"] == "buildpack_type"
 
 
+def test_a_plan_that_is_cancelled_is_a_conflict(stack, anna):
+    """It waits: all slots are taken."""
+    recipe = f"FROM {SHELL}\nUSER 0\nRUN exec sleep 86395\n"
+    held = [anna.post(BUILD, dockerfile(anna, recipe, no_cache=True)).json["job"]
+            for _ in range(2)]
+    wait_until(lambda: {job(anna, h)["state"] for h in held} == {"running"})
+    request = {"source": source(anna, {"index.html": "x"}), "buildpack_type": "static"}
+    replies = []
+    thread = threading.Thread(target=lambda: replies.append(anna.post("/images/plan", request)))
+    thread.start()
+    try:
+        plan = wait_until(lambda: anna.get(f"{JOBS}?kind=plan&state=queued").json["jobs"])[0]
+        assert anna.post(f"{JOBS}/{plan['id']}/cancel").status in (200, 202)
+    finally:
+        for h in held:
+            anna.post(f"{JOBS}/{h}/cancel")
+        thread.join()
+    check_error(replies[0], 409, "cancelled")
+    assert "Retry-After" not in replies[0].headers
+    assert replies[0].headers["X-Kiisrv-Job"] == plan["id"]
+    wait_until(lambda: all(job(anna, h)["finished"] for h in held) and not runs("sleep 86395"), 30)
+
+
 def test_sources_are_archives_of_many_kinds(once, stack, anna):
     text = f"FROM {BASE}\nCOPY f /f\n"
     zipped = io.BytesIO()
