@@ -149,6 +149,16 @@ def test_the_document_is_whole():
     jsonschema.Draft7Validator.check_schema(SCHEMAS["components"]["schemas"]["Job"])
 
 
+def test_what_holds_for_every_operation_is_documented():
+    """Other methods; nginx' limits, which hold for all of the server; what nginx says when a
+    program, where there is one, is away or slow."""
+    for path, item in SPEC["paths"].items():
+        served = not path.startswith(("/tmp/", "/logs/"))
+        for method, operation in item.items():
+            assert {"405", "429", *(("502", "504") if served else ())} <= \
+                set(operation["responses"]), (method, path)
+
+
 def test_shipped_layouts_are_what_the_document_says_of_configurations(stack):
     schema = {"$ref": "#/components/schemas/Config", "components": SCHEMAS["components"]}
     for name in ("MD1-Standard", "MDErgo1-Default", "Kira-Standard", "GeminiDuskDawn-Standard"):

@@ -34,6 +34,13 @@ def test_only_its_scope_opens_an_operation(stack, path, method, scope):
     check(SPEC["paths"][path][method], reply)
 
 
+@pytest.mark.parametrize("path,method,scope", OPERATIONS)
+def test_no_other_method_is_an_operation(stack, path, method, scope):
+    reply = stack.operator().request("PUT", re.sub(r"{\w+}", "0" * 32, path))
+    check_error(reply, 405, "method_not_allowed")
+    check(SPEC["paths"][path][method], reply)
+
+
 def audit(stack, anna):
     yield "/api/v1/audit", "get", ("/audit?limit=5",), 200
     yield "/api/v1/audit", "get", ("/audit?limit=x",), 400
