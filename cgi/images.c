@@ -29,7 +29,7 @@
 #include "guard.h"
 #include "image_ref.h"
 #include "images_build.h"
-#include "io.h"
+#include "instance.h"
 #include "opjob.h"
 
 #define TOP "/api/v1/images/"
@@ -180,33 +180,24 @@ static int tag(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 	return KII_DONE;
 }
 
-/* This state folder's, which the worker made at its first start. */
-static int read_instance(struct kii_buf *out, struct kii_error *err)
-{
-	kii_autofree char *path = kii_xfmt("%s/engine/instance", conf->paths.state_dir);
-
-	if (kii_io_read(path, out, err) != 0) {
-		err->code = KII_EDOWN;
-		return -1;
-	}
-	if (out->len < 16)
-		return kii_error_set(err, KII_EIO, 0, "%s is too short", path);
-	out->data[16] = '\0';
-	return 0;
-}
-
 static int prune(struct kii_req *req, struct kii_res *res, struct kii_error *err)
 {
-	kii_autobuf instance = KII_BUF_INIT(64);
+	char instance[KII_INSTANCE + 1];
 	struct kii_engine *engine = NULL;
 	json_t *done = NULL;
 	bool all;
 	int rc;
 
-	if (kii_query_flag(req->query, "all", &all, err) != 0 ||
-	    read_instance(&instance, err) != 0 || open_engine(&engine, err) != 0)
+	if (kii_query_flag(req->query, "all", &all, err) != 0)
 		return -1;
-	rc = kii_engine_image_prune(engine, LABEL, instance.data, all, &done, err);
+	if (kii_instance_read(conf->paths.state_dir, instance, err) != 0) {
+		if (err->code == KII_ENOTFOUND)
+			err->code = KII_EDOWN;   /* no worker has ever run */
+		return -1;
+	}
+	if (open_engine(&engine, err) != 0)
+		return -1;
+	rc = kii_engine_image_prune(engine, LABEL, instance, all, &done, err);
 	kii_engine_free(engine);
 	if (rc != 0)
 		return in_our_words(err);

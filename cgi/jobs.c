@@ -94,15 +94,6 @@ static int find_and_place(const char *id, struct facts *f, struct kii_error *err
 	return find_now(id, f, err);
 }
 
-static void set_stamp(json_t *o, const char *name, int64_t ms)
-{
-	char stamp[32];
-
-	if (ms)
-		kii_io_stamp(ms, stamp);
-	kii_json_set_str(o, name, ms ? stamp : NULL);
-}
-
 static void set_path(json_t *o, const char *name, const char *folder, const char *file,
 	const char *suffix)
 {
@@ -119,9 +110,9 @@ static json_t *describe(const struct facts *f)
 	kii_json_set_str(o, "id", job->id);
 	kii_json_set_str(o, "kind", job->kind);
 	kii_json_set_str(o, "state", kii_job_state_name(job->state));
-	set_stamp(o, "created", job->created);
-	set_stamp(o, "started", job->started);
-	set_stamp(o, "finished", job->finished);
+	kii_json_set_stamp(o, "created", job->created);
+	kii_json_set_stamp(o, "started", job->started);
+	kii_json_set_stamp(o, "finished", job->finished);
 	json_object_set_new(o, "attempts", json_integer(job->attempts));
 	json_object_set_new(o, "place", kii_job_state_final(job->state) ? json_null()
 		: json_integer(f->place));

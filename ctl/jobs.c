@@ -98,15 +98,6 @@ int64_t ctl_jobs_duration(const struct kii_job *job)
 
 /* --- JSON --- */
 
-static void set_time(json_t *o, const char *name, int64_t ms)
-{
-	char stamp[32];
-
-	if (ms)
-		kii_io_stamp(ms, stamp);
-	kii_json_set_str(o, name, ms ? stamp : NULL);
-}
-
 static void set_number(json_t *o, const char *name, int64_t n, bool there)
 {
 	json_object_set_new(o, name, there ? json_integer(n) : json_null());
@@ -125,11 +116,11 @@ json_t *ctl_jobs_json(const struct kii_job *job)
 	kii_json_set_str(o, "client", job->client);
 	kii_json_set_str(o, "key", job->key);
 	json_object_set_new(o, "fresh", json_boolean(job->fresh));
-	set_time(o, "created", job->created);
-	set_time(o, "started", job->started);
-	set_time(o, "finished", job->finished);
-	set_time(o, "answered", job->answered);
-	set_time(o, "cancel", job->cancel);
+	kii_json_set_stamp(o, "created", job->created);
+	kii_json_set_stamp(o, "started", job->started);
+	kii_json_set_stamp(o, "finished", job->finished);
+	kii_json_set_stamp(o, "answered", job->answered);
+	kii_json_set_stamp(o, "cancel", job->cancel);
 	set_number(o, "duration_ms", ctl_jobs_duration(job), job->started != 0);
 	set_number(o, "attempts", job->attempts, true);
 	set_number(o, "exit_code", job->exit_code, job->exit_code >= 0);

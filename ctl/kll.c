@@ -145,8 +145,7 @@ static int fail(const struct kii_error *err)
 {
 	const struct ctl as_json = { .json = true };
 
-	ctl_fail_as_asked(&as_json, err);
-	return CTL_BAD_INPUT;
+	return ctl_fail_as_asked(&as_json, err);
 }
 
 int ctl_kll(struct ctl *ctl, int argc, char **argv)

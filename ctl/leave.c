@@ -14,7 +14,7 @@
 
 #include "conf.h"
 #include "engine.h"
-#include "io.h"
+#include "instance.h"
 #include "json.h"
 #include "text.h"
 
@@ -40,18 +40,6 @@ static int lock_state(const char *state_dir, int *fd, struct kii_error *err)
 	*fd = -1;
 	return kii_error_set(err, KII_ECONFLICT, 0,
 		"the worker runs: stop it first (systemctl stop kiisrv)");
-}
-
-static int read_instance(const char *state_dir, struct kii_buf *out, struct kii_error *err)
-{
-	kii_autofree char *path = kii_xfmt("%s/engine/instance", state_dir);
-
-	if (kii_io_read(path, out, err) != 0)
-		return -1;
-	if (out->len < 16 || strspn(out->data, "0123456789abcdef") < 16)
-		return kii_error_set(err, KII_EIO, 0, "%s: not 16 hex digits", path);
-	out->data[16] = '\0';
-	return 0;
 }
 
 /*
@@ -103,13 +91,13 @@ static int leave(const struct kii_conf *conf, struct left *left, struct kii_erro
 	const struct kii_engine_opts opts = { .address = conf->docker.socket_path,
 		.tls = conf->docker.tls_verify, .cert_path = conf->docker.cert_path,
 		.timeout_ms = conf->docker.timeout_ms };
-	kii_autobuf instance = KII_BUF_INIT(64);
+	char instance[KII_INSTANCE + 1];
 	struct kii_engine *engine = NULL;
 	kii_autoclose int lock = -1;
 	int rc;
 
 	if (lock_state(conf->paths.state_dir, &lock, err) != 0 ||
-	    read_instance(conf->paths.state_dir, &instance, err) != 0) {
+	    kii_instance_read(conf->paths.state_dir, instance, err) != 0) {
 		if (err->code != KII_ENOTFOUND)
 			return -1;
 		/* no worker has ever run, so there is nothing of it */
@@ -118,9 +106,9 @@ static int leave(const struct kii_conf *conf, struct left *left, struct kii_erro
 	}
 	rc = kii_engine_new(&opts, &engine, err);
 	if (rc == 0)
-		rc = remove_containers(engine, instance.data, &left->containers, err);
+		rc = remove_containers(engine, instance, &left->containers, err);
 	if (rc == 0)
-		rc = remove_volumes(engine, instance.data, &left->volumes, err);
+		rc = remove_volumes(engine, instance, &left->volumes, err);
 	kii_engine_free(engine);
 	return rc;
 }

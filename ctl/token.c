@@ -124,15 +124,6 @@ static int parse_add(const struct ctl *ctl, struct add_options *o, int64_t now, 
 	return CTL_OK;
 }
 
-static void set_time(json_t *o, const char *name, int64_t ms)
-{
-	char stamp[32];
-
-	if (ms)
-		kii_io_stamp(ms, stamp);
-	kii_json_set_str(o, name, ms ? stamp : NULL);
-}
-
 static json_t *describe(const struct kii_token *token)
 {
 	json_t *o = json_object();
@@ -146,10 +137,10 @@ static json_t *describe(const struct kii_token *token)
 		json_array_append_new(scopes, json_string(word));
 	kii_json_set_str(o, "name", token->name);
 	json_object_set_new(o, "scopes", scopes);
-	set_time(o, "created", token->created);
-	set_time(o, "expires", token->expires);
-	set_time(o, "used", token->used);
-	set_time(o, "revoked", token->revoked);
+	kii_json_set_stamp(o, "created", token->created);
+	kii_json_set_stamp(o, "expires", token->expires);
+	kii_json_set_stamp(o, "used", token->used);
+	kii_json_set_stamp(o, "revoked", token->revoked);
 	return o;
 }
 

@@ -3,17 +3,7 @@
 
 #include "job_json.h"
 
-#include "io.h"
 #include "json.h"
-
-static void set_stamp(json_t *o, const char *name, int64_t ms)
-{
-	char stamp[32];
-
-	if (ms)
-		kii_io_stamp(ms, stamp);
-	kii_json_set_str(o, name, ms ? stamp : NULL);
-}
 
 json_t *kii_job_json(const struct kii_job *job)
 {
@@ -25,10 +15,10 @@ json_t *kii_job_json(const struct kii_job *job)
 	kii_json_set_str(o, "state", kii_job_state_name(job->state));
 	kii_json_set_str(o, "subject", job->subject);
 	kii_json_set_str(o, "client", job->client);
-	set_stamp(o, "created", job->created);
-	set_stamp(o, "started", job->started);
-	set_stamp(o, "finished", job->finished);
-	set_stamp(o, "cancel", job->cancel);
+	kii_json_set_stamp(o, "created", job->created);
+	kii_json_set_stamp(o, "started", job->started);
+	kii_json_set_stamp(o, "finished", job->finished);
+	kii_json_set_stamp(o, "cancel", job->cancel);
 	json_object_set_new(o, "attempts", json_integer(job->attempts));
 	kii_json_set_str(o, "progress", job->progress);
 	kii_json_set_str(o, "outcome", job->outcome);

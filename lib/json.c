@@ -7,6 +7,8 @@
 #include <stdbool.h>
 #include <string.h>
 
+#include "io.h"
+
 /* Reals are written with so many digits, and what would then be past all doubles is not taken. */
 #define REAL_DIGITS 15
 #define REAL_MOST   1.79769313486231e308
@@ -252,4 +254,13 @@ void kii_json_set_strn(json_t *object, const char *name, const char *value, size
 void kii_json_set_str(json_t *object, const char *name, const char *value)
 {
 	kii_json_set_strn(object, name, value, value ? strlen(value) : 0);
+}
+
+void kii_json_set_stamp(json_t *object, const char *name, int64_t ms)
+{
+	char stamp[32];
+
+	if (ms)
+		kii_io_stamp(ms, stamp);
+	kii_json_set_str(object, name, ms ? stamp : NULL);
 }

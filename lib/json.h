@@ -4,6 +4,7 @@
 #define KII_JSON_H
 
 #include <jansson.h>
+#include <stdint.h>
 
 #include "buf.h"
 #include "hash.h"
@@ -48,5 +49,8 @@ bool kii_json_is_utf8(const char *text, size_t len);
  */
 void kii_json_set_str(json_t *object, const char *name, const char *value);
 void kii_json_set_strn(json_t *object, const char *name, const char *value, size_t len);
+
+/* Set a time in ms since 1970 as its stamp; 0 becomes null. */
+void kii_json_set_stamp(json_t *object, const char *name, int64_t ms);
 
 #endif

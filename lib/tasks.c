@@ -97,7 +97,7 @@ static struct waiting *next(struct kii_tasks *t)
 		if (atomic_load(&t->ending) || (!w && now >= end))
 			return NULL;
 		t->idle++;
-		wait_until(t, w && w->due < end ? w->due : w ? w->due : end);
+		wait_until(t, w ? w->due : end);
 		t->idle--;
 	}
 }

@@ -15,6 +15,7 @@
 
 #include "backup.h"
 #include "broken.h"
+#include "instance.h"
 #include "io.h"
 #include "layers.h"
 #include "log.h"
@@ -101,19 +102,14 @@ static int take_lock(const char *state, int *out, struct kii_error *err)
 static int get_instance(struct worker *w, struct kii_error *err)
 {
 	kii_autofree char *path = kii_xfmt("%s/engine/instance", w->conf->paths.state_dir);
-	kii_autobuf text = KII_BUF_INIT(64);
 
-	if (kii_io_read(path, &text, err) == 0) {
-		if (text.len < 16 || strspn(text.data, "0123456789abcdef") != 16)
-			return kii_error_set(err, KII_EIO, 0, "%s: not 16 hex digits", path);
-		memcpy(w->instance, text.data, 16);
+	if (kii_instance_read(w->conf->paths.state_dir, w->instance, err) == 0)
 		return 0;
-	}
 	if (err->code != KII_ENOTFOUND)
 		return -1;
 	kii_error_clear(err);
-	kii_io_random_hex(w->instance, 8);
-	return kii_io_publish(path, w->instance, 16, 0600, err);
+	kii_io_random_hex(w->instance, KII_INSTANCE / 2);
+	return kii_io_publish(path, w->instance, KII_INSTANCE, 0600, err);
 }
 
 static int open_databases(struct worker *w, const char *schema_dir, struct kii_error *err)

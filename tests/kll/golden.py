@@ -264,7 +264,7 @@ def errors(tmp, config):
     fails("a quote in a key", config, "config.matrix[3].layers.0.key")
     fails("a folder without layouts", config, "config.header.Name", "--layouts", tmp + "/no")
     status, _, err, _ = run("--layouts", OURS, tmp + "/missing.json")
-    say("a missing file is told as JSON", [] if status == 2 and json.loads(err)["error"] else [err])
+    say("a missing file is told as JSON", [] if status == 1 and json.loads(err)["error"] else [err])
     status = subprocess.run([CTL, "kll", "--out", tmp], capture_output=True).returncode
     status2 = subprocess.run([CTL, "kll", "--nonsense", "x"], capture_output=True).returncode
     say("a bad command line is a usage error", ["%d %d" % (status, status2)] *
@@ -276,7 +276,7 @@ def errors(tmp, config):
     done = subprocess.run([CTL, "kll", "--layouts", OURS, "--out", tmp + "/out/file", good],
                           capture_output=True)
     say("an output folder that is none is told as JSON",
-        [] if done.returncode == 2 and json.loads(done.stderr)["error"] else [str(done)])
+        [] if done.returncode == 1 and json.loads(done.stderr)["error"] else [str(done)])
     done = subprocess.run([CTL, "--json", "kll", "--layouts", OURS, "--out", tmp + "/a/b", good],
                           capture_output=True)
     result = json.loads(done.stdout or "{}")
@@ -295,7 +295,7 @@ def configured_layouts():
         done = subprocess.run([CTL, "-c", tmp + "/no.toml", "kll", "--out", tmp, good],
                               capture_output=True)
         say("a missing configuration is told as JSON",
-            [] if done.returncode == 2 and json.loads(done.stderr)["error"] else [str(done)])
+            [] if done.returncode == 1 and json.loads(done.stderr)["error"] else [str(done)])
 
 
 if os.path.isdir(GOLDEN):

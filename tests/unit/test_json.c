@@ -283,6 +283,17 @@ static void bad_bytes_become_question_marks(void **state)
 	assert_memory_equal(json_string_value(json_object_get(j, "x")), "ab\0?d", 5);
 }
 
+static void a_time_is_a_stamp_and_none_is_null(void **state)
+{
+	kii_autojson *j = json_object();
+
+	(void)state;
+	kii_json_set_stamp(j, "x", 1795905490123);
+	assert_string_equal(kii_json_str(j, "x"), "2026-11-28T22:38:10Z");
+	kii_json_set_stamp(j, "x", 0);
+	assert_true(json_is_null(json_object_get(j, "x")));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -301,6 +312,7 @@ int main(void)
 		cmocka_unit_test(what_means_another_has_another_hash),
 		cmocka_unit_test(members_are_read_by_type),
 		cmocka_unit_test(bad_bytes_become_question_marks),
+		cmocka_unit_test(a_time_is_a_stamp_and_none_is_null),
 	};
 
 	return cmocka_run_group_tests_name("json", tests, NULL, NULL);
