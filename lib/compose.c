@@ -4,11 +4,13 @@
 #include "compose.h"
 
 #include <fcntl.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "beneath.h"
+#include "buf.h"
 #include "build_request.h"
 #include "json.h"
 #include "path.h"
@@ -16,6 +18,7 @@
 #define FILE_MAX     (1u << 20)
 #define SERVICES_MAX 100
 #define ARGS_MAX     256
+#define NOTE_MAX     1000
 
 struct compose {
 	const struct kii_compose_opts *opts;
@@ -24,6 +27,7 @@ struct compose {
 	char *name;              /* of the file, from the source's top */
 	char *base;              /* its folder */
 	char *project;
+	size_t bytes;            /* of what values have become so far */
 };
 
 void kii_compose_release(struct kii_compose *c)
@@ -43,7 +47,34 @@ void kii_compose_release(struct kii_compose *c)
 	memset(c, 0, sizeof(*c));
 }
 
+/* With few of them the search costs nothing; behind the last nothing is even printed. */
+void kii_compose_note(struct kii_texts *notes, const char *fmt, ...)
+{
+	kii_autobuf text = KII_BUF_INIT(NOTE_MAX);
+	va_list ap;
+
+	if (notes->n > KII_COMPOSE_NOTES)
+		return;
+	va_start(ap, fmt);
+	kii_buf_vfmt(&text, fmt, ap);
+	va_end(ap);
+	if (kii_texts_has(notes, text.data))
+		return;
+	kii_texts_add(notes, notes->n < KII_COMPOSE_NOTES ? text.data :
+		"there is more of that kind");
+}
+
 /* --- values --- */
+
+/* Everything that is kept goes through here: a value may be used any number of times. */
+static int charge(struct compose *c, const char *text, const struct kii_path *at,
+	struct kii_error *err)
+{
+	c->bytes += strlen(text);
+	if (c->bytes > KII_COMPOSE_BYTES)
+		return kii_path_fail(at, err, "becomes too much text, with what is before it");
+	return 0;
+}
 
 /* A text with its variables; NULL is absent. */
 static int take_text(struct compose *c, const json_t *value, const struct kii_path *at,
@@ -57,8 +88,10 @@ static int take_text(struct compose *c, const json_t *value, const struct kii_pa
 	if (!json_is_string(value))
 		return kii_path_fail(at, err, "must be a text");
 	kii_path_text(at, field, sizeof(field));
-	return kii_compose_expand(json_string_value(value), c->opts->environment, c->env, field,
-		&c->out->notes, out, err);
+	if (kii_compose_expand(json_string_value(value), c->opts->environment, c->env, field,
+			&c->out->notes, out, err) != 0)
+		return -1;
+	return charge(c, *out, at, err);
 }
 
 static int put_arg(struct compose *c, json_t *args, const char *name, const json_t *value,
@@ -74,9 +107,10 @@ static int put_arg(struct compose *c, json_t *args, const char *name, const json
 	if (!value || json_is_null(value)) {
 		given = kii_json_str(c->opts->environment, name);
 		given = given ? given : kii_json_str(c->env, name);
-		if (given)
-			kii_json_set_str(args, name, given);
-		return 0;
+		if (!given)
+			return 0;
+		kii_json_set_str(args, name, given);
+		return charge(c, given, at, err);
 	}
 	if (take_text(c, value, at, &text, err) != 0)
 		return -1;
@@ -140,7 +174,7 @@ static int check_build(struct compose *c, const json_t *build, const struct kii_
 		if (!is_one_of(aside, name))
 			return kii_path_fail(KII_PATH_NAME(at, name), err, "is not supported");
 		kii_path_text(KII_PATH_NAME(at, name), where, sizeof(where));
-		kii_texts_fmt(&c->out->notes, "%s is left aside", where);
+		kii_compose_note(&c->out->notes, "%s is left aside", where);
 	}
 	return 0;
 }
@@ -207,7 +241,7 @@ static void note_unknown(struct compose *c, const json_t *service, const struct 
 		if (is_one_of(known, name) || strncmp(name, "x-", 2) == 0)
 			continue;
 		kii_path_text(KII_PATH_NAME(at, name), where, sizeof(where));
-		kii_texts_fmt(&c->out->notes, "%s is not known and is left aside", where);
+		kii_compose_note(&c->out->notes, "%s is not known and is left aside", where);
 	}
 }
 
@@ -225,9 +259,10 @@ static int take_service(struct compose *c, const char *name, const json_t *servi
 	    take_text(c, json_object_get(service, "image"), KII_PATH_NAME(at, "image"),
 			&s->image, err) != 0)
 		return -1;
-	if (!s->image)
-		s->image = kii_xfmt("%s-%s", c->project, name);
-	return 0;
+	if (s->image)
+		return 0;
+	s->image = kii_xfmt("%s-%s", c->project, name);
+	return charge(c, s->image, at, err);
 }
 
 static bool is_built(const json_t *service)
@@ -358,7 +393,7 @@ static void note_unknown_top(struct compose *c, const json_t *all)
 		if (is_one_of(known, name) || strncmp(name, "x-", 2) == 0)
 			continue;
 		kii_path_text(KII_PATH_NAME(NULL, name), where, sizeof(where));
-		kii_texts_fmt(&c->out->notes, "%s is not known and is left aside", where);
+		kii_compose_note(&c->out->notes, "%s is not known and is left aside", where);
 	}
 }
 

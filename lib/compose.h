@@ -13,6 +13,13 @@
 #include "error.h"
 #include "texts.h"
 
+/*
+ * A file of a megabyte may mean any number of them, by aliases and variables. This much text may
+ * the file, its .env, and what is made of both become, each of them.
+ */
+#define KII_COMPOSE_BYTES (4u << 20)
+#define KII_COMPOSE_NOTES 100
+
 struct kii_compose_service {
 	char *name;
 	char *image;             /* "app-web" where the file has none */
@@ -25,7 +32,7 @@ struct kii_compose_service {
 struct kii_compose {
 	struct kii_compose_service *services;   /* those that are built, in the file's order */
 	size_t n;
-	struct kii_texts notes;  /* what is left aside, for a person */
+	struct kii_texts notes;  /* what is left aside, for a person; one more says: and others */
 };
 
 struct kii_compose_opts {
@@ -44,6 +51,9 @@ struct kii_compose_opts {
 int kii_compose_read(const struct kii_compose_opts *opts, struct kii_compose *out,
 	struct kii_error *err) KII_MUST_CHECK;
 void kii_compose_release(struct kii_compose *c);
+
+/* Each once, and no more than KII_COMPOSE_NOTES. */
+void kii_compose_note(struct kii_texts *notes, const char *fmt, ...) KII_PRINTF(2, 3);
 
 /* --- compose_yaml.c --- */
 /*

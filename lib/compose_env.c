@@ -15,6 +15,7 @@ struct env {
 	size_t line;
 	const json_t *given;
 	json_t *all;
+	size_t bytes;            /* of what has been read so far */
 	struct kii_error *err;
 };
 
@@ -141,6 +142,9 @@ static int take_line(struct env *e)
 		return -1;
 	if (!at_end(e))
 		return bad_line(e, "something behind the value");
+	e->bytes += strlen(name) + strlen(value);
+	if (e->bytes > KII_COMPOSE_BYTES)
+		return bad_line(e, "it becomes too much text");
 	if (!kii_variable_name(name))
 		return 0;
 	if (json_object_set_new(e->all, name, json_string(value)) != 0)

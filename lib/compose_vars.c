@@ -62,12 +62,8 @@ static int in_braces(struct expander *x, const char *from, const char *end, int 
 	op += colon;
 	if (!kii_variable_name(name) || (op == end && colon))
 		return kii_error_field(x->err, x->field, "has a bad ${...}");
-	if (op == end && !value && x->notes) {
-		kii_autofree char *note = kii_xfmt("the variable %.100s is not set: it is empty",
-			name);
-
-		kii_texts_once(x->notes, note);
-	}
+	if (op == end && !value && x->notes)
+		kii_compose_note(x->notes, "the variable %.100s is not set: it is empty", name);
 	if (op == end || (*op == '-' && set) || (*op == '?' && set)) {
 		kii_buf_str(&x->out, value ? value : "");
 		return 0;
@@ -110,7 +106,8 @@ static int expand(struct expander *x, const char *text, int depth)
 {
 	if (depth > 8)
 		return kii_error_field(x->err, x->field, "has ${...} nested too deep");
-	while (*text) {
+	/* What does not fit need not be looked at any more. */
+	while (*text && !x->out.overflow) {
 		size_t plain = strcspn(text, "$");
 
 		kii_buf_add(&x->out, text, plain);

@@ -15,6 +15,7 @@ struct reader {
 	struct fy_document *doc;
 	const char *file;
 	size_t values;
+	size_t bytes;            /* of all texts: each alias is a copy */
 	struct kii_error *err;
 };
 
@@ -38,12 +39,22 @@ static bool is_null(struct fy_node *node, const char *text, size_t len)
 	return false;
 }
 
+/* NULL: there is none; false: there is no more room for it. */
+static bool text_of(struct reader *r, struct fy_node *node, char **text, size_t *len)
+{
+	*text = kii_yaml_text(node, len);
+	r->bytes += *text ? *len : 0;
+	return r->bytes <= KII_COMPOSE_BYTES || fail(r, "it becomes too much text") != NULL;
+}
+
 static json_t *scalar(struct reader *r, struct fy_node *node)
 {
 	size_t len = 0;
-	kii_autofree char *text = kii_yaml_text(node, &len);
+	kii_autofree char *text = NULL;
 	json_t *value;
 
+	if (!text_of(r, node, &text, &len))
+		return NULL;
 	if (!text || is_null(node, text, len))
 		return json_null();
 	value = memchr(text, '\0', len) ? NULL : json_stringn(text, len);
@@ -53,9 +64,12 @@ static json_t *scalar(struct reader *r, struct fy_node *node)
 static json_t *alias(struct reader *r, struct fy_node *node, int depth)
 {
 	size_t len = 0;
-	kii_autofree char *name = kii_yaml_text(node, &len);
-	struct fy_anchor *anchor = name ? fy_document_lookup_anchor(r->doc, name, len) : NULL;
+	kii_autofree char *name = NULL;
+	struct fy_anchor *anchor;
 
+	if (!text_of(r, node, &name, &len))
+		return NULL;
+	anchor = name ? fy_document_lookup_anchor(r->doc, name, len) : NULL;
 	if (!anchor)
 		return fail(r, "an alias has no anchor");
 	return value_of(r, fy_anchor_node(anchor), depth);

@@ -377,6 +377,87 @@ static void hostile_yaml_has_an_end(void **state)
 	refused(deep.data, NULL, KII_EINVAL, "compose.yaml", "");
 }
 
+/* Small files of which much would be made: there is a cap on all of it together. */
+static void copies_have_an_end(void **state)
+{
+	kii_autobuf text = KII_BUF_INIT(1 << 20);
+	kii_autobuf keys = KII_BUF_INIT(1 << 20);
+	struct kii_error err = { 0 };
+	json_t *none = NULL;
+
+	(void)state;
+	kii_buf_fmt(&text, "x-a: &a %0100000d\nx-b: [", 0);
+	kii_buf_fmt(&keys, "x-a: &a {? %0100000d : 1}\nx-b: [", 0);
+	for (int i = 0; i < 5000; i++) {
+		kii_buf_str(&text, "*a,");
+		kii_buf_str(&keys, "*a,");
+	}
+	kii_buf_str(&text, "]\nservices: {a: {build: .}}\n");
+	kii_buf_str(&keys, "]\nservices: {a: {build: .}}\n");
+	refused(text.data, NULL, KII_EINVAL, "compose.yaml", "too much text");
+	refused(keys.data, NULL, KII_EINVAL, "compose.yaml", "too much text");
+	kii_buf_reset(&text);
+	kii_buf_fmt(&text, "B=%060000d\n", 0);
+	for (int i = 0; i < 8000; i++)
+		kii_buf_fmt(&text, "A%d=$B\n", i);
+	assert_int_equal(kii_compose_env(text.data, NULL, &none, &err), -1);
+	assert_int_equal(err.code, KII_EINVAL);
+	assert_string_equal(err.field, ".env");
+	assert_non_null(strstr(err.msg, "too much text"));
+}
+
+/* As long as each may be, and as many as there may be, from the file and from elsewhere. */
+static void arguments_have_an_end_together(void **state)
+{
+	static const char *const values[] = { "$B", "" };
+	kii_autofree char *big = kii_xfmt("%060000d", 0);
+	kii_autojson *env = json_pack("{s:s}", "B", big);
+	const struct kii_compose_opts opts = { .dir = fd, .project = "p", .environment = env };
+
+	(void)state;
+	for (size_t k = 0; k < KII_COUNT(values); k++) {
+		kii_autobuf text = KII_BUF_INIT(1 << 20);
+		struct kii_compose c;
+		struct kii_error err = { 0 };
+
+		kii_buf_str(&text, "services:\n");
+		for (int i = 0; i < 100; i++) {
+			kii_buf_fmt(&text, "  s%d: {build: {args: {", i);
+			for (int j = 0; *values[k] && j < 100; j++)
+				kii_buf_fmt(&text, "A%d: %s, ", j, values[k]);
+			kii_buf_str(&text, "B: }}}\n");
+		}
+		put("compose.yaml", text.data);
+		assert_int_equal(kii_compose_read(&opts, &c, &err), -1);
+		assert_int_equal(err.code, KII_EINVAL);
+		assert_non_null(strstr(err.msg, "too much text"));
+	}
+}
+
+/* Nobody reads them all, and there may be one for every three bytes. */
+static void notes_have_an_end(void **state)
+{
+	const struct kii_compose_opts opts = { .dir = fd, .project = "p" };
+	kii_autobuf text = KII_BUF_INIT(1 << 20);
+	struct kii_compose c;
+	struct kii_error err = { 0 };
+
+	(void)state;
+	kii_buf_str(&text, "services: {a: {build: {args: {A: '");
+	for (int i = 0; i < 60000; i++)
+		kii_buf_fmt(&text, "$V%d ", i);
+	kii_buf_str(&text, "'}}, ");
+	for (int i = 0; i < 5000; i++)
+		kii_buf_fmt(&text, "k%d: 1, ", i);
+	kii_buf_str(&text, "}}\n");
+	put("compose.yaml", text.data);
+	must(kii_compose_read(&opts, &c, &err));
+	assert_int_equal(c.notes.n, KII_COMPOSE_NOTES + 1);
+	assert_string_equal(c.notes.items[0], "services.a.k0 is not known and is left aside");
+	assert_string_equal(c.notes.items[KII_COMPOSE_NOTES], "there is more of that kind");
+	kii_compose_release(&c);
+}
+
 #define compose_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -393,6 +474,9 @@ int main(void)
 		compose_test(what_is_left_aside_is_named),
 		compose_test(what_cannot_be_is_refused),
 		compose_test(hostile_yaml_has_an_end),
+		compose_test(copies_have_an_end),
+		compose_test(arguments_have_an_end_together),
+		compose_test(notes_have_an_end),
 	};
 
 	return cmocka_run_group_tests_name("compose", tests, NULL, NULL);
