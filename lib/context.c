@@ -39,6 +39,8 @@ struct kii_context {
 	struct kii_buf ignore_text;
 	struct kii_walk *walk;
 	int64_t max_entries, max_bytes;
+	kii_engine_tick *tick;
+	void *tick_arg;
 	struct kii_context_totals totals;
 	bool told_ignore, told_alias;    /* of the files that are sent before the walk */
 	size_t told_extra;
@@ -201,13 +203,15 @@ static int check_extra(const struct kii_context *c, struct kii_error *err)
 
 static int start_walk(struct kii_context *c, struct kii_error *err)
 {
-	const char *const forced[2] = { *c->recipe_path && !c->alias ? c->recipe_path : NULL,
-		c->ignore_ours ? NULL : IGNORE };
+	const struct kii_walk_opts opts = { .ignore = c->ignore, .max_entries = c->max_entries,
+		.forced = { *c->recipe_path && !c->alias ? c->recipe_path : NULL,
+			c->ignore_ours ? NULL : IGNORE },
+		.tick = c->tick, .tick_arg = c->tick_arg };
 	int dir = fcntl(c->dir, F_DUPFD_CLOEXEC, 0);
 
 	if (dir < 0)
 		return kii_error_set(err, KII_EIO, errno, "context: %s", strerror(errno));
-	return kii_walk_new_take(dir, c->ignore, forced, c->max_entries, &c->walk, err);
+	return kii_walk_new_take(dir, &opts, &c->walk, err);
 }
 
 static int open_root(struct kii_context *c, const struct kii_context_opts *opts,
@@ -234,6 +238,8 @@ int kii_context_open(const struct kii_context_opts *opts, struct kii_context **o
 	c->ignore_after = opts->ignore_after;
 	c->max_entries = opts->max_entries;
 	c->max_bytes = opts->max_bytes;
+	c->tick = opts->tick;
+	c->tick_arg = opts->tick_arg;
 	kii_buf_init(&c->recipe, KII_CONTEXT_RECIPE_MAX);
 	kii_buf_init(&c->ignore_text, KII_IGNORE_BYTES);
 	kii_buf_init(&c->out, OUT_MAX);

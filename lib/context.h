@@ -39,6 +39,13 @@ struct kii_context_opts {
 	const char *ignore_before, *ignore_after;
 	int64_t max_entries;         /* 0: no cap */
 	int64_t max_bytes;           /* of all files together; 0: no cap */
+	/*
+	 * Asked about every 100 ms while files are looked for; false ends that (ETIMEOUT). An
+	 * engine's own tick does not come then: hours may pass within one call, by patterns that
+	 * take long and leave everything out.
+	 */
+	kii_engine_tick *tick;       /* or NULL */
+	void *tick_arg;
 };
 
 /*
@@ -63,7 +70,8 @@ struct kii_context_entry {
 };
 /*
  * The next entry that would be sent, without reading files; *more false: there are no more. Not to
- * be mixed with kii_context_read. Fails: ETOOBIG past the caps, EINVAL for a device or a pipe, EIO.
+ * be mixed with kii_context_read. Fails: ETOOBIG past the caps, EINVAL for a device or a pipe,
+ * ETIMEOUT (tick), EIO.
  */
 int kii_context_next(struct kii_context *c, struct kii_context_entry *entry, bool *more,
 	struct kii_error *err) KII_MUST_CHECK;

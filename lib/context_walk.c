@@ -11,8 +11,11 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "io.h"
+
 #define DEPTH_MAX 100        /* an open descriptor each */
 #define WALK_PATH 4095
+#define TICK_MS   100
 
 struct level {
 	int fd;
@@ -29,9 +32,9 @@ struct kii_walk {
 	size_t depth;
 	struct kii_buf path;
 	char target[WALK_PATH + 1];
-	const struct kii_ignore *ignore;
-	const char *forced[2];
+	struct kii_walk_opts opts;
 	int64_t left;            /* entries that may still be looked at */
+	int64_t ticked;
 	bool *scratch;
 	struct kii_buf shown;    /* a folder's path */
 	bool due;                /* the folders on the way down are to be told */
@@ -111,18 +114,18 @@ static int push(struct kii_walk *w, int fd, bool *own, const struct stat *st, st
 	return read_names(w, l, err);
 }
 
-int kii_walk_new_take(int dir, const struct kii_ignore *ignore, const char *const forced[2],
-	int64_t max_entries, struct kii_walk **out, struct kii_error *err)
+int kii_walk_new_take(int dir, const struct kii_walk_opts *opts, struct kii_walk **out,
+	struct kii_error *err)
 {
 	struct kii_walk *w = kii_xcalloc(1, sizeof(*w));
 	const struct stat st = { 0 };
 
 	kii_buf_init(&w->path, WALK_PATH);
 	kii_buf_init(&w->shown, WALK_PATH);
-	w->ignore = ignore;
-	memcpy(w->forced, forced, sizeof(w->forced));
-	w->left = max_entries > 0 ? max_entries : INT64_MAX;
-	w->scratch = kii_xcalloc(ignore ? kii_ignore_count(ignore) + 1 : 1, sizeof(bool));
+	w->opts = *opts;
+	w->left = opts->max_entries > 0 ? opts->max_entries : INT64_MAX;
+	w->scratch = kii_xcalloc(opts->ignore ? kii_ignore_count(opts->ignore) + 1 : 1,
+		sizeof(bool));
 	if (push(w, dir, NULL, &st, err) != 0) {
 		kii_walk_free(w);
 		return -1;
@@ -151,7 +154,7 @@ static bool leads_to_forced(const struct kii_walk *w)
 	size_t len = w->path.len;
 
 	for (size_t i = 0; i < 2; i++) {
-		const char *f = w->forced[i];
+		const char *f = w->opts.forced[i];
 
 		if (f && strncmp(f, w->path.data, len) == 0 && (f[len] == '/' || !f[len]))
 			return true;
@@ -162,12 +165,13 @@ static bool leads_to_forced(const struct kii_walk *w)
 /* What the ignore file says of the path, and what its children will inherit. */
 static bool left_out(struct kii_walk *w, const struct level *l)
 {
-	return w->ignore && kii_ignore_walk(w->ignore, w->path.data, l->own, w->scratch);
+	return w->opts.ignore &&
+		kii_ignore_walk(w->opts.ignore, w->path.data, l->own, w->scratch);
 }
 
 static bool *inherited(const struct kii_walk *w)
 {
-	size_t n = w->ignore ? kii_ignore_count(w->ignore) : 0;
+	size_t n = w->opts.ignore ? kii_ignore_count(w->opts.ignore) : 0;
 	bool *own = n ? kii_xcalloc(n, sizeof(*own)) : NULL;
 
 	if (n)
@@ -210,7 +214,8 @@ static int take(struct kii_walk *w, struct level *l, const char *name, const str
 	bool out, struct kii_error *err)
 {
 	if (S_ISDIR(st->st_mode)) {
-		if (out && !leads_to_forced(w) && !kii_ignore_may_except(w->ignore, w->path.data))
+		if (out && !leads_to_forced(w) &&
+		    !kii_ignore_may_except(w->opts.ignore, w->path.data))
 			return 0;
 		return enter(w, l, name, st, out, err);
 	}
@@ -226,6 +231,18 @@ static int take(struct kii_walk *w, struct level *l, const char *name, const str
 	return 0;
 }
 
+/* May it go on? */
+static int check_time(struct kii_walk *w, struct kii_error *err)
+{
+	int64_t now = w->opts.tick ? kii_io_now() : 0;
+
+	if (!w->opts.tick || (w->ticked && now - w->ticked < TICK_MS))
+		return 0;
+	w->ticked = now;
+	return w->opts.tick(w->opts.tick_arg) ? 0 :
+		kii_error_set(err, KII_ETIMEOUT, 0, "told to end");
+}
+
 /* Look at the next name of the deepest folder. */
 static int advance(struct kii_walk *w, struct kii_error *err)
 {
@@ -233,6 +250,8 @@ static int advance(struct kii_walk *w, struct kii_error *err)
 	const char *name;
 	struct stat st;
 
+	if (check_time(w, err) != 0)
+		return -1;
 	if (l->at == l->n) {
 		pop(w);
 		return 0;

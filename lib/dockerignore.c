@@ -208,20 +208,6 @@ size_t kii_ignore_count(const struct kii_ignore *ignore)
 
 /* --- questions --- */
 
-/* The path, or a folder above it. */
-static bool matches_branch(const struct kii_glob *glob, const char *path)
-{
-	size_t len = strlen(path);
-
-	if (kii_glob_match(glob, path, len))
-		return true;
-	for (size_t i = 1; i < len; i++) {
-		if (path[i] == '/' && kii_glob_match(glob, path, i))
-			return true;
-	}
-	return false;
-}
-
 bool kii_ignore_match(const struct kii_ignore *ignore, const char *path)
 {
 	bool out = false;
@@ -230,7 +216,7 @@ bool kii_ignore_match(const struct kii_ignore *ignore, const char *path)
 		const struct rule *rule = &ignore->rules[i];
 
 		/* Only what would change something is looked at. */
-		if (rule->exception == out && matches_branch(rule->glob, path))
+		if (rule->exception == out && kii_glob_match_branch(rule->glob, path))
 			out = !rule->exception;
 	}
 	return out;

@@ -442,14 +442,18 @@ static void step(const struct kii_glob *g, const struct set *from, struct set *t
 	}
 }
 
-static bool run(const struct kii_glob *g, const char *path, size_t len)
+/* With `branch` a folder above the path will do, too. */
+static bool run(const struct kii_glob *g, const char *path, size_t len, bool branch)
 {
+	const char *start = path;
 	const char *end = path + len;
 	struct set sets[2] = { { { 1 } } };
 	unsigned now = 0;
 
 	spread(g, &sets[0], true);
 	while (path < end) {
+		if (branch && *path == '/' && path > start && has(&sets[now], g->n_items))
+			return true;
 		step(g, &sets[now], &sets[1 - now], kii_glob_rune(&path, end));
 		now = 1 - now;
 		spread(g, &sets[now], false);
@@ -477,8 +481,23 @@ bool kii_glob_match(const struct kii_glob *g, const char *path, size_t len)
 		return n && g->text[2] == '/' && len == n - 1 &&
 			memcmp(path, g->text + 3, len) == 0;
 	default:
-		return run(g, path, len);
+		return run(g, path, len, false);
 	}
+}
+
+bool kii_glob_match_branch(const struct kii_glob *g, const char *path)
+{
+	size_t len = strlen(path);
+
+	if (g->how == EXPRESSION)
+		return run(g, path, len, true);
+	if (kii_glob_match(g, path, len))
+		return true;
+	for (size_t i = 1; i < len; i++) {
+		if (path[i] == '/' && kii_glob_match(g, path, i))
+			return true;
+	}
+	return false;
 }
 
 size_t kii_glob_literal(const struct kii_glob *g, const char **text, bool *whole)

@@ -17,6 +17,8 @@ void kii_glob_free(struct kii_glob *glob);
 
 /* Does it match the first `len` bytes of `path`? */
 bool kii_glob_match(const struct kii_glob *glob, const char *path, size_t len);
+/* Or the path, or a folder above it? In the time of one question, however deep it is. */
+bool kii_glob_match_branch(const struct kii_glob *glob, const char *path);
 
 /* Bytes at its start that stand for themselves; *whole where that is all of it. */
 size_t kii_glob_literal(const struct kii_glob *glob, const char **text, bool *whole);

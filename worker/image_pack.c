@@ -28,7 +28,8 @@ static struct kii_context_opts context_of(const struct image_work *x)
 	const struct kii_conf *conf = x->t->w->conf;
 
 	return (struct kii_context_opts){ .dir = x->source, .root = x->r.root,
-		.max_entries = conf->build.context_files, .max_bytes = conf->build.context };
+		.max_entries = conf->build.context_files, .max_bytes = conf->build.context,
+		.tick = task_may_go_on, .tick_arg = x->t };
 }
 
 /* --- a Dockerfile of the project's --- */

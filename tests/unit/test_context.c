@@ -655,6 +655,40 @@ static void without_descriptors_it_fails_and_says_so(void **state)
 	assert_in_range(failures, 3, 10);
 }
 
+static bool go_on_twice(void *arg)
+{
+	return ++*(int *)arg < 3;
+}
+
+static void a_walk_that_sends_nothing_can_be_ended(void **state)
+{
+	struct place *p = *state;
+	int asked = 0;
+	const struct kii_context_opts opts = { .tick = go_on_twice, .tick_arg = &asked };
+	struct kii_context *c;
+	struct kii_error err = { 0 };
+	kii_autobuf text = KII_BUF_INIT(KII_IGNORE_BYTES);
+
+	/* Patterns that take as long as they can: all their readings are open all the time. */
+	for (int i = 0; i < 250; i++) {
+		for (int k = 0; k < 500; k++)
+			kii_buf_str(&text, "*?");
+		kii_buf_fmt(&text, "%d\n", i);
+	}
+	kii_buf_str(&text, "*\n");
+	put(p, "Dockerfile", "FROM");
+	put(p, ".dockerignore", text.data);
+	for (int i = 0; i < 200; i++) {
+		kii_autofree char *name = kii_xfmt("%0240d", i);
+
+		put(p, name, "");
+	}
+	c = opened(p, &opts);
+	must_fail(drain(c, &err), KII_ETIMEOUT);
+	assert_int_equal(asked, 3);
+	kii_context_free(c);
+}
+
 #define PLACE_TEST(f) cmocka_unit_test_setup_teardown(f, setup, teardown)
 
 int main(void)
@@ -679,6 +713,7 @@ int main(void)
 		PLACE_TEST(pipes_are_refused_and_sockets_passed_over),
 		PLACE_TEST(what_changes_meanwhile_is_noticed),
 		PLACE_TEST(without_descriptors_it_fails_and_says_so),
+		PLACE_TEST(a_walk_that_sends_nothing_can_be_ended),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -9,6 +9,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #include "buf.h"
 #include "testlib.h"
@@ -625,6 +626,41 @@ static void a_hostile_pattern_costs_no_more_than_its_length(void **state)
 	kii_ignore_free(ignore);
 }
 
+/* Seconds of the processor's. */
+static double cost(const struct kii_ignore *ignore, const char *path)
+{
+	clock_t begun = clock();
+
+	assert_false(kii_ignore_match(ignore, path));
+	return (double)(clock() - begun) / CLOCKS_PER_SEC;
+}
+
+/* Each folder above it counts, too: a question for each of them would take the length squared. */
+static void a_deep_path_costs_no_more_than_its_length(void **state)
+{
+	kii_autobuf text = KII_BUF_INIT(100000);
+	kii_autobuf deep = KII_BUF_INIT(4000);
+	kii_autobuf flat = KII_BUF_INIT(4000);
+	struct kii_ignore *ignore = NULL;
+	struct kii_error err = { 0 };
+
+	(void)state;
+	for (int i = 0; i < 5; i++) {
+		for (int k = 0; k < 500; k++)
+			kii_buf_str(&text, "*?");
+		kii_buf_fmt(&text, "%d\n", i);
+	}
+	for (int i = 0; i < 500; i++) {
+		kii_buf_str(&deep, "ab/");
+		kii_buf_str(&flat, "abc");
+	}
+	kii_buf_str(&deep, "x");
+	kii_buf_str(&flat, "x");
+	must(kii_ignore_parse(text.data, text.len, "f", &ignore, &err));
+	assert_true(cost(ignore, deep.data) < 20 * cost(ignore, flat.data) + 0.1);
+	kii_ignore_free(ignore);
+}
+
 static struct kii_ignore *parsed(const char *text)
 {
 	struct kii_ignore *ignore = NULL;
@@ -684,6 +720,7 @@ int main(void)
 		cmocka_unit_test(rules_are_added_to_rules),
 		cmocka_unit_test(a_file_has_limits),
 		cmocka_unit_test(a_hostile_pattern_costs_no_more_than_its_length),
+		cmocka_unit_test(a_deep_path_costs_no_more_than_its_length),
 		cmocka_unit_test(folders_with_exceptions_below_are_known),
 		cmocka_unit_test(exceptions_with_wildcards_are_known),
 	};

@@ -84,24 +84,38 @@ static void add(struct archive *a, const char *name, const char *text)
 	archive_entry_free(e);
 }
 
-/* An upload of these files: name, text, ..., NULL. */
-static void upload(const char *name, ...)
+static struct archive *begin_upload(int *fd)
 {
 	struct archive *a = archive_write_new();
 	struct kii_error err = { 0 };
+
+	must(kii_upload_begin(f->conf.paths.state_dir, source, fd, &err));
+	archive_write_set_format_ustar(a);
+	assert_int_equal(archive_write_open_fd(a, *fd), ARCHIVE_OK);
+	return a;
+}
+
+static void end_upload(struct archive *a, int fd)
+{
+	struct kii_error err = { 0 };
+
+	assert_int_equal(archive_write_free(a), ARCHIVE_OK);
+	close(fd);
+	must(kii_upload_done(f->conf.paths.state_dir, source, true, &err));
+}
+
+/* An upload of these files: name, text, ..., NULL. */
+static void upload(const char *name, ...)
+{
 	va_list ap;
 	int fd = -1;
+	struct archive *a = begin_upload(&fd);
 
-	must(kii_upload_begin(f->conf.paths.state_dir, source, &fd, &err));
-	archive_write_set_format_ustar(a);
-	assert_int_equal(archive_write_open_fd(a, fd), ARCHIVE_OK);
 	va_start(ap, name);
 	for (; name; name = va_arg(ap, const char *))
 		add(a, name, va_arg(ap, const char *));
 	va_end(ap);
-	assert_int_equal(archive_write_free(a), ARCHIVE_OK);
-	close(fd);
-	must(kii_upload_done(f->conf.paths.state_dir, source, true, &err));
+	end_upload(a, fd);
 }
 
 static char *request(const char *pack, const char *more)
@@ -488,6 +502,38 @@ static void time_has_an_end(void **state)
 	f->conf.build.idle_timeout_ms = 300;
 	run(recipe("FROM base:1\n", ""));
 	expect(KII_JOB_TIMED_OUT, "silence", "");
+}
+
+/* Patterns that take as long as they can, and leave out all that there is. */
+static void a_context_that_takes_too_long_to_look_through_is_not_waited_for(void **state)
+{
+	kii_autobuf text = KII_BUF_INIT(256u << 10);
+	int fd = -1;
+	struct archive *a = begin_upload(&fd);
+	int64_t begun;
+
+	(void)state;
+	for (int i = 0; i < 250; i++) {
+		for (int k = 0; k < 500; k++)
+			kii_buf_str(&text, "*?");
+		kii_buf_fmt(&text, "%d\n", i);
+	}
+	kii_buf_str(&text, "*\n");
+	add(a, "Dockerfile", "FROM base:1\n");
+	add(a, ".dockerignore", text.data);
+	for (int i = 0; i < 600; i++) {
+		kii_autofree char *name = kii_xfmt("%099d", i);
+
+		add(a, name, "");
+	}
+	end_upload(a, fd);
+	f->conf.build.context_files = 1000;
+	f->conf.build.timeout_ms = 500;
+	begun = kii_io_now();
+	run(request("dockerfile", ",\"image_tag\":\"x:1\""));
+	expect(KII_JOB_TIMED_OUT, "timeout", "");
+	/* All of it takes many times as long. */
+	assert_true(kii_io_now() - begun < 8000);
 }
 
 /* --- base images --- */
@@ -1127,6 +1173,7 @@ int main(void)
 		image_test(what_is_in_the_way_of_a_place_to_work_is_known),
 		image_test(a_build_that_is_cancelled_hangs_up),
 		image_test(time_has_an_end),
+		image_test(a_context_that_takes_too_long_to_look_through_is_not_waited_for),
 		image_test(a_base_image_that_is_missing_is_pulled),
 		image_test(a_pull_that_runs_is_shared),
 		image_test(who_waits_for_a_pull_may_be_cancelled),
