@@ -137,6 +137,25 @@ static int take_address(struct kii_git_source *s, const struct addrinfo *a, stru
 	return 0;
 }
 
+/*
+ * An address of the new kind stays as it is: there is no name that could become another, and curl
+ * does not read "address:port:address". Those of the old kind may be written as nobody expects.
+ */
+static void bind_to(struct kii_git_source *s, const char *addresses)
+{
+	bool six = strchr(s->address, ':');
+
+	if (strchr(s->host, ':')) {
+		free(s->address);
+		s->address = NULL;
+		return;
+	}
+	s->resolve = kii_xfmt("%s:%u:%s", s->host, s->port, addresses);
+	if (s->scheme == KII_GIT_GIT)
+		s->bound = kii_xfmt("git://%s%s%s:%u%s", six ? "[" : "", s->address,
+			six ? "]" : "", s->port, s->path);
+}
+
 int kii_git_source_resolve(struct kii_git_source *s, const struct kii_git_rules *rules,
 	struct kii_error *err)
 {
@@ -155,6 +174,6 @@ int kii_git_source_resolve(struct kii_git_source *s, const struct kii_git_rules 
 	if (list)
 		freeaddrinfo(list);
 	if (rc == 0)
-		s->resolve = kii_xfmt("%s:%u:%s", s->host, s->port, all.data);
+		bind_to(s, all.data);
 	return rc;
 }

@@ -3,6 +3,7 @@
 
 #include "git_source.h"
 
+#include <arpa/inet.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -93,10 +94,11 @@ static int take_host(struct parse *p, const char *text, size_t len)
 	bool six = *host == '[';
 
 	if (six) {
-		if (len < 4 || host[len - 1] != ']' || strspn(host + 1, "0123456789abcdefABCDEF:.")
-				!= len - 2)
+		unsigned char address[16];
+
+		p->out->host = kii_xstrndup(host + 1, len > 2 ? len - 2 : 0);
+		if (host[len - 1] != ']' || inet_pton(AF_INET6, p->out->host, address) != 1)
 			return bad(p, "the address in the URL is none");
-		p->out->host = kii_xstrndup(host + 1, len - 2);
 		return 0;
 	}
 	if (!len || len > HOST_MAX || strspn(host, WORD ".-_") != len || strchr("-.", *host) ||
@@ -283,6 +285,7 @@ void kii_git_source_release(struct kii_git_source *s)
 	free(s->ref);
 	free(s->resolve);
 	free(s->address);
+	free(s->bound);
 	*s = (struct kii_git_source){ .port = 0 };
 }
 

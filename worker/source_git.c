@@ -154,7 +154,8 @@ static int create(struct run *run, const char *const *env, struct kii_error *err
 	struct task *t = all->t;
 	const struct kii_git_source *s = run->source;
 	bool file = s->scheme == KII_GIT_FILE;
-	const char *cmd[] = { "source", "--", file ? "file:///source" : s->url, s->ref, NULL };
+	const char *url = file ? "file:///source" : s->bound ? s->bound : s->url;
+	const char *cmd[] = { "source", "--", url, s->ref, NULL };
 	char attempt[16];
 	const struct kii_pair labels[] = {
 		{ WORKER_LABEL_INSTANCE, t->w->instance },

@@ -130,8 +130,10 @@ static void urls_that_could_be_something_else_are_refused(void **state)
 		"https://h/a/-b",
 		"https://me@h/a", "https://me:pw@h/a", "https://h:0/a", "https://h:65536/a",
 		"https://h:123456/a", "https://h:8x/a", "https://[::1/a", "https://[]/a",
-		"https://[x]/a", "https://[::1]x/a", "ssh://me:pw@h/a", "ssh://-oProxyCommand=x/a",
-		"ssh://-o@h/a", "ssh://@h/a", "git@-h:a", "git@h:-a", "git@h:", "git@h:a b", "h::a",
+		"https://[x]/a", "https://[1:2]/a", "https://[a:b.bad.ee]/a", "git://[1.2.3.4]/a",
+		"https://[::1", "https://[]", "https://[", "https://[::1]x/a",
+		"ssh://me:pw@h/a", "ssh://-oProxyCommand=x/a", "ssh://-o@h/a",
+		"ssh://@h/a", "git@-h:a", "git@h:-a", "git@h:", "git@h:a b", "h::a",
 		"file://h/a", "file:///", "file://", "ftp://h/a", "HTTPS://h/a", "git+ssh://h/a",
 	};
 	struct kii_error err = { 0 };
@@ -264,6 +266,67 @@ static void a_host_is_bound_to_what_it_was_when_it_was_checked(void **state)
 	kii_git_source_release(&s);
 }
 
+/* Its transport has no option that would say where a name is, so it does not get the name. */
+static void over_git_the_address_stands_in_the_url(void **state)
+{
+	static const struct { const char *address, *url, *want; } cases[] = {
+		{ "8.8.8.8", "git://h/a", "git://8.8.8.8:9418/a" },
+		{ "8.8.8.8", "git://h:99/~me/a", "git://8.8.8.8:99/~me/a" },
+		{ "2606:4700::1111", "git://h/a", "git://[2606:4700::1111]:9418/a" },
+	};
+	static const struct kii_git_rules http = { .allow_http = true };
+	static const char commit[] = "0123456789abcdef0123456789abcdef01234567";
+	struct kii_git_source s, module;
+	struct kii_error err = { 0 };
+
+	(void)state;
+	answer[1] = NULL;
+	for (size_t i = 0; i < KII_COUNT(cases); i++) {
+		answer[0] = cases[i].address;
+		must(kii_git_source_parse(cases[i].url, NULL, &http, &s, &err));
+		must(kii_git_source_resolve(&s, &http, &err));
+		assert_string_equal(s.bound, cases[i].want);
+		assert_string_equal(s.url, cases[i].url);
+		/* What is relative to it is looked up by its name again. */
+		must(kii_git_source_submodule(&s, "./m", commit, &http, &module, &err));
+		assert_string_equal(module.host, "h");
+		assert_null(module.bound);
+		answer[0] = "10.0.0.1";
+		must_fail(kii_git_source_resolve(&module, &http, &err), KII_EINVAL);
+		kii_git_source_release(&module);
+		kii_git_source_release(&s);
+	}
+	answer[0] = "8.8.8.8";
+	must(kii_git_source_parse("https://h/a", NULL, &http, &s, &err));
+	must(kii_git_source_resolve(&s, &http, &err));
+	assert_null(s.bound);
+	kii_git_source_release(&s);
+}
+
+/* curl would not know what to do with one: "address:port:address" has too many colons. */
+static void an_address_of_the_new_kind_is_checked_and_not_bound(void **state)
+{
+	static const char *const urls[] = { "https://[2606:4700::1111]/a",
+		"git://[2606:4700::1111]:99/a", "git@[2606:4700::1111]:a" };
+	static const struct kii_git_rules http = { .allow_http = true };
+	struct kii_git_source s;
+	struct kii_error err = { 0 };
+
+	(void)state;
+	answer[1] = NULL;
+	for (size_t i = 0; i < KII_COUNT(urls); i++) {
+		must(kii_git_source_parse(urls[i], NULL, &http, &s, &err));
+		answer[0] = "2606:4700::1111";
+		must(kii_git_source_resolve(&s, &http, &err));
+		assert_null(s.resolve);
+		assert_null(s.address);
+		assert_null(s.bound);
+		answer[0] = "fd00::1";
+		must_fail(kii_git_source_resolve(&s, &http, &err), KII_EINVAL);
+		kii_git_source_release(&s);
+	}
+}
+
 static void a_host_that_there_is_not_is_said(void **state)
 {
 	struct kii_error err = { 0 };
@@ -355,6 +418,8 @@ int main(void)
 		cmocka_unit_test(references_follow_gits_own_rules),
 		cmocka_unit_test(addresses_near_here_are_private),
 		cmocka_unit_test(a_host_is_bound_to_what_it_was_when_it_was_checked),
+		cmocka_unit_test(over_git_the_address_stands_in_the_url),
+		cmocka_unit_test(an_address_of_the_new_kind_is_checked_and_not_bound),
 		cmocka_unit_test(a_host_that_there_is_not_is_said),
 		cmocka_unit_test(submodules_are_seen_from_their_parent),
 		cmocka_unit_test(a_credential_is_for_one_host),

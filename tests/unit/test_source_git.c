@@ -305,6 +305,30 @@ static void a_checked_address_is_what_it_is_bound_to(void **state)
 	assert_int_equal(toy_asked(f->toy, CREATE), 1);
 }
 
+/* Two ways of writing an address that a URL may have. */
+static void addresses_are_told_as_each_transport_takes_them(void **state)
+{
+	struct fix *f = *state;
+	kii_autofree char *first = fix_name(f, 1, 1);
+	kii_autofree char *second = fix_name(f, 2, 1);
+	kii_autofree char *text = NULL;
+	kii_autojson *git = NULL;
+	kii_autojson *six = NULL;
+
+	f->conf.build.allow_private = false;
+	f->conf.build.allow_http = true;
+	keep(f);
+	goes_well(f, "git://8.8.2056:99/a", "");
+	git = toy_body(f->toy, first);
+	text = json_dumps(json_object_get(git, "Cmd"), JSON_COMPACT);
+	assert_string_equal(text, "[\"source\",\"--\",\"git://8.8.8.8:99/a\",\"\"]");
+	keep(f);
+	goes_well(f, "https://[2606:4700::1111]/a", "");
+	six = toy_body(f->toy, second);
+	assert_int_equal(json_array_size(json_object_get(six, "Env")), 5);
+	assert_true(said(json_object_get(six, "Env"), "FETCH_ALIAS=[2606:4700::1111]:443"));
+}
+
 static void what_is_not_allowed_is_not_asked_for(void **state)
 {
 	struct fix *f = *state;
@@ -574,6 +598,7 @@ int main(void)
 		GIT_TEST(the_files_of_a_commit_come),
 		GIT_TEST(the_container_knows_nothing_but_its_errand),
 		GIT_TEST(a_checked_address_is_what_it_is_bound_to),
+		GIT_TEST(addresses_are_told_as_each_transport_takes_them),
 		GIT_TEST(what_is_not_allowed_is_not_asked_for),
 		GIT_TEST(a_file_is_mounted_read_only_and_needs_no_network),
 		GIT_TEST(credentials_go_in_as_a_file_and_are_nowhere_else),
