@@ -3,12 +3,24 @@
 
 #include "yaml.h"
 
+#include <stdbool.h>
 #include <string.h>
 
 #include "buf.h"
 #include "json.h"
 
-#define TEXT_MAX (16u << 20)   /* no reader takes a file as large */
+#define TEXT_MAX    (16u << 20)   /* no reader takes a file as large */
+#define ANCHORS_MAX 5000
+
+/* Places where one may begin: in quotes it may be none, but no file has as many of either. */
+static bool has_many_anchors(const char *text)
+{
+	size_t n = 0;
+
+	for (const char *p = strchr(text, '&'); p && n <= ANCHORS_MAX; p = strchr(p + 1, '&'))
+		n += p == text || strchr(" \t\r\n[{,:", p[-1]);
+	return n > ANCHORS_MAX;
+}
 
 int kii_yaml_open(const char *text, const char *file, struct kii_yaml *out, struct kii_error *err)
 {
@@ -18,6 +30,8 @@ int kii_yaml_open(const char *text, const char *file, struct kii_yaml *out, stru
 
 	if (!kii_json_is_utf8(text, strlen(text)))
 		return kii_error_field(err, file, "is no UTF-8");
+	if (has_many_anchors(text))
+		return kii_error_field(err, file, "has too many anchors");
 	fy_diag_cfg_default(&quiet);
 	quiet.fp = NULL;
 	cfg.diag = fy_diag_create(&quiet);

@@ -15,8 +15,8 @@ struct kii_yaml {
 
 /*
  * Read a text; what is wrong with it is kept for kii_yaml_fault. The library does not come to an
- * end with some texts that are no UTF-8, so those are refused. Fails, with nothing to close: EINVAL
- * in the name of `file`; EIO.
+ * end with some texts that are no UTF-8, and goes through all anchors for each (90,000 take 13 s):
+ * such texts are refused. Fails, with nothing to close: EINVAL in the name of `file`; EIO.
  */
 int kii_yaml_open(const char *text, const char *file, struct kii_yaml *out, struct kii_error *err)
 	KII_MUST_CHECK;

@@ -377,6 +377,21 @@ static void hostile_yaml_has_an_end(void **state)
 	refused(deep.data, NULL, KII_EINVAL, "compose.yaml", "");
 }
 
+/* The library looks through all of them for each, and for each alias. */
+static void anchors_have_an_end(void **state)
+{
+	kii_autobuf text = KII_BUF_INIT(1 << 20);
+
+	(void)state;
+	kii_buf_str(&text, "x-a: [");
+	for (int i = 0; i < 90000; i++)
+		kii_buf_fmt(&text, "&%d ,", i);
+	kii_buf_str(&text, "]\nservices: {a: {build: .}}\n");
+	refused(text.data, NULL, KII_EINVAL, "compose.yaml", "too many anchors");
+	expect("# a && b\n&a x-a: &b [&c '&d']\n&e services: {a: {build: .}}\n", NULL,
+		"a app-a [] - - {};");
+}
+
 /* Small files of which much would be made: there is a cap on all of it together. */
 static void copies_have_an_end(void **state)
 {
@@ -474,6 +489,7 @@ int main(void)
 		compose_test(what_is_left_aside_is_named),
 		compose_test(what_cannot_be_is_refused),
 		compose_test(hostile_yaml_has_an_end),
+		compose_test(anchors_have_an_end),
 		compose_test(copies_have_an_end),
 		compose_test(arguments_have_an_end_together),
 		compose_test(notes_have_an_end),
