@@ -20,9 +20,14 @@
 #include "log.h"
 
 #define NEW_PATIENCE_MS  2000    /* a request waits so long for a worker that restarts */
+/* Lowered for tests. */
+#ifndef JOB_PATIENCE_MS
 #define JOB_PATIENCE_MS  25000   /* an accepted job so long for one that was lost */
-#define ANSWER_MS        60000   /* a worker that has the request and says nothing */
-#define RECONNECT_MS     100
+#endif
+#ifndef ANSWER_MS
+#define ANSWER_MS        60000   /* a request for its answer, whatever becomes of connections */
+#endif
+#define RECONNECT_MS     100     /* from one connection to the next, at least */
 #define SEND_S           10
 #define RETRY_FULL       10      /* seconds */
 #define TRIM_BYTES       (1u << 20)
@@ -34,8 +39,10 @@ struct call {
 	char *line;              /* the submit, until it is accepted */
 	size_t len;              /* of it */
 	char job[40];            /* then its job */
-	bool wait, sent;
-	int64_t since;           /* without an answer, or without a connection */
+	bool wait;
+	bool sent, answered;     /* on this connection */
+	int64_t asked;
+	int64_t since;           /* without a worker */
 	kii_link_call *call;
 	void *arg;
 };
@@ -46,6 +53,9 @@ struct kii_worklink {
 	int wake;
 	int fd;                  /* the thread's own */
 	struct kii_buf in;       /* the thread's own */
+	int64_t connect_at;      /* the thread's own: not before */
+	bool heard;              /* the thread's own: something, on this connection */
+	bool spurned;            /* the thread's own: nothing was, on the last one */
 	size_t accepted;         /* the thread's own: bytes of lines that are no longer needed */
 	atomic_bool stop;
 	pthread_mutex_t lock;
@@ -164,6 +174,7 @@ static void take_answer(struct kii_worklink *l, struct call *c, const json_t *j)
 {
 	bool again = c->job[0] != '\0';
 
+	c->answered = true;
 	if (!json_is_true(json_object_get(j, "ok")) && c->find) {
 		/* Whatever the reason: to the request itself it will be said as well. */
 		free(c->find);
@@ -212,22 +223,25 @@ static void take_line(struct kii_worklink *l, const char *line, size_t len)
 
 /* --- the connection --- */
 
+/* One that takes a connection and hangs up is not there: what waits for it waits on. */
 static void disconnect(struct kii_worklink *l)
 {
 	int64_t now = kii_io_now();
 
-	if (l->fd >= 0) {
-		close(l->fd);
-		kii_log_warn("worker_gone", NULL);
-	}
+	close(l->fd);
 	l->fd = -1;
+	if (l->heard || !l->spurned)
+		kii_log_warn("worker_gone", NULL);
 	kii_buf_release(&l->in);
 	pthread_mutex_lock(&l->lock);
 	for (struct call *c = l->calls; c; c = c->next) {
-		c->since = now;
-		c->sent = false;
+		if (c->job[0] ? c->answered : l->heard)
+			c->since = now;
+		c->sent = c->answered = false;
 	}
 	pthread_mutex_unlock(&l->lock);
+	l->spurned = !l->heard;
+	l->heard = false;
 }
 
 static bool try_connect(struct kii_worklink *l)
@@ -235,6 +249,9 @@ static bool try_connect(struct kii_worklink *l)
 	struct timeval limit = { .tv_sec = SEND_S };
 	struct kii_error err = { 0 };
 
+	if (kii_io_now() < l->connect_at)
+		return false;
+	l->connect_at = kii_io_now() + RECONNECT_MS;
 	if (kii_io_connect_unix(l->path, &l->fd, &err) != 0) {
 		l->fd = -1;
 		return false;
@@ -270,7 +287,6 @@ static char *next_line(struct kii_worklink *l)
 	if (!c)
 		return NULL;
 	c->sent = true;
-	c->since = kii_io_now();
 	if (c->job[0])
 		return kii_xfmt("{\"op\":\"attach\",\"tag\":%llu,\"job\":\"%s\"}\n",
 			(unsigned long long)c->number, c->job);
@@ -302,6 +318,7 @@ static bool receive(struct kii_worklink *l)
 		return true;
 	if (n <= 0)
 		return false;
+	l->heard = true;
 	kii_buf_add(&l->in, chunk, (size_t)n);
 	if (l->in.overflow)
 		return false;
@@ -314,11 +331,11 @@ static bool receive(struct kii_worklink *l)
 	return true;
 }
 
-static int64_t patience(const struct kii_worklink *l, const struct call *c)
+static bool is_lost(const struct kii_worklink *l, const struct call *c, int64_t now)
 {
-	if (l->fd >= 0)
-		return c->job[0] ? INT64_MAX : ANSWER_MS;
-	return c->job[0] ? JOB_PATIENCE_MS : NEW_PATIENCE_MS;
+	if (l->fd < 0 && now - c->since >= (c->job[0] ? JOB_PATIENCE_MS : NEW_PATIENCE_MS))
+		return true;
+	return !c->job[0] && now - c->asked >= ANSWER_MS;
 }
 
 static void give_up_some(struct kii_worklink *l)
@@ -329,7 +346,7 @@ static void give_up_some(struct kii_worklink *l)
 	pthread_mutex_lock(&l->lock);
 	do {
 		c = l->calls;
-		while (c && now - c->since < patience(l, c))
+		while (c && !is_lost(l, c, now))
 			c = c->next;
 		if (c)
 			report(l, c, KII_LINK_LOST, NULL, true);
@@ -376,9 +393,8 @@ static void *run(void *arg)
 		bool busy = has_calls(l);
 		uint64_t n;
 
-		if (l->fd < 0 && busy && try_connect(l)) {
+		if (l->fd < 0 && busy && try_connect(l))
 			p[1].fd = l->fd;
-		}
 		if (l->fd >= 0 && !send_calls(l)) {
 			disconnect(l);
 			continue;
@@ -546,7 +562,7 @@ uint64_t kii_worklink_submit(struct kii_worklink *l, const struct kii_link_order
 	c->wait = wait;
 	c->call = call;
 	c->arg = arg;
-	c->since = kii_io_now();
+	c->asked = c->since = kii_io_now();
 	c->line = submit_line(number, order);
 	c->len = c->line ? strlen(c->line) : 0;
 	c->find = find_line(number, order);

@@ -119,10 +119,8 @@ static void on_report(void *arg, const struct kii_link_report *r)
 	pthread_mutex_unlock(&f->lock);
 }
 
-static void expect_events(struct fixture *f, int n, const char *want)
+static void await_events(struct fixture *f, int n)
 {
-	char events[sizeof(f->events)];
-
 	for (int64_t until = kii_io_now() + 8000; kii_io_now() < until; usleep(2000)) {
 		bool there;
 
@@ -132,6 +130,13 @@ static void expect_events(struct fixture *f, int n, const char *want)
 		if (there)
 			break;
 	}
+}
+
+static void expect_events(struct fixture *f, int n, const char *want)
+{
+	char events[sizeof(f->events)];
+
+	await_events(f, n);
 	/* No assertion under the lock: after a failure the link's end takes it once more. */
 	pthread_mutex_lock(&f->lock);
 	memcpy(events, f->events, sizeof(events));
@@ -444,6 +449,92 @@ static void a_worker_that_comes_in_time_gets_the_request(void **state)
 	expect_events(f, 1, "refused  image_missing 503;");
 }
 
+/* A worker that takes each connection and the request, says `words`, and hangs up. */
+struct spurner {
+	struct fixture *f;
+	const char *words;
+	atomic_bool stop;
+	int n;
+	pthread_t thread;
+};
+
+static void *spurn(void *arg)
+{
+	struct spurner *s = arg;
+	struct pollfd p = { s->f->listener, POLLIN, 0 };
+	char chunk[4096];
+
+	while (!atomic_load(&s->stop)) {
+		int fd;
+
+		if (poll(&p, 1, 50) != 1)
+			continue;
+		fd = accept(s->f->listener, NULL, NULL);
+		if (*s->words && read(fd, chunk, sizeof(chunk)) > 0)
+			dprintf(fd, "%s", s->words);
+		close(fd);
+		s->n++;
+	}
+	return NULL;
+}
+
+static void start_spurning(struct spurner *s, struct fixture *f, const char *words)
+{
+	*s = (struct spurner){ .f = f, .words = words };
+	assert_int_equal(pthread_create(&s->thread, NULL, spurn, s), 0);
+}
+
+/* When `n` events have come, or should have. How many connections there were. */
+static int stop_spurning(struct spurner *s, int n)
+{
+	await_events(s->f, n);
+	atomic_store(&s->stop, true);
+	pthread_join(s->thread, NULL);
+	return s->n;
+}
+
+static void a_request_is_given_up_when_the_worker_hangs_up_each_time(void **state)
+{
+	/* Nothing is heard of the worker; or something is, but no answer. */
+	static const struct { const char *words; int ms; } rows[] = {
+		{ "", 2000 }, { "{\"end\":\"" JOB "\"}\n", ANSWER_MS },
+	};
+	struct fixture *f = *state;
+
+	start_listening(f);
+	for (size_t i = 0; i < KII_COUNT(rows); i++) {
+		int64_t since = kii_io_now();
+		struct spurner s;
+		int n;
+
+		start_spurning(&s, f, rows[i].words);
+		submit(f, true);
+		n = stop_spurning(&s, 1);
+		expect_events(f, 1, "lost   0;");
+		assert_true(kii_io_now() - since >= rows[i].ms);
+		assert_in_range(n, 5, rows[i].ms / 100 + 5);
+	}
+}
+
+static void a_job_is_given_up_when_the_worker_hangs_up_each_time(void **state)
+{
+	struct fixture *f = *state;
+	struct spurner s;
+	int n;
+
+	start_listening(f);
+	submit(f, true);
+	take_connection(f);
+	say(f, "{\"tag\":%d,\"ok\":true,\"job\":\"" JOB "\",\"state\":\"running\"}\n",
+		expect_op(f, "submit"));
+	expect_events(f, 1, "accepted running  0;");
+	start_spurning(&s, f, "{\"x\":1}\n");
+	hang_up(f);
+	n = stop_spurning(&s, 1);
+	expect_events(f, 1, "lost   0;");
+	assert_in_range(n, 5, JOB_PATIENCE_MS / 100 + 5);
+}
+
 static void what_is_forgotten_is_not_called(void **state)
 {
 	struct fixture *f = *state;
@@ -721,6 +812,8 @@ int main(void)
 		link_test(a_job_that_the_new_worker_does_not_know_is_lost),
 		link_test(without_a_worker_a_request_is_given_up),
 		link_test(a_worker_that_comes_in_time_gets_the_request),
+		link_test(a_request_is_given_up_when_the_worker_hangs_up_each_time),
+		link_test(a_job_is_given_up_when_the_worker_hangs_up_each_time),
 		link_test(what_is_forgotten_is_not_called),
 		link_test(a_request_may_be_answered_before_its_submit_returns),
 		link_test(after_a_burst_its_memory_is_given_back_once),
