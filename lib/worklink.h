@@ -16,7 +16,9 @@
  *   {"tag":1,"ok":true,"job":"...","key":"<64 hex>","state":"queued","place":1,"estimate_ms":4000}
  *   {"tag":1,"ok":true,...,"state":"succeeded","artifact":"MD1-Standard-<hash>.zip","cached":true}
  * {"tag":1,"ok":false,"status":429,"code":"queue_full","error":"...","field":null,"retry_after":9}
- * and, unasked, once for each job asked for on this connection that had not ended:
+ * in the order of the questions: a gc may take minutes, and what is asked behind it waits so long
+ * (one at a time: others are refused with 409). And, unasked, once for each job asked for on this
+ * connection that had not ended:
  * {"end":"<job>","state":"failed","outcome":"build_failed","artifact":"..._error.zip",
  * "error":"...","duration_ms":4100}
  */

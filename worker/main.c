@@ -17,6 +17,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
+#include "collector.h"
 #include "git.h"
 #include "janitor.h"
 #include "log.h"
@@ -33,7 +34,7 @@ struct threads {
 	struct worker *w;
 	pthread_t slots[LANE__MAX * WORKER_SLOTS_MAX];
 	size_t n_slots;
-	pthread_t janitor, git, signals;
+	pthread_t janitor, collector, git, signals;
 };
 
 static void own_signals(sigset_t *set)
@@ -63,17 +64,14 @@ static bool may_start_again(const struct worker *w)
 
 static void end_server(struct worker *w)
 {
-	uint64_t one = 1;
-	ssize_t n;
-
 	atomic_store(&w->closed, true);
-	n = write(w->wake_server, &one, sizeof(one));
-	(void)n;
+	worker_wake_server(w);
 }
 
 static void join_threads(const struct threads *t)
 {
 	pthread_join(t->janitor, NULL);
+	pthread_join(t->collector, NULL);
 	pthread_join(t->git, NULL);
 	for (size_t i = 0; i < t->n_slots; i++)
 		pthread_join(t->slots[i], NULL);
@@ -105,6 +103,7 @@ static void *await_signal(void *arg)
 	for (size_t i = 0; i < LANE__MAX; i++)
 		pthread_cond_broadcast(&w->lanes[i].work_to_do);
 	pthread_cond_broadcast(&w->janitor_wake);
+	pthread_cond_broadcast(&w->collector_wake);
 	pthread_cond_broadcast(&w->git_wake);
 	pthread_cond_broadcast(&w->job_ended);
 	pthread_mutex_unlock(&w->lock);
@@ -157,6 +156,7 @@ static int work(struct worker *w, int *kept, struct kii_error *err)
 	if (server_listen(w, &listener, err) != 0)
 		return -1;
 	start_thread(&t.janitor, janitor_run, w);
+	start_thread(&t.collector, collector_run, w);
 	start_thread(&t.git, git_run, w);
 	for (size_t i = 0; i < LANE__MAX; i++)
 		start_slots(&t, &w->lanes[i]);

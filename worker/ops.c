@@ -8,7 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-#include "gc.h"
+#include "collector.h"
 #include "git.h"
 #include "io.h"
 #include "json.h"
@@ -225,17 +225,8 @@ static json_t *op_status(struct worker *w, const struct peer *peer, const json_t
 static json_t *op_gc(struct worker *w, const struct peer *peer, const json_t *message,
 	char watch[])
 {
-	struct kii_error err = { 0 };
-	bool dry_run = json_is_true(json_object_get(message, "dry_run"));
-	json_t *answer = NULL;
-
-	(void)peer;
 	(void)watch;
-	if (gc_run(w, dry_run, &answer, &err) != 0)
-		return submit_error(&err);
-	json_object_set_new(answer, "ok", json_true());
-	json_object_set_new(answer, "dry_run", json_boolean(dry_run));
-	return answer;
+	return collector_ask(w, peer->number, message);
 }
 
 static json_t *op_refresh(struct worker *w, const struct peer *peer, const json_t *message,
@@ -247,6 +238,7 @@ static json_t *op_refresh(struct worker *w, const struct peer *peer, const json_
 	return git_ask(w);
 }
 
+/* An answer that is NULL comes later. */
 static const struct op {
 	const char *name;
 	bool admin;
@@ -292,7 +284,7 @@ json_t *ops_answer(struct worker *w, const struct peer *peer, const char *line, 
 	if (!json_is_object(message))
 		return submit_refusal(400, "bad_request", "line", 0, "line: must be an object");
 	answer = answer_message(w, peer, message, watch);
-	if (json_is_integer(json_object_get(message, "tag")))
+	if (answer && json_is_integer(json_object_get(message, "tag")))
 		json_object_set(answer, "tag", json_object_get(message, "tag"));
 	return answer;
 }

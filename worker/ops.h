@@ -11,14 +11,15 @@
 struct peer {
 	uid_t uid;
 	bool admin;    /* root, or the worker's own user */
+	uint64_t number;   /* its connection's, for an answer that comes later */
 };
 
-/* By SO_PEERCRED. Fails: EIO. */
+/* By SO_PEERCRED; the number is the server's to give. Fails: EIO. */
 int ops_peer(int fd, struct peer *peer, struct kii_error *err) KII_MUST_CHECK;
 
 /*
- * The answer to one line, always an object (caller owns it) with the message's tag. `watch` gets
- * the id of the job whose end is to be reported, or "".
+ * The answer to one line, an object (caller owns it) with the message's tag; NULL: collector_take
+ * gives it later. `watch` gets the id of the job whose end is to be reported, or "".
  */
 json_t *ops_answer(struct worker *w, const struct peer *peer, const char *line, size_t len,
 	char watch[KII_JOB_ID + 1]);

@@ -13,6 +13,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "collector.h"
 #include "io.h"
 #include "json.h"
 #include "log.h"
@@ -42,6 +43,7 @@ struct conn {
 	struct conn *next;
 	int fd;
 	bool ended;                /* it sends no more, and has yet to read its last answers */
+	bool owed;                 /* an answer, which its next lines wait for */
 	bool dead;
 	struct peer peer;
 	struct kii_buf in, out;
@@ -55,6 +57,7 @@ struct server {
 	int epoll, listener;
 	struct conn *conns;
 	size_t n_conns;
+	uint64_t last_number;
 	bool full;                 /* said so already */
 };
 
@@ -120,7 +123,7 @@ int server_listen(const struct worker *w, int *fd, struct kii_error *err)
 
 static void want(struct server *s, struct conn *c)
 {
-	struct epoll_event ev = { .events = c->ended ? 0 : EPOLLIN, .data.ptr = c };
+	struct epoll_event ev = { .events = c->ended || c->owed ? 0 : EPOLLIN, .data.ptr = c };
 
 	if (c->out.len)
 		ev.events |= EPOLLOUT;
@@ -253,9 +256,40 @@ static bool take_line(struct server *s, struct conn *c)
 	c->scanned = 0;
 	if (id[0])
 		watch(c, id);
-	put_line(s, c, answer);
+	if (answer) {
+		put_line(s, c, answer);
+	} else {
+		c->owed = true;
+		want(s, c);
+	}
 	json_decref(answer);
 	return true;
+}
+
+static void take_lines(struct server *s, struct conn *c)
+{
+	while (!c->dead && !c->owed && take_line(s, c))
+		;
+	/* A burst's memory is not kept for good. */
+	if (!c->in.len)
+		kii_buf_release(&c->in);
+}
+
+/* To whom it is owed, if it is still there. */
+static void give_answer(struct server *s)
+{
+	uint64_t number;
+	json_t *answer = collector_take(s->w, &number);
+	struct conn *c = s->conns;
+
+	while (answer && c && c->peer.number != number)
+		c = c->next;
+	if (answer && c && !c->dead) {
+		c->owed = false;
+		put_line(s, c, answer);
+		take_lines(s, c);
+	}
+	json_decref(answer);
 }
 
 /* Whoever holds most goes when all hold too much. */
@@ -283,11 +317,13 @@ static void serve(struct server *s, struct conn *c, uint32_t events)
 	char chunk[READ_SIZE];
 	ssize_t n;
 
+	/* Nobody is left to be answered; what has but said its last reads on. */
+	c->dead |= c->owed && events & (EPOLLHUP | EPOLLERR);
 	if (events & EPOLLOUT || c->ended)
 		flush(s, c);
 	if (c->ended && !c->out.len)
 		c->dead = true;
-	if (c->dead || c->ended || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
+	if (c->dead || c->ended || c->owed || !(events & (EPOLLIN | EPOLLHUP | EPOLLERR)))
 		return;
 	n = recv(c->fd, chunk, sizeof(chunk), 0);
 	if (n < 0 && (errno == EAGAIN || errno == EINTR))
@@ -300,11 +336,7 @@ static void serve(struct server *s, struct conn *c, uint32_t events)
 		return;
 	}
 	kii_buf_add(&c->in, chunk, (size_t)n);
-	while (!c->dead && take_line(s, c))
-		;
-	/* A burst's memory is not kept for good. */
-	if (!c->in.len)
-		kii_buf_release(&c->in);
+	take_lines(s, c);
 	relieve(s);
 }
 
@@ -351,9 +383,17 @@ static void accept_conn(struct server *s)
 		free_conn(c);
 		return;
 	}
+	c->peer.number = ++s->last_number;
 	c->next = s->conns;
 	s->conns = c;
 	s->n_conns++;
+}
+
+/* What other threads have for peers. */
+static void take_news(struct server *s)
+{
+	report_ends(s);
+	give_answer(s);
 }
 
 static void drop_dead(struct server *s)
@@ -392,7 +432,7 @@ static int loop(struct server *s, struct kii_error *err)
 			if (events[i].data.ptr == s)
 				accept_conn(s);
 			else if (events[i].data.ptr == s->w)
-				report_ends(s);
+				take_news(s);
 			else
 				serve(s, events[i].data.ptr, events[i].events);
 		}

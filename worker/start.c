@@ -137,6 +137,7 @@ static void init_locks(struct worker *w)
 	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
 	pthread_mutex_init(&w->lock, NULL);
 	pthread_cond_init(&w->janitor_wake, &attr);
+	pthread_cond_init(&w->collector_wake, &attr);
 	pthread_cond_init(&w->git_wake, &attr);
 	pthread_cond_init(&w->job_ended, &attr);
 	for (size_t i = 0; i < LANE__MAX; i++) {
@@ -186,6 +187,8 @@ void start_release(struct worker *w)
 		free(w->ended);
 		w->ended = next;
 	}
+	json_decref(w->collection.question);
+	json_decref(w->collection.answer);
 	kii_versions_close(w->versions);
 	for (size_t i = 0; i < LANE__MAX; i++) {
 		kii_jobs_close(w->lanes[i].jobs);

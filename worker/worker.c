@@ -51,17 +51,22 @@ const struct kii_image *worker_image(const struct worker *w, const char *contain
 	return NULL;
 }
 
+void worker_wake_server(const struct worker *w)
+{
+	uint64_t one = 1;
+	ssize_t n = write(w->wake_server, &one, sizeof(one));
+
+	(void)n;
+}
+
 void worker_announce(struct worker *w, const char *id)
 {
 	struct ended *e = kii_xcalloc(1, sizeof(*e));
-	uint64_t one = 1;
-	ssize_t n;
 
 	memcpy(e->id, id, sizeof(e->id));
 	*w->ended_tail = e;
 	w->ended_tail = &e->next;
-	n = write(w->wake_server, &one, sizeof(one));
-	(void)n;
+	worker_wake_server(w);
 	pthread_cond_broadcast(&w->job_ended);
 }
 

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * worker: what the parts of kiisrv-worker share. One thread serves worker.sock (server.c), the
- * lanes' threads run jobs (run.c), one keeps house (janitor.c), one looks at a repository (git.c).
+ * lanes' threads run jobs (run.c), one keeps house (janitor.c), one does so when it is asked
+ * (collector.c), one looks at a repository (git.c).
  * The databases and everything below "lock" are used under `lock` only.
  */
 #ifndef KII_WORKER_H
 #define KII_WORKER_H
 
+#include <jansson.h>
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdbool.h>
@@ -70,6 +72,13 @@ struct git_state {
 	char error[200];   /* of the last one, "" where it went well */
 };
 
+/* The gc that was asked for (collector.c), under the lock. */
+struct collection {
+	json_t *question;  /* NULL: there is none, or it is answered */
+	json_t *answer;    /* on its way to the server */
+	uint64_t peer;     /* whose, by the server's number */
+};
+
 /* The end of a job, on its way to who asked. */
 struct ended {
 	struct ended *next;
@@ -87,10 +96,11 @@ struct worker {
 	atomic_bool stop;
 	atomic_bool again;               /* ... and start anew: HUP */
 	atomic_bool closed;              /* the server has to end */
-	int wake_server;                 /* eventfd: there are ended jobs, or closed */
+	int wake_server;                 /* eventfd: there are ended jobs, an answer, or closed */
 
 	pthread_mutex_t lock;
 	pthread_cond_t janitor_wake;
+	pthread_cond_t collector_wake;
 	pthread_cond_t git_wake;
 	pthread_cond_t job_ended;        /* for jobs that wait for others */
 	struct lane lanes[LANE__MAX];
@@ -100,6 +110,7 @@ struct worker {
 	bool untidy;                     /* a container is left: reconcile before it is time */
 
 	struct git_state git;
+	struct collection collection;
 
 	/* What the janitor last learned of the engine. */
 	struct kii_engine_about about;
@@ -125,6 +136,9 @@ int worker_list_images(const struct worker *w, struct kii_engine *engine,
 
 /* Under the lock: the image of a release's container, or NULL. Borrowed until the lock is left. */
 const struct kii_image *worker_image(const struct worker *w, const char *container);
+
+/* From any thread: there is something for it. */
+void worker_wake_server(const struct worker *w);
 
 /* Under the lock: tell who waits that the job has ended. */
 void worker_announce(struct worker *w, const char *id);

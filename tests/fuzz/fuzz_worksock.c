@@ -17,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "collector.h"
 #include "hash.h"
 #include "io.h"
 #include "json.h"
@@ -30,7 +31,7 @@
 #define JOBS 3   /* that are there before each input */
 
 static struct fix *fix;
-static pthread_t thread;
+static pthread_t thread, collector;
 static int listener;
 static atomic_bool public_zone;   /* the server's thread asks */
 
@@ -57,11 +58,15 @@ static void *run(void *arg)
 
 static void stop(void)
 {
-	const uint64_t one = 1;
 	void *state = fix;
 
+	pthread_mutex_lock(&fix->w.lock);
+	atomic_store(&fix->w.stop, true);
+	pthread_cond_broadcast(&fix->w.collector_wake);
+	pthread_mutex_unlock(&fix->w.lock);
+	pthread_join(collector, NULL);
 	atomic_store(&fix->w.closed, true);
-	fuzz_check(write(fix->w.wake_server, &one, sizeof(one)) == sizeof(one));
+	worker_wake_server(&fix->w);
 	pthread_join(thread, NULL);
 	fix_close(&state);
 }
@@ -80,6 +85,7 @@ static void begin(void)
 	snprintf(fix->w.images[0].id, sizeof(fix->w.images[0].id), FIX_IMAGE);
 	fix->w.n_images = 1;
 	fuzz_must(server_listen(&fix->w, &listener, &err), &err);
+	fuzz_check(pthread_create(&collector, NULL, collector_run, &fix->w) == 0);
 	fuzz_check(pthread_create(&thread, NULL, run, &fix->w) == 0);
 	(void)atexit(stop);
 }

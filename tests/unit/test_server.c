@@ -15,8 +15,10 @@
 #include <sys/un.h>
 #include <unistd.h>
 
+#include "collector.h"
 #include "io.h"
 #include "json.h"
+#include "layers.h"
 #include "ops.h"
 #include "queue.h"
 #include "testlib.h"
@@ -27,7 +29,7 @@
 
 /* --- the server's side --- */
 
-static pthread_t thread;
+static pthread_t thread, collector;
 static int listener, result;
 
 static void *run(void *arg)
@@ -38,13 +40,25 @@ static void *run(void *arg)
 	return NULL;
 }
 
+static int start(struct fix *f)
+{
+	struct kii_error err = { 0 };
+
+	must(server_listen(&f->w, &listener, &err));
+	return pthread_create(&collector, NULL, collector_run, &f->w) ||
+		pthread_create(&thread, NULL, run, &f->w);
+}
+
 static void stop(struct fix *f)
 {
-	const uint64_t one = 1;
-
+	pthread_mutex_lock(&f->w.lock);
+	atomic_store(&f->w.stop, true);
+	pthread_cond_broadcast(&f->w.collector_wake);
+	pthread_mutex_unlock(&f->w.lock);
 	atomic_store(&f->w.closed, true);
-	assert_int_equal(write(f->w.wake_server, &one, sizeof(one)), sizeof(one));
+	worker_wake_server(&f->w);
 	pthread_join(thread, NULL);
+	pthread_join(collector, NULL);
 	assert_int_equal(result, 0);
 }
 
@@ -64,13 +78,8 @@ static int manager(const struct fix *f)
 
 static int serve(void **state)
 {
-	struct kii_error err = { 0 };
-	struct fix *f;
-
 	fix_open(state);
-	f = *state;
-	must(server_listen(&f->w, &listener, &err));
-	return pthread_create(&thread, NULL, run, &f->w);
+	return start(*state);
 }
 
 static int leave(void **state)
@@ -702,6 +711,132 @@ static void an_end_that_is_none_is_not_told(void **state)
 	quit(&c);
 }
 
+/* --- a gc, which takes its time --- */
+
+/* An engine that takes connections and says nothing, and a layer to ask it for. */
+static int hang_engine(struct fix *f)
+{
+	kii_autofree char *path = kii_xfmt("%s/hung.sock", f->conf.paths.run_dir);
+	struct sockaddr_un at = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+
+	snprintf(at.sun_path, sizeof(at.sun_path), "%s", path);
+	assert_int_equal(bind(fd, (struct sockaddr *)&at, sizeof(at)), 0);
+	assert_int_equal(listen(fd, 5), 0);
+	free(f->conf.docker.socket_path);
+	f->conf.docker.socket_path = kii_xfmt("unix://%s", path);
+	f->conf.docker.timeout_ms = 60000;
+	layers_made(f->w.layers, "0123456789abcdef", 1);
+	return fd;
+}
+
+/* The gc has come as far as that engine, whose connection this is. */
+static int await_engine(int engine)
+{
+	struct pollfd p = { .fd = engine, .events = POLLIN };
+
+	assert_int_equal(poll(&p, 1, 10000), 1);
+	return accept(engine, NULL, NULL);
+}
+
+static const char gc[] = "{\"op\":\"gc\",\"tag\":1,\"dry_run\":true}\n";
+
+static void others_are_served_while_a_gc_waits_for_the_engine(void **state)
+{
+	struct fix *f = *state;
+	int engine = hang_engine(f), asked;
+	struct client admin, other;
+	int64_t since;
+
+	join(&admin, f);
+	join(&other, f);
+	say(&admin, gc);
+	asked = await_engine(engine);
+	since = kii_io_now();
+	say(&admin, "{\"op\":\"status\",\"tag\":2}\n{\"op\":\"gc\",\"tag\":3}\n");
+	expect_answers(&other);
+	say(&other, gc);
+	expect_no(&other, "conflict");
+	fix_queue(f);
+	attach(&other, 1);
+	end_job(f, 1);
+	expect_end(&other, 1);
+	assert_true(kii_io_now() - since < 5000);
+	assert_int_equal(admin.in.len, 0);
+	/* An engine that is away is no failure. What was asked behind it is answered behind it. */
+	close(engine);
+	close(asked);
+	expect_yes(&admin, 1);
+	expect_yes(&admin, 2);
+	expect_yes(&admin, 3);
+	say(&other, gc);
+	expect_yes(&other, 1);
+	quit(&admin);
+	quit(&other);
+}
+
+static void who_has_said_its_last_hears_of_its_gc(void **state)
+{
+	struct fix *f = *state;
+	int engine = hang_engine(f), asked;
+	struct client c;
+
+	join(&c, f);
+	say(&c, gc);
+	assert_int_equal(shutdown(c.fd, SHUT_WR), 0);
+	asked = await_engine(engine);
+	close(engine);
+	close(asked);
+	expect_yes(&c, 1);
+	assert_false(hear(&c));
+	quit(&c);
+}
+
+static void who_left_its_gc_harms_nobody(void **state)
+{
+	struct fix *f = *state;
+	int engine = hang_engine(f), asked;
+	kii_autojson *line = NULL;
+	struct client gone, here;
+
+	join(&gone, f);
+	say(&gone, gc);
+	asked = await_engine(engine);
+	quit(&gone);
+	join(&here, f);
+	say(&here, gc);
+	expect_no(&here, "conflict");
+	close(engine);
+	close(asked);
+	for (int tries = 0; !json_is_true(json_object_get(line, "ok")); tries++) {
+		assert_true(tries < 500);
+		json_decref(line);
+		usleep(10000);
+		say(&here, gc);
+		line = next_line(&here);
+	}
+	expect_answers(&here);
+	quit(&here);
+}
+
+static void a_worker_that_stops_waits_for_no_engine(void **state)
+{
+	struct fix *f = *state;
+	int engine = hang_engine(f), asked;
+	int64_t since = kii_io_now();
+	struct client c;
+
+	join(&c, f);
+	say(&c, gc);
+	asked = await_engine(engine);
+	stop(f);
+	assert_true(kii_io_now() - since < 10000);
+	expect_dropped(&c);
+	quit(&c);
+	close(engine);
+	close(asked);
+}
+
 /* --- who is there --- */
 
 /* The test goes on as root, but this connection is another user's. */
@@ -814,14 +949,12 @@ static void a_stale_socket_is_replaced(void **state)
 
 static void a_watchdog_is_told_while_nobody_asks(void **state)
 {
-	struct kii_error err = { 0 };
 	struct fix *f = *state;
 	char got[20] = "";
 	int fd = manager(f);
 	struct pollfd p = { .fd = fd, .events = POLLIN };
 
-	must(server_listen(&f->w, &listener, &err));
-	assert_int_equal(pthread_create(&thread, NULL, run, &f->w), 0);
+	assert_int_equal(start(f), 0);
 	for (int i = 0; i < 2; i++) {
 		assert_int_equal(poll(&p, 1, 10000), 1);
 		assert_int_equal(recv(fd, got, sizeof(got) - 1, 0), 10);
@@ -923,6 +1056,10 @@ int main(void)
 		server_test(many_ends_at_once_are_all_told),
 		server_test(who_watches_too_many_jobs_is_dropped),
 		server_test(an_end_that_is_none_is_not_told),
+		server_test(others_are_served_while_a_gc_waits_for_the_engine),
+		server_test(who_has_said_its_last_hears_of_its_gc),
+		server_test(who_left_its_gc_harms_nobody),
+		server_test(a_worker_that_stops_waits_for_no_engine),
 		server_test(another_user_may_ask_but_not_manage),
 		server_test(another_user_cannot_have_all_connections),
 		FIX_TEST(who_is_there_can_be_asked_of_sockets_only),

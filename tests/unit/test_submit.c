@@ -5,11 +5,13 @@
 #include "submit.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "collector.h"
 #include "io.h"
 #include "json.h"
 #include "kll.h"
@@ -545,6 +547,31 @@ static void the_largest_body_is_taken(void **state)
 	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", NULL);
 }
 
+/* A dry one; its thread runs as long. */
+static json_t *gc(struct fixture *f)
+{
+	struct pollfd p = { .fd = f->w.wake_server, .events = POLLIN };
+	char watch[KII_JOB_ID + 1];
+	pthread_t thread;
+	json_t *answer;
+	uint64_t peer;
+	int ready;
+
+	assert_null(ask(f, json_pack("{s:s, s:b, s:i}", "op", "gc", "dry_run", true, "tag", 8),
+		watch));
+	assert_int_equal(pthread_create(&thread, NULL, collector_run, &f->w), 0);
+	ready = poll(&p, 1, 10000);
+	pthread_mutex_lock(&f->w.lock);
+	atomic_store(&f->w.stop, true);
+	pthread_cond_broadcast(&f->w.collector_wake);
+	pthread_mutex_unlock(&f->w.lock);
+	pthread_join(thread, NULL);
+	answer = collector_take(&f->w, &peer);
+	assert_int_equal(ready, 1);
+	assert_non_null(answer);
+	return answer;
+}
+
 static void the_public_zone_may_not_manage(void **state)
 {
 	static const char *const ops[] = { "cancel", "retry", "gc" };
@@ -571,8 +598,10 @@ static void the_status_tells_what_is_known(void **state)
 	assert_false(json_is_true(json_object_get(answer, "engine_up")));
 	assert_string_equal(kii_json_str(answer, "workspace_error"), "");
 	json_decref(answer);
-	answer = ask(f, json_pack("{s:s, s:b}", "op", "gc", "dry_run", true), watch);
+	answer = gc(f);
 	assert_true(json_is_true(json_object_get(answer, "ok")));
+	assert_true(json_is_true(json_object_get(answer, "dry_run")));
+	assert_int_equal(kii_json_int(answer, "tag", -1), 8);
 	assert_int_equal(json_array_size(json_object_get(answer, "items")), 0);
 	json_decref(answer);
 }
@@ -591,7 +620,7 @@ static void a_broken_database_refuses_and_keeps_nothing(void **state)
 	kii_store_close(other);
 	expect_no(submit(f, "latest", "192.0.2.1", false, watch), 503, "database", "");
 	assert_string_equal(watch, "");
-	expect_no(ask_job(f, "gc", ""), 503, "database", "");
+	expect_no(gc(f), 503, "database", "");
 }
 
 /* --- the start --- */
