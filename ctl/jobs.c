@@ -179,8 +179,8 @@ static void print_json(const struct facts *f)
 
 	set_number(o, "place", f->place, !kii_job_state_final(f->job.state));
 	set_number(o, "estimate_ms", f->estimate_ms, f->estimate_ms >= 0);
-	if (f->job.request && kii_json_parse(f->job.request, strlen(f->job.request), "request",
-			&request, &ignored) == 0)
+	if (f->job.request && kii_json_parse_wrapped(f->job.request, strlen(f->job.request),
+			"request", &request, &ignored) == 0)
 		json_object_set(o, "request", request);
 	ctl_print_json(o);
 }

@@ -14,14 +14,12 @@
 #define REAL_MOST   1.79769313486231e308
 #define REAL_PLAIN  300   /* characters without an exponent: far from that */
 
-#define TEXT_OF(number) #number
-#define TEXT(number)    TEXT_OF(number)
-
 /* Where the scan of a text stands, without a byte allocated. */
 struct scan {
 	const char *text;
 	size_t len, at;
 	const char *field;
+	size_t more;    /* levels and values than the caps */
 	size_t depth;
 	size_t values;
 	size_t scalar;  /* characters of the number or word that it is inside of */
@@ -34,7 +32,8 @@ void kii_json_cleanup(json_t **j)
 }
 
 /* Lines are counted only here: what is right needs none. */
-static int too_much(const struct scan *s, const char *what, struct kii_error *err)
+static int too_much(const struct scan *s, const char *what, size_t cap, const char *unit,
+	struct kii_error *err)
 {
 	size_t line = 1, begin = 0;
 
@@ -44,22 +43,23 @@ static int too_much(const struct scan *s, const char *what, struct kii_error *er
 			line++;
 		}
 	}
-	return kii_error_field(err, s->field, "line %zu, column %zu: %s", line,
-		s->at - begin + 1, what);
+	return kii_error_field(err, s->field, "line %zu, column %zu: %s %zu%s", line,
+		s->at - begin + 1, what, cap, unit);
 }
 
 static int count_value(struct scan *s, struct kii_error *err)
 {
-	if (++s->values <= KII_JSON_VALUES)
-		return 0;
-	return too_much(s, "more than " TEXT(KII_JSON_VALUES) " values", err);
+	size_t cap = KII_JSON_VALUES + s->more;
+
+	return ++s->values <= cap ? 0 : too_much(s, "more than", cap, " values", err);
 }
 
 static int open_container(struct scan *s, struct kii_error *err)
 {
-	if (++s->depth <= KII_JSON_DEPTH)
-		return count_value(s, err);
-	return too_much(s, "nested deeper than " TEXT(KII_JSON_DEPTH), err);
+	size_t cap = KII_JSON_DEPTH + s->more;
+
+	return ++s->depth <= cap ? count_value(s, err)
+		: too_much(s, "nested deeper than", cap, "", err);
 }
 
 /* From the quote that begins a text to the one that ends it. */
@@ -111,16 +111,12 @@ static int scan_char(struct scan *s, struct kii_error *err)
 }
 
 /* The caps, before the parser allocates: ten megabytes of "[{},{},..." would cost it 80-fold. */
-static int scan_caps(const char *text, size_t len, const char *field, bool *wide,
-	struct kii_error *err)
+static int scan_caps(struct scan *s, struct kii_error *err)
 {
-	struct scan s = { .text = text, .len = len, .field = field };
-
-	for (; s.at < len; s.at++) {
-		if (scan_char(&s, err))
+	for (; s->at < s->len; s->at++) {
+		if (scan_char(s, err))
 			return -1;
 	}
-	*wide = s.wide;
 	return 0;
 }
 
@@ -142,26 +138,37 @@ static bool has_too_great(const json_t *j)
 	return false;
 }
 
-int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
-	struct kii_error *err)
+static int parse(struct scan s, json_t **out, struct kii_error *err)
 {
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_ANY | JSON_ALLOW_NUL;
 	json_error_t why;
-	bool wide = false;
 	json_t *j;
 
-	if (scan_caps(text, len, field, &wide, err))
+	if (scan_caps(&s, err))
 		return -1;
-	j = json_loadb(text, len, flags, &why);
+	j = json_loadb(s.text, s.len, flags, &why);
 	if (!j)
-		return kii_error_field(err, field, "line %d, column %d: %s", why.line, why.column,
-			why.text);
-	if (wide && has_too_great(j)) {
+		return kii_error_field(err, s.field, "line %d, column %d: %s", why.line,
+			why.column, why.text);
+	if (s.wide && has_too_great(j)) {
 		json_decref(j);
-		return kii_error_field(err, field, "a number is too great");
+		return kii_error_field(err, s.field, "a number is too great");
 	}
 	*out = j;
 	return 0;
+}
+
+int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
+	struct kii_error *err)
+{
+	return parse((struct scan){ .text = text, .len = len, .field = field }, out, err);
+}
+
+int kii_json_parse_wrapped(const char *text, size_t len, const char *field, json_t **out,
+	struct kii_error *err)
+{
+	return parse((struct scan){ .text = text, .len = len, .field = field,
+		.more = KII_JSON_WRAP }, out, err);
 }
 
 static int dump_piece(const char *data, size_t len, void *arg)

@@ -11,6 +11,7 @@
 
 #define KII_JSON_DEPTH   32      /* nested arrays and objects */
 #define KII_JSON_VALUES  50000   /* values in all: four parsers at once stay below 64 MiB */
+#define KII_JSON_WRAP    16      /* levels and values that we may put around a document */
 
 #define kii_autojson __attribute__((cleanup(kii_json_cleanup))) json_t
 void kii_json_cleanup(json_t **j);
@@ -22,6 +23,10 @@ void kii_json_cleanup(json_t **j);
  * with `field` as given and the reason.
  */
 int kii_json_parse(const char *text, size_t len, const char *field, json_t **out,
+	struct kii_error *err) KII_MUST_CHECK;
+
+/* The same of a document that kii_json_parse took, with what a program of ours put around it. */
+int kii_json_parse_wrapped(const char *text, size_t len, const char *field, json_t **out,
 	struct kii_error *err) KII_MUST_CHECK;
 
 /* Append compact text. `flags` are jansson's (JSON_SORT_KEYS, ...). Fails: ETOOBIG. */

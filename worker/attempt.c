@@ -36,7 +36,8 @@ static int make_kll(struct attempt *a, struct kii_error *err)
 	const char *env, *tag;
 	int rc;
 
-	if (kii_json_parse(a->job->request, strlen(a->job->request), "request", &request, err) != 0)
+	if (kii_json_parse_wrapped(a->job->request, strlen(a->job->request), "request", &request,
+			err) != 0)
 		return -1;
 	env = kii_json_str(request, "env");
 	tag = kii_json_str(request, "git_tag");

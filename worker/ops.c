@@ -279,7 +279,7 @@ json_t *ops_answer(struct worker *w, const struct peer *peer, const char *line, 
 	json_t *answer;
 
 	watch[0] = '\0';
-	if (kii_json_parse(line, len, "line", &message, &err) != 0)
+	if (kii_json_parse_wrapped(line, len, "line", &message, &err) != 0)
 		return submit_error(&err);
 	if (!json_is_object(message))
 		return submit_refusal(400, "bad_request", "line", 0, "line: must be an object");

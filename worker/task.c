@@ -296,7 +296,7 @@ static int prepare(struct task *t, struct kii_error *err)
 			t->job->attempts);
 	if (t->job->attempts > 1)
 		run_keep_log(t->lane, t->job->id, t->job->attempts - 1);
-	if (kii_json_parse(t->job->request, strlen(t->job->request), "request", &t->request,
+	if (kii_json_parse_wrapped(t->job->request, strlen(t->job->request), "request", &t->request,
 			err) != 0 || worker_engine(t->w, 0, &t->engine, err) != 0)
 		return -1;
 	kii_engine_stop_flag(t->engine, &t->w->stop);

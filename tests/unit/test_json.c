@@ -113,6 +113,30 @@ static void the_number_of_values_is_capped(void **state)
 	refused(numbers, strlen(numbers), "line 1, column", "more than 50000 values");
 }
 
+static void what_is_wrapped_around_a_document_is_not_counted_to_it(void **state)
+{
+	static const size_t more[] = { KII_JSON_WRAP, KII_JSON_WRAP + 1 };
+
+	(void)state;
+	for (size_t i = 0; i < KII_COUNT(more); i++) {
+		size_t levels = KII_JSON_DEPTH + more[i];
+		kii_autofree char *open = repeated("", "[", levels, "");
+		kii_autofree char *deep = repeated(open, "]", levels, "");
+		kii_autofree char *wide = repeated("[0", ",0", KII_JSON_VALUES + more[i] - 2, "]");
+		struct kii_error err = { 0 };
+		kii_autojson *one = NULL, *other = NULL;
+
+		assert_int_equal(kii_json_parse_wrapped(deep, strlen(deep), "line", &one, &err),
+			i ? -1 : 0);
+		assert_string_equal(err.msg, i ? "line: line 1, column 49: nested deeper than 48"
+			: "");
+		kii_error_clear(&err);
+		assert_int_equal(kii_json_parse_wrapped(wide, strlen(wide), "line", &other, &err),
+			i ? -1 : 0);
+		assert_string_equal(err.field, i ? "line" : "");
+	}
+}
+
 static void colons_do_not_fool_the_count(void **state)
 {
 	kii_autofree char *colons = repeated("[", ":", 100, "]");
@@ -303,6 +327,7 @@ int main(void)
 		cmocka_unit_test(a_member_twice_is_an_error),
 		cmocka_unit_test(depth_is_capped),
 		cmocka_unit_test(the_number_of_values_is_capped),
+		cmocka_unit_test(what_is_wrapped_around_a_document_is_not_counted_to_it),
 		cmocka_unit_test(colons_do_not_fool_the_count),
 		cmocka_unit_test(dumps_are_compact_and_round_reals),
 		cmocka_unit_test(a_real_that_could_not_be_read_again_is_refused),

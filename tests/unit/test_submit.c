@@ -11,6 +11,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "attempt.h"
 #include "collector.h"
 #include "io.h"
 #include "json.h"
@@ -163,6 +164,62 @@ static void a_new_request_is_queued(void **state)
 	assert_int_equal(strlen(kii_json_str(answer, "key")), 64);
 	expect_yes(answer, "queued", job);
 	assert_string_equal(watch, job);
+}
+
+static size_t count_values(const json_t *j)
+{
+	const char *name;
+	const json_t *value;
+	size_t i, n = 1;
+
+	json_object_foreach((json_t *)j, name, value)
+		n += count_values(value);
+	json_array_foreach(j, i, value)
+		n += count_values(value);
+	return n;
+}
+
+/* A body that is as much as a client may send, by a member that nobody knows. */
+static void fill_up(json_t *config, bool deep)
+{
+	json_t *pad = json_array();
+
+	json_object_set_new(config, "pad", pad);
+	/* The body's and the configuration's level, and the two values of {"env": ...}. */
+	for (int i = 3; deep && i < KII_JSON_DEPTH; i++) {
+		json_array_append_new(pad, json_array());
+		pad = json_array_get(pad, 0);
+	}
+	for (size_t i = count_values(config) + 2; !deep && i < KII_JSON_VALUES; i++)
+		json_array_append_new(pad, json_integer(0));
+}
+
+static void what_a_client_may_send_is_taken_and_read_again(void **state)
+{
+	struct fixture *f = *state;
+	struct kii_error err = { 0 };
+
+	f->conf.docker.socket_path = (char *)"unix:///nowhere";
+	for (int deep = 0; deep < 2; deep++) {
+		kii_autojob job = { 0 };
+		kii_autojson *body = NULL, *parsed = NULL;
+		char watch[KII_JOB_ID + 1];
+		struct running *slot;
+		struct attempt a;
+		char *text;
+
+		vary(f, deep);
+		fill_up(f->config, deep);
+		body = json_pack("{s:s, s:O}", "env", "latest", "config", f->config);
+		text = json_dumps(body, 0);
+		must(kii_json_parse(text, strlen(text), "body", &parsed, &err));
+		free(text);
+		expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", NULL);
+		assert_int_equal(queue_claim(&f->w.lanes[LANE_PUBLIC], &job, &slot, &err), 1);
+		must(attempt_init(&a, &f->w.lanes[LANE_PUBLIC], &job, slot, &err));
+		attempt_release(&a);
+		queue_leave(slot);
+	}
 }
 
 static void the_same_request_shares_the_job(void **state)
@@ -693,6 +750,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		submit_test(a_new_request_is_queued),
+		submit_test(what_a_client_may_send_is_taken_and_read_again),
 		submit_test(the_same_request_shares_the_job),
 		submit_test(a_result_is_remembered_when_it_is_the_users),
 		submit_test(a_fresh_request_and_a_vanished_file_build_again),
