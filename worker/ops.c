@@ -124,7 +124,7 @@ static json_t *op_cancel(struct worker *w, const struct peer *peer, const json_t
 
 	pthread_mutex_lock(&w->lock);
 	if (worker_job(w, id, &job, &lane, &err) != 0)
-		no = submit_refusal(404, "not_found", "job", 0, "there is no such job");
+		no = submit_no_job(&err);
 	else
 		no = cancel(lane, &job, &err);
 	pthread_mutex_unlock(&w->lock);
@@ -289,26 +289,36 @@ json_t *ops_answer(struct worker *w, const struct peer *peer, const char *line, 
 	return answer;
 }
 
-json_t *ops_end(struct worker *w, const char *id)
+static json_t *end_line(const struct kii_job *job)
+{
+	json_t *line = json_object();
+
+	kii_json_set_str(line, "end", job->id);
+	kii_json_set_str(line, "key", job->key);
+	kii_json_set_str(line, "state", kii_job_state_name(job->state));
+	kii_json_set_str(line, "outcome", job->outcome);
+	kii_json_set_str(line, "artifact", job->artifact);
+	kii_json_set_str(line, "image", job->image);
+	kii_json_set_str(line, "error", job->error);
+	json_object_set_new(line, "duration_ms", json_integer(job->finished - job->started));
+	return line;
+}
+
+int ops_end(struct worker *w, const char *id, json_t **line)
 {
 	struct kii_error err = { 0 };
 	kii_autojob job = { 0 };
-	json_t *line;
 	int rc;
 
 	pthread_mutex_lock(&w->lock);
 	rc = worker_job(w, id, &job, NULL, &err);
 	pthread_mutex_unlock(&w->lock);
-	if (rc != 0 || !kii_job_state_final(job.state))
-		return NULL;
-	line = json_object();
-	kii_json_set_str(line, "end", job.id);
-	kii_json_set_str(line, "key", job.key);
-	kii_json_set_str(line, "state", kii_job_state_name(job.state));
-	kii_json_set_str(line, "outcome", job.outcome);
-	kii_json_set_str(line, "artifact", job.artifact);
-	kii_json_set_str(line, "image", job.image);
-	kii_json_set_str(line, "error", job.error);
-	json_object_set_new(line, "duration_ms", json_integer(job.finished - job.started));
-	return line;
+	if (rc != 0) {
+		kii_log_error("end_untold", "job=%s error=%s", id, kii_q(err.msg));
+		return -1;
+	}
+	if (!kii_job_state_final(job.state))
+		return 0;
+	*line = end_line(&job);
+	return 1;
 }

@@ -24,7 +24,10 @@ int ops_peer(int fd, struct peer *peer, struct kii_error *err) KII_MUST_CHECK;
 json_t *ops_answer(struct worker *w, const struct peer *peer, const char *line, size_t len,
 	char watch[KII_JOB_ID + 1]);
 
-/* The line that reports the end of a job, or NULL when it is gone. Caller owns it. */
-json_t *ops_end(struct worker *w, const char *id);
+/*
+ * 1: *line (the caller's) reports the end of a job. 0: it has none yet. -1: there is no telling, the
+ * job is gone or cannot be read.
+ */
+int ops_end(struct worker *w, const char *id, json_t **line);
 
 #endif

@@ -191,18 +191,22 @@ static void watch(struct conn *c, const char *id)
 	memcpy(c->watches[c->n_watches++], id, sizeof(job_id));
 }
 
+/* Where there is no telling, who waits has to ask again: then it hears what is true. */
 static void report_end(struct server *s, const char *id)
 {
 	json_t *line = NULL;
+	int there = 1;
 	size_t at;
 
-	for (struct conn *c = s->conns; c; c = c->next) {
+	for (struct conn *c = s->conns; c && there; c = c->next) {
 		if (c->dead || !watches(c, id, &at))
 			continue;
+		if (!line && there > 0)
+			there = ops_end(s->w, id, &line);
+		c->dead = there < 0;
 		if (!line)
-			line = ops_end(s->w, id);
-		if (line)
-			put_line(s, c, line);
+			continue;
+		put_line(s, c, line);
 		if (at != --c->n_watches)
 			memcpy(c->watches[at], c->watches[c->n_watches], sizeof(job_id));
 	}

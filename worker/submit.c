@@ -55,6 +55,16 @@ json_t *submit_error(const struct kii_error *err)
 	}
 }
 
+static json_t *no_such_job(void)
+{
+	return submit_refusal(404, "not_found", "job", 0, "there is no such job");
+}
+
+json_t *submit_no_job(const struct kii_error *err)
+{
+	return err->code == KII_ENOTFOUND ? no_such_job() : submit_error(err);
+}
+
 void submit_client(const char *address, char out[64])
 {
 	static const unsigned char mapped[12] = { [10] = 0xff, [11] = 0xff };
@@ -311,9 +321,10 @@ json_t *submit_attach(struct worker *w, bool admin, const char *id, char watch[K
 
 	watch[0] = '\0';
 	pthread_mutex_lock(&w->lock);
-	if (worker_job(w, id, &job, &lane, &err) != 0 ||
-	    (!admin && lane != &w->lanes[LANE_PUBLIC])) {
-		answer = submit_refusal(404, "not_found", "job", 0, "there is no such job");
+	if (worker_job(w, id, &job, &lane, &err) != 0) {
+		answer = submit_no_job(&err);
+	} else if (!admin && lane != &w->lanes[LANE_PUBLIC]) {
+		answer = no_such_job();
 	} else {
 		if (!kii_job_state_final(job.state))
 			memcpy(watch, job.id, sizeof(job.id));
@@ -335,7 +346,7 @@ json_t *submit_retry(struct worker *w, const char *id, const char *client)
 
 	pthread_mutex_lock(&w->lock);
 	if (worker_job(w, id, &old, &lane, &err) != 0)
-		no = submit_refusal(404, "not_found", "job", 0, "there is no such job");
+		no = submit_no_job(&err);
 	else if (!kii_job_state_final(old.state))
 		no = submit_refusal(409, "conflict", "job", 0, "the job has not ended");
 	else if (!(kind = kind_find(old.kind)))

@@ -33,6 +33,8 @@ json_t *submit_retry(struct worker *w, const char *id, const char *client);
 json_t *submit_refusal(int status, const char *code, const char *field, int retry_after,
 	const char *fmt, ...) KII_PRINTF(5, 6);
 json_t *submit_error(const struct kii_error *err);
+/* Where worker_job has failed: 404, or submit_error's when it is not known whether there is one. */
+json_t *submit_no_job(const struct kii_error *err);
 
 /* Who a client counts as: IPv6 by /64, all else as it is. */
 void submit_client(const char *address, char out[64]);

@@ -692,7 +692,7 @@ static void who_watches_too_many_jobs_is_dropped(void **state)
 	quit(&other);
 }
 
-/* An end that is announced but is none: nothing is said, and nothing breaks. */
+/* An end that is announced but is none: nothing is said, until there is one. */
 static void an_end_that_is_none_is_not_told(void **state)
 {
 	struct fix *f = *state;
@@ -708,7 +708,61 @@ static void an_end_that_is_none_is_not_told(void **state)
 	worker_announce(&f->w, "ffffffffffffffffffffffffffffffff");
 	pthread_mutex_unlock(&f->w.lock);
 	expect_answers(&c);
+	end_job(f, 1);
+	expect_end(&c, 1);
 	quit(&c);
+}
+
+static void announce(struct fix *f, int n)
+{
+	char id[KII_JOB_ID + 1];
+
+	fix_id(n, id);
+	pthread_mutex_lock(&f->w.lock);
+	worker_announce(&f->w, id);
+	pthread_mutex_unlock(&f->w.lock);
+}
+
+/* Of a row that is gone, or cannot be read: who asks again hears so. */
+static void who_waits_for_an_end_that_cannot_be_told_has_to_ask_again(void **state)
+{
+	static const char *const drop[] = { "DROP TABLE Jobs" };
+	struct fix *f = *state;
+	kii_autofree char *path = kii_xfmt("%s/queue/jobs.sqlite", f->conf.paths.state_dir);
+	struct kii_error err = { 0 };
+	const struct kii_job_end end = { .state = KII_JOB_LOST, .outcome = "engine",
+		.finished = 1 };
+	struct client c[4];
+	char id[KII_JOB_ID + 1];
+	struct kii_store *other;
+	int rc;
+
+	for (int i = 0; i < 4; i++) {
+		if (i % 2 == 0)
+			fix_queue(f);
+		join(&c[i], f);
+		attach(&c[i], i / 2 + 1);
+	}
+	fix_id(1, id);
+	pthread_mutex_lock(&f->w.lock);
+	rc = kii_jobs_finish(f->w.lanes[LANE_PUBLIC].jobs, id, &end, &err);
+	if (rc == 0)
+		rc = kii_jobs_delete(f->w.lanes[LANE_PUBLIC].jobs, id, &err);
+	pthread_mutex_unlock(&f->w.lock);
+	must(rc);
+	announce(f, 1);
+	expect_dropped(&c[0]);
+	expect_dropped(&c[1]);
+	expect_answers(&c[2]);
+	must(kii_store_open(path, KII_STORE_WRITE, KII_JOBS_VERSION, drop, 1, &other, &err));
+	must(kii_store_run(other, 0, NULL, &err, ""));
+	kii_store_close(other);
+	announce(f, 2);
+	for (int i = 0; i < 4; i++) {
+		expect_dropped(&c[i]);
+		assert_int_equal(c[i].in.len, 0);
+		quit(&c[i]);
+	}
 }
 
 /* --- a gc, which takes its time --- */
@@ -1056,6 +1110,7 @@ int main(void)
 		server_test(many_ends_at_once_are_all_told),
 		server_test(who_watches_too_many_jobs_is_dropped),
 		server_test(an_end_that_is_none_is_not_told),
+		server_test(who_waits_for_an_end_that_cannot_be_told_has_to_ask_again),
 		server_test(others_are_served_while_a_gc_waits_for_the_engine),
 		server_test(who_has_said_its_last_hears_of_its_gc),
 		server_test(who_left_its_gc_harms_nobody),

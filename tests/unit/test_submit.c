@@ -443,7 +443,7 @@ static void a_queued_job_is_cancelled_at_once_and_a_running_one_told(void **stat
 	expect_yes(ask_job(f, "cancel", job), "cancelled", NULL);
 	assert_non_null(f->w.ended);
 	assert_string_equal(f->w.ended->id, job);
-	line = ops_end(&f->w, job);
+	assert_int_equal(ops_end(&f->w, job, &line), 1);
 	assert_string_equal(kii_json_str(line, "state"), "cancelled");
 	json_decref(line);
 	expect_no(ask_job(f, "cancel", job), 409, "conflict", "job");
@@ -451,7 +451,7 @@ static void a_queued_job_is_cancelled_at_once_and_a_running_one_told(void **stat
 
 	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", job);
 	assert_int_equal(queue_claim(&f->w.lanes[LANE_PUBLIC], &claimed, &slot, &err), 1);
-	assert_null(ops_end(&f->w, job));
+	assert_int_equal(ops_end(&f->w, job, &line), 0);
 	expect_yes(ask_job(f, "cancel", job), "running", NULL);
 	assert_true(atomic_load(&slot->cancel));
 }
@@ -666,6 +666,7 @@ static void the_status_tells_what_is_known(void **state)
 static void a_broken_database_refuses_and_keeps_nothing(void **state)
 {
 	static const char *const drop[] = { "DROP TABLE Jobs" };
+	static const char *const ops[] = { "attach", "cancel", "retry" };
 	struct fixture *f = *state;
 	struct kii_error err = { 0 };
 	kii_autofree char *path = kii_xfmt("%s/queue/jobs.sqlite", f->conf.paths.state_dir);
@@ -677,6 +678,10 @@ static void a_broken_database_refuses_and_keeps_nothing(void **state)
 	kii_store_close(other);
 	expect_no(submit(f, "latest", "192.0.2.1", false, watch), 503, "database", "");
 	assert_string_equal(watch, "");
+	/* Whether there is such a job is not known. */
+	for (size_t i = 0; i < KII_COUNT(ops); i++)
+		expect_no(ask_job(f, ops[i], "00000000000000000000000000000001"), 503, "database",
+			"");
 	expect_no(gc(f), 503, "database", "");
 }
 
