@@ -17,10 +17,6 @@
 #define MODE 0640
 #define SCRIPT_MAX (1u << 20)
 
-/*
- * SQLite gives -wal and -shm the mode of the database, so the file is there, with it, first. One
- * that is there is not opened: closing it would drop the locks of this process's other handles.
- */
 const char *kii_store_schema_dir(void)
 {
 	const char *dir = getenv("KIISRV_SCHEMA");
@@ -28,6 +24,10 @@ const char *kii_store_schema_dir(void)
 	return dir && *dir ? dir : KII_DATADIR "/schema";
 }
 
+/*
+ * SQLite gives -wal and -shm the mode of the database, so the file is there, with it, first. One
+ * that is there is not opened: closing it would drop the locks of this process's other handles.
+ */
 static int make_file(const char *path, struct kii_error *err)
 {
 	kii_autoclose int fd = open(path, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE);

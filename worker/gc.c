@@ -35,6 +35,8 @@ struct gc {
 	} *picks;
 	size_t n, cap;
 	int64_t left;            /* bytes of artifacts that stay */
+	json_t *picked;          /* how many rows, by their artifact */
+	struct kii_error *err;   /* of a walk */
 	/* of a dry run: jobs that would have forgotten their artifact, and how many by its name */
 	json_t *forgotten, *forgetters;
 };
@@ -87,6 +89,17 @@ static int64_t last_given(const struct kii_job *job)
 	return job->answered > job->finished ? job->answered : job->finished;
 }
 
+/* A file that several rows name goes with the last of them. */
+static bool has_last(struct gc *gc, const char *artifact)
+{
+	json_int_t n = kii_json_int(gc->picked, artifact, 0) + 1;
+	int64_t users = 0;
+
+	json_object_set_new(gc->picked, artifact, json_integer(n));
+	return kii_jobs_artifact_users(gc->lane->jobs, artifact, &users, gc->err) == 0 &&
+		users == n;
+}
+
 static bool pick_artifact(void *arg, const struct kii_job *job)
 {
 	struct gc *gc = arg;
@@ -99,8 +112,9 @@ static bool pick_artifact(void *arg, const struct kii_job *job)
 		pick(gc, job, "budget");
 	else
 		return true;
-	gc->left -= job->artifact_bytes;
-	return true;
+	if (has_last(gc, job->artifact))
+		gc->left -= job->artifact_bytes;
+	return gc->err->code == KII_OK;
 }
 
 /* The row first: then nobody is promised a file that is gone. 1: the file may go. */
@@ -151,6 +165,8 @@ static int collect_artifacts(struct gc *gc, struct kii_error *err)
 	if (rc == 0)
 		rc = kii_jobs_oldest_artifacts(gc->lane->jobs, pick_artifact, gc, err);
 	pthread_mutex_unlock(&w->lock);
+	if (err->code != KII_OK)
+		rc = -1;
 	for (size_t i = 0; rc == 0 && i < gc->n; i++) {
 		const struct pick *p = &gc->picks[i];
 		kii_autofree char *path = kii_xfmt("%s/%s", w->artifacts, p->artifact);
@@ -346,7 +362,8 @@ void gc_layers(struct worker *w)
 int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 {
 	struct gc gc = { .w = w, .dry_run = dry_run, .now = kii_io_wall(),
-		.items = json_array(), .forgotten = json_object(), .forgetters = json_object() };
+		.items = json_array(), .forgotten = json_object(), .forgetters = json_object(),
+		.picked = json_object(), .err = err };
 	int rc;
 
 	pthread_mutex_lock(&one_at_a_time);
@@ -354,6 +371,7 @@ int gc_run(struct worker *w, bool dry_run, json_t **out, struct kii_error *err)
 	if (rc == 0)
 		collect_layers(&gc);
 	pthread_mutex_unlock(&one_at_a_time);
+	json_decref(gc.picked);
 	json_decref(gc.forgotten);
 	json_decref(gc.forgetters);
 	if (rc != 0) {

@@ -300,7 +300,7 @@ static json_t *end_line(const struct kii_job *job)
 	kii_json_set_str(line, "artifact", job->artifact);
 	kii_json_set_str(line, "image", job->image);
 	kii_json_set_str(line, "error", job->error);
-	json_object_set_new(line, "duration_ms", json_integer(job->finished - job->started));
+	json_object_set_new(line, "duration_ms", json_integer(worker_duration(job)));
 	return line;
 }
 

@@ -25,8 +25,8 @@ json_t *ops_answer(struct worker *w, const struct peer *peer, const char *line, 
 	char watch[KII_JOB_ID + 1]);
 
 /*
- * 1: *line (the caller's) reports the end of a job. 0: it has none yet. -1: there is no telling, the
- * job is gone or cannot be read.
+ * 1: *line (the caller's) reports the end of a job. 0: it has none yet. -1: there is no telling,
+ * the job is gone or cannot be read.
  */
 int ops_end(struct worker *w, const char *id, json_t **line);
 

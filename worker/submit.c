@@ -116,8 +116,7 @@ static json_t *describe(struct lane *lane, const struct kii_job *job, bool cache
 		kii_json_set_str(answer, "image", job->image);
 		kii_json_set_str(answer, "outcome", job->outcome);
 		kii_json_set_str(answer, "error", job->error);
-		json_object_set_new(answer, "duration_ms",
-			json_integer(job->finished - job->started));
+		json_object_set_new(answer, "duration_ms", json_integer(worker_duration(job)));
 		return answer;
 	}
 	if (job->state == KII_JOB_QUEUED && queue_place(lane, job->id, &place, &err) != 0)

@@ -87,6 +87,11 @@ int worker_job(struct worker *w, const char *id, struct kii_job *out, struct lan
 	return kii_error_set(err, KII_ENOTFOUND, 0, "there is no such job");
 }
 
+int64_t worker_duration(const struct kii_job *job)
+{
+	return job->started ? job->finished - job->started : 0;
+}
+
 struct running *worker_running(struct worker *w, const char *id)
 {
 	for (size_t i = 0; i < LANE__MAX; i++) {

@@ -149,6 +149,8 @@ void worker_announce(struct worker *w, const char *id);
  */
 int worker_job(struct worker *w, const char *id, struct kii_job *out, struct lane **lane,
 	struct kii_error *err) KII_MUST_CHECK;
+/* From the last attempt's start to the end of an ended job, ms; 0 of one that never ran. */
+int64_t worker_duration(const struct kii_job *job);
 /* Under the lock: the slot that runs the job, or NULL. */
 struct running *worker_running(struct worker *w, const char *id);
 

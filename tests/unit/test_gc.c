@@ -243,6 +243,19 @@ static void an_artifact_of_two_jobs_goes_with_the_last(void **state)
 	assert_false(is_there(w->artifacts, "1.zip"));
 }
 
+static void a_file_of_several_jobs_counts_once_in_the_budget(void **state)
+{
+	struct worker *w = *state;
+
+	add(w, 1, HOUR * 9, 400);
+	add_named(w, 2, HOUR * 8, "1.zip", 400);
+	for (int n = 3; n < 6; n++)
+		add(w, n, HOUR * (10 - n), 400);
+	expect(w, true, "artifact 1.zip budget;artifact 3.zip budget;");
+	expect(w, false, "artifact 1.zip budget;artifact 3.zip budget;");
+	expect(w, false, "");
+}
+
 static void files_that_no_row_knows_go_when_they_are_old(void **state)
 {
 	struct worker *w = *state;
@@ -316,6 +329,7 @@ int main(void)
 		gc_test(old_artifacts_go_and_old_rows_with_their_logs),
 		gc_test(a_dry_run_says_all_that_a_real_one_does),
 		gc_test(an_artifact_of_two_jobs_goes_with_the_last),
+		gc_test(a_file_of_several_jobs_counts_once_in_the_budget),
 		gc_test(files_that_no_row_knows_go_when_they_are_old),
 		gc_test(the_operators_jobs_are_collected_likewise),
 		gc_test(a_missing_folder_is_an_error),

@@ -437,14 +437,17 @@ static void a_queued_job_is_cancelled_at_once_and_a_running_one_told(void **stat
 	char watch[KII_JOB_ID + 1], job[KII_JOB_ID + 1];
 	kii_autojob claimed = { 0 };
 	struct running *slot;
-	json_t *line;
+	json_t *answer, *line;
 
 	expect_yes(submit(f, "latest", "192.0.2.1", false, watch), "queued", job);
-	expect_yes(ask_job(f, "cancel", job), "cancelled", NULL);
+	answer = ask_job(f, "cancel", job);
+	assert_int_equal(kii_json_int(answer, "duration_ms", -1), 0);
+	expect_yes(answer, "cancelled", NULL);
 	assert_non_null(f->w.ended);
 	assert_string_equal(f->w.ended->id, job);
 	assert_int_equal(ops_end(&f->w, job, &line), 1);
 	assert_string_equal(kii_json_str(line, "state"), "cancelled");
+	assert_int_equal(kii_json_int(line, "duration_ms", -1), 0);
 	json_decref(line);
 	expect_no(ask_job(f, "cancel", job), 409, "conflict", "job");
 	expect_no(ask_job(f, "cancel", "x"), 404, "not_found", "job");
