@@ -34,10 +34,13 @@ static int read_line(int fd, int64_t until, struct kii_buf *in, struct kii_error
 	while (!memchr(in->data, '\n', in->len)) {
 		struct pollfd p = { fd, POLLIN, 0 };
 		int64_t left = until - kii_io_now();
+		int ready = left > 0 ? poll(&p, 1, (int)left) : 0;
 		ssize_t n;
 
-		if (left <= 0 || poll(&p, 1, (int)left) == 0)
+		if (ready == 0)
 			return kii_error_set(err, KII_ETIMEOUT, 0, "the worker does not answer");
+		if (ready < 0 && errno == EINTR)
+			continue;
 		n = recv(fd, chunk, sizeof(chunk), 0);
 		if (n < 0 && errno == EINTR)
 			continue;

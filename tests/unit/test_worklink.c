@@ -6,6 +6,7 @@
 
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
@@ -796,6 +797,51 @@ static void a_question_is_not_waited_on_for_ever(void **state)
 	json_decref(question);
 }
 
+static void on_signal(int sig)
+{
+	(void)sig;
+}
+
+struct disturber {
+	pthread_t whom;
+	int listener;
+};
+
+static void *disturb(void *arg)
+{
+	const struct disturber *d = arg;
+
+	usleep(100000);
+	pthread_kill(d->whom, SIGALRM);
+	/* Who waits on by then would wait for ever. */
+	usleep(2400000);
+	close(d->listener);
+	return NULL;
+}
+
+static void a_signal_does_not_lengthen_a_question(void **state)
+{
+	const struct sigaction act = { .sa_handler = on_signal, .sa_flags = SA_RESTART };
+	struct fixture *f = *state;
+	struct disturber d = { .whom = pthread_self() };
+	struct kii_error err = { 0 };
+	kii_autojson *question = json_pack("{s:s}", "op", "status");
+	json_t *answer = NULL;
+	struct sigaction before;
+	pthread_t thread;
+	int rc;
+
+	start_listening(f);
+	d.listener = f->listener;
+	f->listener = -1;
+	assert_int_equal(sigaction(SIGALRM, &act, &before), 0);
+	assert_int_equal(pthread_create(&thread, NULL, disturb, &d), 0);
+	rc = kii_worklink_ask(f->dir, question, 1000, &answer, &err);
+	pthread_join(thread, NULL);
+	sigaction(SIGALRM, &before, NULL);
+	must_fail(rc, KII_ETIMEOUT);
+}
+
 #define link_test(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
 
 int main(void)
@@ -823,6 +869,7 @@ int main(void)
 		link_test(a_question_gets_its_answer_or_the_reason),
 		link_test(a_job_is_told_where_it_stands),
 		link_test(a_question_is_not_waited_on_for_ever),
+		link_test(a_signal_does_not_lengthen_a_question),
 	};
 
 	return cmocka_run_group_tests_name("worklink", tests, NULL, NULL);
