@@ -176,8 +176,7 @@ mv "$tmp/python/kll" "$tmp/python/kll.away"
 check
 ok "nor one without the compiler" failed_with 'python3 lacks a module'
 mv "$tmp/python/kll.away" "$tmp/python/kll"
-# What python compiled of a file, in the same second and of the same size, would do for it.
-export PYTHONDONTWRITEBYTECODE=1
+# What pip compiled of it, in the same second and of the same size, would do.
 rm -rf "$tmp/python/packaging/__pycache__"
 echo '__version__ = "23.0"' >"$tmp/python/packaging/__init__.py"
 check
