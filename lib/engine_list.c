@@ -85,6 +85,7 @@ int kii_call_list(struct kii_engine *e, struct kii_call *c, kii_call_each *each,
 	c->sink = take_piece;
 	c->sink_arg = &l;
 	rc = kii_call_run(e, c, err);
+	c->sink_arg = NULL;
 	if (rc == 0 && (!l.begun || l.depth))
 		rc = kii_engine_odd("end of a list", err);
 	kii_buf_release(&l.object);

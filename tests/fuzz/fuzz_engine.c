@@ -35,7 +35,14 @@ typedef int call_fn(struct kii_engine *e, struct kii_error *err);
 
 /* --- nobody waits here --- */
 
-static unsigned pauses;
+static unsigned pauses, ticks;
+
+/* What has no limit of its own is ended when nothing comes. */
+static bool go_on(void *arg)
+{
+	(void)arg;
+	return ++ticks < PAUSES_MAX;
+}
 
 int __wrap_kii_call_pause(struct kii_engine *e, int64_t ms, kii_engine_tick *tick, void *arg,
 	struct kii_error *err);
@@ -252,7 +259,7 @@ static int logs(struct kii_engine *e, struct kii_error *err)
 
 static int follow(struct kii_engine *e, struct kii_error *err)
 {
-	return kii_engine_logs(e, ID, true, take_bytes, NULL, NULL, err);
+	return kii_engine_logs(e, ID, true, take_bytes, go_on, NULL, err);
 }
 
 static int put(struct kii_engine *e, struct kii_error *err)
@@ -276,14 +283,16 @@ static int get(struct kii_engine *e, struct kii_error *err)
 
 static int pull(struct kii_engine *e, struct kii_error *err)
 {
-	struct kii_transfer t = { .image = "docker.io/library/a:b", .say = say_line };
+	struct kii_transfer t = { .image = "docker.io/library/a:b", .say = say_line,
+		.tick = go_on };
 
 	return kii_engine_pull(e, &t, err);
 }
 
 static int push(struct kii_engine *e, struct kii_error *err)
 {
-	struct kii_transfer t = { .image = "docker.io/library/a:b", .say = say_line };
+	struct kii_transfer t = { .image = "docker.io/library/a:b", .say = say_line,
+		.tick = go_on };
 
 	return kii_engine_push(e, &t, err);
 }
@@ -293,7 +302,7 @@ static int build(struct kii_engine *e, struct kii_error *err)
 	const struct kii_file file = { "Dockerfile", "FROM a\n", 7, 0644 };
 	struct kii_build_result result = { { 0 } };
 	const struct kii_build_spec spec = { .name = "a:b", .files = &file, .n_files = 1,
-		.step = see_step, .made = see_image, .result = &result };
+		.step = see_step, .made = see_image, .result = &result, .tick = go_on };
 	int rc = kii_engine_build(e, &spec, say_text, NULL, err);
 
 	check_text(result.image, sizeof(result.image));
@@ -567,7 +576,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		add_reply(part, len);
 	}
 	opts.address = fake_address(fake);
-	pauses = 0;
+	pauses = ticks = 0;
 	fuzz_must(kii_engine_new(&opts, &e, &err), &err);
 	fuzz_ok(call(e, &err), &err);
 	kii_engine_free(e);
