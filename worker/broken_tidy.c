@@ -25,7 +25,10 @@ static bool later(const struct kii_error *err, const char *what)
 	return false;
 }
 
-/* What carries our label are images of our builds, and what was made of them. */
+/*
+ * What carries our label are images of our builds, and what was made of them. One that has a name
+ * is noted too: that may be a build's last, which it is needed for until the name moves on.
+ */
 static bool note_images(const struct worker *w, struct kii_engine *engine, int64_t age)
 {
 	struct images labelled = { .n = 0 };
@@ -39,7 +42,7 @@ static bool note_images(const struct worker *w, struct kii_engine *engine, int64
 		/* It is told in whole seconds. */
 		int64_t at = image->created * SECOND_MS + SECOND_MS - 1;
 
-		if (!image->named && broken_covers(w->broken, age, at, NULL))
+		if (broken_covers(w->broken, age, at, NULL))
 			layers_found(w->layers, image->id, at);
 	}
 	free(labelled.all);
