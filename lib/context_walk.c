@@ -60,10 +60,7 @@ static int add_name(struct kii_walk *w, struct level *l, size_t *room, const cha
 		return 0;
 	if ((int64_t)l->n >= w->left)
 		return kii_error_set(err, KII_ETOOBIG, 0, "the source has too many files");
-	if (l->n == *room) {
-		*room = *room ? *room * 2 : 64;
-		l->names = kii_xrealloc(l->names, *room * sizeof(*l->names));
-	}
+	l->names = kii_xgrow(l->names, l->n, room, sizeof(*l->names));
 	l->names[l->n++] = kii_xstrdup(name);
 	return 0;
 }

@@ -85,10 +85,7 @@ static struct kii_conn *free_slot(void)
 	for (size_t i = 0; table.open < table.n && i < table.n; i++)
 		if (table.slots[i]->state == KII_CONN_FREE)
 			return table.slots[i];
-	if (table.n == table.room) {
-		table.room = table.room ? 2 * table.room : 64;
-		table.slots = kii_xrealloc(table.slots, table.room * sizeof(struct kii_conn *));
-	}
+	table.slots = kii_xgrow(table.slots, table.n, &table.room, sizeof(struct kii_conn *));
 	c = kii_xcalloc(1, sizeof(*c));
 	c->index = (uint32_t)table.n;
 	c->gen = 1;

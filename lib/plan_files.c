@@ -194,10 +194,7 @@ static struct entry *find(struct kii_tree *t, const char *path)
 		if (strcmp(t->entries[i]->path, path) == 0)
 			return t->entries[i];
 	}
-	if (t->n == t->room) {
-		t->room = t->room ? 2 * t->room : 32;
-		t->entries = kii_xrealloc(t->entries, t->room * sizeof(*t->entries));
-	}
+	t->entries = kii_xgrow(t->entries, t->n, &t->room, sizeof(struct entry *));
 	e = t->entries[t->n++] = kii_xcalloc(1, sizeof(*e));
 	e->path = kii_xstrdup(path);
 	read_entry(t, e);

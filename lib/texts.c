@@ -21,10 +21,7 @@ void kii_texts_release(struct kii_texts *t)
 
 void kii_texts_take(struct kii_texts *t, char *text_take)
 {
-	if (t->n == t->room) {
-		t->room = t->room ? 2 * t->room : 8;
-		t->items = kii_xrealloc(t->items, t->room * sizeof(*t->items));
-	}
+	t->items = kii_xgrow(t->items, t->n, &t->room, sizeof(*t->items));
 	t->items[t->n++] = text_take;
 }
 

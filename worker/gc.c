@@ -62,10 +62,7 @@ static void pick(struct gc *gc, const struct kii_job *job, const char *why)
 {
 	struct pick *p;
 
-	if (gc->n == gc->cap) {
-		gc->cap = gc->cap * 2 + 64;
-		gc->picks = kii_xrealloc(gc->picks, gc->cap * sizeof(*gc->picks));
-	}
+	gc->picks = kii_xgrow(gc->picks, gc->n, &gc->cap, sizeof(*gc->picks));
 	p = &gc->picks[gc->n++];
 	memcpy(p->id, job->id, sizeof(p->id));
 	p->artifact = kii_xstrdup(job->artifact);

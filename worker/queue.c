@@ -109,11 +109,8 @@ static size_t client_of(struct line *line, const struct kii_job *job)
 	for (size_t i = 0; i < line->n_clients; i++)
 		if (!strncmp(line->clients[i].client, name, CLIENT_MAX - 1))
 			return i;
-	if (line->n_clients == line->cap_clients) {
-		line->cap_clients = line->cap_clients * 2 + 16;
-		line->clients = kii_xrealloc(line->clients, line->cap_clients *
-			sizeof(*line->clients));
-	}
+	line->clients = kii_xgrow(line->clients, line->n_clients, &line->cap_clients,
+		sizeof(*line->clients));
 	c = &line->clients[line->n_clients];
 	snprintf(c->client, sizeof(c->client), "%s", name);
 	c->when = last_turn(line->lane->turns, name);

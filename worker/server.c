@@ -184,10 +184,7 @@ static void watch(struct conn *c, const char *id)
 		c->dead = true;
 		return;
 	}
-	if (c->n_watches == c->cap_watches) {
-		c->cap_watches = c->cap_watches * 2 + 16;
-		c->watches = kii_xrealloc(c->watches, c->cap_watches * sizeof(job_id));
-	}
+	c->watches = kii_xgrow(c->watches, c->n_watches, &c->cap_watches, sizeof(job_id));
 	memcpy(c->watches[c->n_watches++], id, sizeof(job_id));
 }
 
