@@ -251,22 +251,27 @@ static void after_pass(struct kii_viewer *v)
 static bool is_over(const char *state)
 {
 	return strcmp(state, "exited") == 0 || strcmp(state, "dead") == 0 ||
-		strcmp(state, "stopped") == 0 || strcmp(state, "removing") == 0;
+		strcmp(state, "removing") == 0;
 }
 
-/* The state of its engine's JSON; false where it has none. */
+/*
+ * The state of its engine's JSON; false where it has none. "stopped" is what Podman says of one
+ * that has exited until it has cleaned up behind it.
+ */
 static bool read_state(struct kii_viewer *v)
 {
 	struct kii_error err = { 0 };
 	kii_autojson *j = NULL;
 	const json_t *state;
+	const char *word;
 
 	if (kii_json_parse(v->reply.data, v->reply.len, "reply", &j, &err))
 		return false;
 	state = json_object_get(j, "State");
-	if (!kii_json_str(state, "Status"))
+	word = kii_json_str(state, "Status");
+	if (!word)
 		return false;
-	snprintf(v->state, sizeof(v->state), "%s", kii_json_str(state, "Status"));
+	snprintf(v->state, sizeof(v->state), "%s", strcmp(word, "stopped") == 0 ? "exited" : word);
 	v->state_code = (int)kii_json_int(state, "ExitCode", 0);
 	return true;
 }

@@ -268,7 +268,7 @@ static void podman_s_end_is_read_whole(void **state)
 {
 	(void)state;
 	LOG(ONE);
-	STATE("exited");
+	STATE("stopped");   /* which is Podman's until it has cleaned up */
 	LOG(ONE TWO);
 	start(true, false);
 	ends(true);
