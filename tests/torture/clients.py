@@ -52,22 +52,24 @@ class Down(Exception):
 
 
 class Client(threading.Thread):
-    """Asks for one thing after the other until `end`, and then stays until it has it all."""
+    """Asks for one thing after the other until `end`, but `least` things, and then stays until it
+    has it all."""
 
-    def __init__(self, world, number, end):
+    def __init__(self, world, number, end, least):
         super().__init__(daemon=True)
         self.world = world
         self.number = number
         self.rng = random.Random(f"{world.seed} client {number}")
         self.pause = random.Random()   # how often these are drawn is not the seed's to say
         self.end = end
+        self.least = least
         self.promises = []
         self.asked = 0
         self.address = f"127.0.77.{number + 1}"
 
     def run(self):
         diary = self.world.diary
-        while diary.now() < self.end:
+        while diary.now() < self.end or self.asked < self.least:
             self.asked += 1
             try:
                 self.one()

@@ -9,14 +9,15 @@ from victims import Chaos
 from world import NEAR, World
 
 
-def torture(engine, seed, seconds, builders, operators, pause, without=(), far=NEAR):
-    """So many seconds of torture on an engine; `far`: how many seconds the clock may jump.
-    AssertionError: what was wrong."""
+def torture(engine, seed, seconds, builders, operators, pause, without=(), far=NEAR, least=1):
+    """So many seconds of torture on an engine; `far`: how many seconds the clock may jump, `least`:
+    how many things each client asks for, whatever time that takes. AssertionError: what was wrong.
+    """
     world = World(engine, seed, far)
     try:
         end = world.diary.now() + seconds
-        clients = [Builder(world, n, end) for n in range(builders)] + \
-            [Operator(world, builders + n, end) for n in range(operators)]
+        clients = [Builder(world, n, end, least) for n in range(builders)] + \
+            [Operator(world, builders + n, end, least) for n in range(operators)]
         chaos = Chaos(world, seconds, pause, without)
         found = suffer(world, clients, chaos, seconds)
     except BaseException:
@@ -30,7 +31,6 @@ def torture(engine, seed, seconds, builders, operators, pause, without=(), far=N
     found += checks.processes(world) + world.diary.faults
     print(summary(world, clients))
     assert not found, f"seed {world.seed}, diary {world.dir}/diary\n" + "\n".join(found)
-    return world, clients
 
 
 def suffer(world, clients, chaos, seconds):

@@ -13,9 +13,7 @@ pytestmark = pytest.mark.skipif(not os.environ.get("KIISRV_TEST_LONG"),
 
 def test_hundreds_of_jobs(engine, seed, deadline):
     deadline(1200)
-    _, clients = torture(engine, f"{seed} all", seconds=360, builders=6, operators=2,
-                         pause=(0.3, 3))
-    assert sum(len(c.promises) for c in clients) >= 200, "the clients came to nothing"
+    torture(engine, f"{seed} all", seconds=360, builders=6, operators=2, pause=(0.3, 3), least=25)
 
 
 @pytest.mark.parametrize("only", ["worker", "engine", "disk", "lock", "clock"])

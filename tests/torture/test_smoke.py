@@ -13,12 +13,10 @@ pytestmark = pytest.mark.skipif(bool(os.environ.get("KIISRV_TEST_LONG")),
 
 def test_builds_under_all_trouble(engine, seed, deadline):
     deadline(240)
-    _, clients = torture(engine, seed, seconds=30, builders=5, operators=0, pause=(0.3, 2))
-    assert sum(c.asked for c in clients) >= 20, "the clients came to nothing"
+    torture(engine, seed, seconds=30, builders=5, operators=0, pause=(0.3, 2), least=3)
 
 
 def test_images_while_all_but_the_engine_dies(engine, seed, deadline):
     deadline(240)
-    _, clients = torture(engine, f"{seed} images", seconds=20, builders=2, operators=2,
-                         pause=(0.3, 2), without=("engine", "both"))
-    assert sum(c.asked for c in clients) >= 5, "the clients came to nothing"
+    torture(engine, f"{seed} images", seconds=20, builders=2, operators=2, pause=(0.3, 2),
+            without=("engine", "both"), least=2)
