@@ -186,11 +186,12 @@ static int remove_cell(struct cache *c, struct kii_engine *engine, struct cell *
 	return 0;
 }
 
+/* A budget of nothing is none for what adds no bytes either, as ENV and LABEL do. */
 static int shrink(struct cache *c, struct kii_engine *engine, int64_t budget, struct kii_error *err)
 {
 	struct cell *cell;
 
-	while (c->bytes > budget && (cell = pick(c))) {
+	while ((c->bytes > budget || budget == 0) && (cell = pick(c))) {
 		if (!engine)
 			take_away(c, (size_t)(cell - c->cells));
 		else if (remove_cell(c, engine, cell, err) != 0)

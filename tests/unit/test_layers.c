@@ -123,6 +123,21 @@ static void what_is_over_the_budget_goes_oldest_first(void **state)
 	collect(0, false, "d:10 ");
 }
 
+/* As that of ENV: within any budget but that of nothing. */
+static void what_adds_no_bytes_costs_nothing(void **state)
+{
+	(void)state;
+	layer('a', 0, "x:1");
+	toy_layer(f->toy, id_of('b'), id_of('a'), NULL, 10, now - 1000);
+	toy_layer(f->toy, id_of('c'), id_of('b'), NULL, 10, now - 1000);
+	noted("abc");
+	collect(1, false, "");
+	there("abc");
+	collect(0, true, "c:0 b:0 ");
+	collect(0, false, "c:0 b:0 ");
+	there("a");
+}
+
 static void what_a_named_image_is_made_of_stays(void **state)
 {
 	(void)state;
@@ -530,6 +545,7 @@ int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		layers_test(what_is_over_the_budget_goes_oldest_first),
+		layers_test(what_adds_no_bytes_costs_nothing),
 		layers_test(what_a_named_image_is_made_of_stays),
 		layers_test(what_others_have_built_stays),
 		layers_test(what_a_build_uses_stays_until_its_end),
