@@ -44,6 +44,7 @@ struct kii_engine_about {
 	bool live_restore;
 	bool rootless;
 	char id[128];            /* of the daemon's run or host, "" where it has none */
+	int64_t clock_ms;        /* what it has for the time of day, since 1970; 0: untold */
 };
 int kii_engine_ping(struct kii_engine *e, struct kii_error *err) KII_MUST_CHECK;
 int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out,

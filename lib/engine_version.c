@@ -171,6 +171,7 @@ int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct 
 	kii_engine_copy(about.api, sizeof(about.api), e->api);
 	about.live_restore = json_is_true(json_object_get(info, "LiveRestoreEnabled"));
 	about.rootless = kii_engine_info_rootless(info);
+	about.clock_ms = kii_engine_time(kii_json_str(info, "SystemTime"));
 	/* Podman makes up a new ID for every answer. */
 	if (!about.podman)
 		kii_engine_copy(about.id, sizeof(about.id), kii_json_str(info, "ID"));

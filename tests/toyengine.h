@@ -46,7 +46,8 @@ struct toy_plan {
 	int term_code;        /* what it exits with on TERM, or TOY_DEAF */
 	bool oom;
 	enum toy_result result;
-	int age_ms;           /* toy_container's was started so long ago, even a created one */
+	int age_ms;           /* toy_container's was started so long ago, even a created one; the
+	                       * engine's clock is behind by that, too */
 	bool to_stderr;       /* the log is on that stream */
 	const void *file;     /* for TOY_FILE; borrowed as long as the toy lives */
 	size_t file_len;

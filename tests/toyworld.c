@@ -717,7 +717,11 @@ static bool version(struct toy_peer *p)
 
 static bool info(struct toy_peer *p)
 {
-	return toy_reply(p, 200, "{\"ID\":\"toy\",\"LiveRestoreEnabled\":true}");
+	char now[40];
+
+	stamp(kii_io_wall() - p->t->plan.age_ms, now);
+	return toy_reply_json(p, 200, json_pack("{s:s, s:b, s:s}", "ID", "toy",
+		"LiveRestoreEnabled", true, "SystemTime", now));
 }
 
 static const struct {

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * broken: builds on a Podman that were broken off, by it or by us, and what they left. Working
- * containers of its builder carry no mark; images of steps carry a label, but who made them may not
- * have lived to tell. They are known as ours by when they were made, and of what. When builds ran
- * is noted in <state>/engine/broken, before they begin and while they run; if that gets lost, what
- * they left is nobody's. May be used by several threads.
+ * broken: builds that were broken off, by the engine or by us, and what they left. Who made a
+ * step's image may not have lived to tell of it; Podman's carry a label, Docker's nothing. Working
+ * containers of Podman's builder carry no mark either. They are known as ours by when they were
+ * made, and of what. When builds ran is noted in <state>/engine/broken, before they begin and while
+ * they run; if that gets lost, what they left is nobody's. May be used by several threads.
  */
 #ifndef KII_BROKEN_H
 #define KII_BROKEN_H
@@ -50,8 +50,8 @@ bool broken_covers(struct broken *b, int64_t age, int64_t at, const char *base);
 void broken_forget(struct broken *b, int64_t age);
 
 /*
- * Once retention.working_containers has passed: remove the working containers that builds left, and
- * note their images for layers.h. False: something is left to be done. (broken_tidy.c)
+ * Once retention.working_containers has passed: note the images that builds left for layers.h, and
+ * remove Podman's working containers. False: something is left to be done. (broken_tidy.c)
  */
 bool broken_tidy(const struct worker *w, struct kii_engine *engine);
 

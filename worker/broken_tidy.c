@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* broken_tidy: what builds that were broken off have left with a Podman. */
+/* broken_tidy: what builds that were broken off have left with the engine. */
 #include <config.h>
 
 #include <stdlib.h>
@@ -25,11 +25,17 @@ static bool later(const struct kii_error *err, const char *what)
 	return false;
 }
 
+/* When it was made at the latest, ms since 1970: that is told in whole seconds. */
+static int64_t made_at(const struct kii_layer *image)
+{
+	return image->created * SECOND_MS + SECOND_MS - 1;
+}
+
 /*
  * What carries our label are images of our builds, and what was made of them. One that has a name
  * is noted too: that may be a build's last, which it is needed for until the name moves on.
  */
-static bool note_images(const struct worker *w, struct kii_engine *engine, int64_t age)
+static bool note_labelled(const struct worker *w, struct kii_engine *engine, int64_t age)
 {
 	struct images labelled = { .n = 0 };
 	struct kii_error err = { 0 };
@@ -39,14 +45,42 @@ static bool note_images(const struct worker *w, struct kii_engine *engine, int64
 		return later(&err, "images");
 	for (size_t i = 0; i < labelled.n; i++) {
 		const struct kii_layer *image = &labelled.all[i];
-		/* It is told in whole seconds. */
-		int64_t at = image->created * SECOND_MS + SECOND_MS - 1;
 
-		if (broken_covers(w->broken, age, at, NULL))
-			layers_found(w->layers, image->id, at);
+		if (broken_covers(w->broken, age, made_at(image), NULL))
+			layers_found(w->layers, image->id, made_at(image));
 	}
 	free(labelled.all);
 	return true;
+}
+
+/* Of a Docker: no name, made while a build ran, of what that began with or of what we know. */
+static bool is_left_step(const struct worker *w, const struct kii_layer *image, int64_t age)
+{
+	const char *base = *image->parent ? image->parent : BROKEN_SCRATCH;
+
+	if (image->named || layers_knows(w->layers, image->id))
+		return false;
+	if (*image->parent && layers_knows(w->layers, image->parent))
+		base = NULL;
+	return broken_covers(w->broken, age, made_at(image), base);
+}
+
+/* A step's image is made of that of the step before. */
+static void note_steps(const struct worker *w, const struct images *images, int64_t age)
+{
+	bool more = true;
+
+	while (more) {
+		more = false;
+		for (size_t i = 0; i < images->n; i++) {
+			const struct kii_layer *image = &images->all[i];
+
+			if (!is_left_step(w, image, age))
+				continue;
+			layers_found(w->layers, image->id, made_at(image));
+			more = more || layers_knows(w->layers, image->id);
+		}
+	}
 }
 
 /* Of a step: an image without a name, which our builds have made or found in the cache. */
@@ -104,10 +138,12 @@ bool broken_tidy(const struct worker *w, struct kii_engine *engine)
 
 	if (!broken_any(w->broken, age))
 		return true;
-	done = note_images(w, engine, age);
-	if (done && kii_engine_layers(engine, NULL, NULL, &images.all, &images.n, &err) != 0)
-		done = later(&err, "images");
-	if (done)
+	if (kii_engine_layers(engine, NULL, NULL, &images.all, &images.n, &err) != 0)
+		return later(&err, "images");
+	done = note_labelled(w, engine, age);
+	if (!w->about.podman)
+		note_steps(w, &images, age);
+	else if (done)
 		done = remove_containers(w, engine, age, &images);
 	free(images.all);
 	if (done)

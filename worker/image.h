@@ -23,7 +23,7 @@ struct image_work {
 	char *mark;              /* of its steps' containers */
 	size_t layers;           /* of layers_begin */
 	char guard[128];         /* Podman: the container whose end is the steps' end; "": none */
-	struct broken_clock clock;       /* Podman's */
+	struct broken_clock clock;       /* the engine's */
 	struct kii_buf tail;     /* the last of what the steps said */
 	char image[128];         /* what was built last */
 };

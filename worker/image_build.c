@@ -147,15 +147,13 @@ static bool lost_layer(const struct kii_context *context, const char *said)
 	return !digits || !memmem(text, len, id, digits);
 }
 
-/* A Podman that breaks it off may leave something; one whose step has failed has cleaned up. */
+/* Who breaks it off may leave something; an engine whose step has failed has cleaned up. */
 static int call(struct image_work *x, const struct kii_build_spec *spec,
 	const struct kii_texts *bases, struct kii_error *err)
 {
 	struct broken *b = x->t->w->broken;
 	int rc;
 
-	if (!x->about.podman)
-		return kii_engine_build(x->t->engine, spec, hear, x, err);
 	broken_begin(b, x->layers, &x->clock, bases);
 	rc = kii_engine_build(x->t->engine, spec, hear, x, err);
 	broken_end(b, x->layers, rc != 0 &&

@@ -23,9 +23,6 @@ REASONS = {
     "engine": (1, ("kill engine",)),
     "interrupted": (ATTEMPTS, ("kill engine", "kill", "died", "reload")),
 }
-# Steps' images that a Docker has though nothing died when they were made: seen now and then, one
-# or two in a run. They carry nothing by which the worker could know them (docs/operations.md).
-UNEXPLAINED = 3
 KLL_NOTE = re.compile(rb"\n\[kiisrv: [^\n]*\]\n\Z")
 
 
@@ -168,13 +165,8 @@ def engine(world, clients):
                                              for c in world.engine.working()], 90)
     quiet("volumes", lambda: world.engine.volumes() - world.stack.volumes - {world.stack.mirror()})
     world.stack.ctl("gc")
-    if world.engine.name == "podman":
-        quiet("nameless images", lambda: nameless(world))
-    else:
-        unexplained = [image for image in nameless(world) if not image.pop("why")]
-        print(f"nameless images that no kill explains: {len(unexplained)} {unexplained}"[:2000])
-        if len(unexplained) > UNEXPLAINED:
-            found.append(f"nameless images were left: {unexplained}")
+    # The worker looks each ten seconds, and where something could not be done a minute later.
+    quiet("nameless images", lambda: nameless(world), 90)
     tags = world.tags()
     if tags - world.images - wanted:
         found.append(f"images were left: {tags - world.images - wanted}")
@@ -182,20 +174,19 @@ def engine(world, clients):
 
 
 def nameless(world):
-    """Images without a name; "why": worker or engine was killed, or the disk full, or a build
-    cancelled when it was made, so that nobody could tell the worker of it."""
+    """Images without a name, and whether the worker knows them."""
     found = []
+    notes = {name: (world.stack.state / "engine" / name).read_text() for name in ("layers", "broken")}
     for image in world.ask_images("/images/json").json:
         if image["Id"] in world.ids or world.names(image):
             continue
         reply = world.ask_images(f"/images/{image['Id']}/json")
         if reply.status == 404:
             continue   # it has just gone
-        more = reply.json
-        made = seconds_of(more["Created"]) - world.diary.wall
-        found.append({"id": image["Id"], "made": f"{made:.2f}", "config": more.get("Config"),
-                      "why": world.diary.struck(made - 1, made + 3, (
-                          "kill worker", "kill engine", "reload worker", "disk full", "cancel"))})
+        made = seconds_of(reply.json["Created"]) - world.diary.wall
+        found.append({"id": image["Id"], "made": f"{made:.2f}", "noted": [
+            id[7:18] in notes["layers"] for id in (image["Id"], reply.json["Parent"])],
+                      "config": reply.json.get("Config"), "broken": notes["broken"]})
     return found
 
 

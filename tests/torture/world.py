@@ -47,14 +47,12 @@ class Diary:
             self.events.append((self.now(), what, whom))
             print(f"{self.now():8.2f} {what} {whom}", file=self.file, flush=True)
 
-    def struck(self, begin, end, what):
-        """Has something of these beginnings been done between two times?"""
+    def recent(self, what, seconds):
+        """Has something of these beginnings been done in these last seconds?"""
+        since = self.now() - seconds
         with self.lock:
             return any(f"{did} {whom}".startswith(what) for when, did, whom in self.events
-                       if begin <= when <= end)
-
-    def recent(self, what, seconds):
-        return self.struck(self.now() - seconds, self.now(), what)
+                       if since <= when)
 
     def fault(self, text):
         with self.lock:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What builds leave with a Podman that breaks them off: what is known of it, and that it goes. */
+/* What builds leave with an engine that breaks them off: what is known of it, and that it goes. */
 #include <config.h>
 
 #include "broken.h"
@@ -41,6 +41,7 @@ static int open_all(void **state)
 	path = kii_xfmt("%s/engine", f->conf.paths.state_dir);
 	mkdir(path, 0755);
 	toy_podman(f->toy);
+	f->w.about.podman = true;
 	toy_image_gone(f->toy, FIX_IMAGE);
 	f->conf.retention.working_containers_ms = AGE_MS;
 	now = kii_io_wall();
@@ -289,7 +290,7 @@ static void a_build_that_runs_is_noted_again_and_again(void **state)
 
 /* --- images --- */
 
-static void images_that_nobody_told_of_are_noted(void **state)
+static void images_of_a_label_that_nobody_told_of_are_noted(void **state)
 {
 	kii_autofree char *path = kii_xfmt("%s/engine/layers", f->conf.paths.state_dir);
 	kii_autobuf text = KII_BUF_INIT(4096);
@@ -316,6 +317,84 @@ static void images_that_nobody_told_of_are_noted(void **state)
 	was_broken_off(200, 100, "9");
 	assert_true(tidy());
 	assert_false(layers_due(f->w.layers));
+}
+
+/* --- images of a Docker, which carry nothing --- */
+
+static bool is_known(char letter)
+{
+	return layers_knows(f->w.layers, id_of(letter));
+}
+
+/* These, of all that the tests speak of. */
+static void known_are(const char *letters)
+{
+	for (char letter = '1'; letter <= '8'; letter++)
+		if (is_known(letter) != (strchr(letters, letter) != NULL))
+			fail_msg("%c is%s known", letter, is_known(letter) ? "" : " not");
+}
+
+static void step(char letter, char parent, int seconds_ago)
+{
+	toy_layer(f->toy, id_of(letter), parent ? id_of(parent) : "", NULL, 10,
+		now / 1000 - seconds_ago);
+}
+
+static void images_of_steps_that_nobody_told_of_are_noted(void **state)
+{
+	(void)state;
+	f->w.about.podman = false;
+	/* The second step's image comes first in the list, or last. */
+	step('2', '1', 140);
+	step('1', '9', 150);
+	step('3', '2', 130);
+	/* Of another base, of another time, and what was made of that. */
+	step('4', 'c', 150);
+	step('5', '9', 90);
+	step('6', '5', 150);
+	/* Of what we know. */
+	layers_made(f->w.layers, id_of('7'), now);
+	step('8', '7', 150);
+	was_broken_off(200, 100, "9");
+	layers_due(f->w.layers);
+	assert_true(tidy());
+	assert_true(layers_due(f->w.layers));
+	known_are("12378");
+	/* No container is asked for, and what is known is left as it is. */
+	assert_int_equal(toy_asked(f->toy, LIST), 0);
+	was_broken_off(200, 100, "9");
+	assert_true(tidy());
+	assert_false(layers_due(f->w.layers));
+}
+
+static void an_image_that_has_a_name_is_nobodys_step(void **state)
+{
+	(void)state;
+	f->w.about.podman = false;
+	was_broken_off(200, 100, "9");
+	/* But for our label, which a build's last image carries before it has its name, too. */
+	toy_layer(f->toy, id_of('1'), id_of('9'), "named:1", 10, now / 1000 - 150);
+	toy_layer(f->toy, id_of('2'), id_of('9'), "named:2", 10, now / 1000 - 150);
+	toy_layer_label(f->toy, id_of('2'), WORKER_LABEL_INSTANCE, f->w.instance);
+	step('3', '1', 150);
+	assert_true(tidy());
+	known_are("2");
+}
+
+static void a_step_of_nothing_is_known_where_a_stage_is_of_nothing(void **state)
+{
+	kii_autofree char *text = kii_xfmt("end %lld %lld 0 " BROKEN_SCRATCH "\n",
+		(long long)now - 200000, (long long)now - 100000);
+
+	(void)state;
+	f->w.about.podman = false;
+	step('1', 0, 150);
+	was_broken_off(200, 100, "9");
+	assert_true(tidy());
+	known_are("");
+	noted(text);
+	assert_true(tidy());
+	known_are("1");
 }
 
 /* --- faults --- */
@@ -427,7 +506,10 @@ int main(void)
 		broken_test(one_that_ends_badly_does),
 		broken_test(one_that_was_left_by_a_killed_worker_does),
 		broken_test(a_build_that_runs_is_noted_again_and_again),
-		broken_test(images_that_nobody_told_of_are_noted),
+		broken_test(images_of_a_label_that_nobody_told_of_are_noted),
+		broken_test(images_of_steps_that_nobody_told_of_are_noted),
+		broken_test(an_image_that_has_a_name_is_nobodys_step),
+		broken_test(a_step_of_nothing_is_known_where_a_stage_is_of_nothing),
 		broken_test(what_fails_is_done_later),
 		broken_test(an_engine_that_is_away_is_not_asked_on),
 		broken_test(notes_that_make_no_sense_are_left_out),

@@ -811,15 +811,13 @@ static void noted_with(int64_t since, int64_t ahead)
 }
 
 /* What it leaves then is known by when the build ran by its clock, and of what. */
-static void a_build_that_podman_breaks_off_is_noted(void **state)
+static void breaks_off_builds(void)
 {
 	static const int ahead[] = { 0, 3600000, -3600000 };
 	int64_t now;
 
-	(void)state;
-	podman();
 	for (size_t i = 0; i < KII_COUNT(ahead); i++) {
-		/* A toy's created container was made before now by that. */
+		/* That tells the time, or the guard that is made then. */
 		toy_plan(f->toy, &(struct toy_plan){ .run_ms = TOY_FOR_EVER, .age_ms = -ahead[i] });
 		toy_fault(f->toy, &(struct toy_fault){ .match = BUILD, .trouble = TOY_DROP,
 			.times = 1 });
@@ -829,6 +827,27 @@ static void a_build_that_podman_breaks_off_is_noted(void **state)
 		broken_forget(f->w.broken, -86400000);
 		assert_false(broken_any(f->w.broken, -86400000));
 	}
+}
+
+static void a_build_that_docker_breaks_off_is_noted(void **state)
+{
+	(void)state;
+	breaks_off_builds();
+}
+
+static void a_build_that_podman_breaks_off_is_noted(void **state)
+{
+	(void)state;
+	podman();
+	breaks_off_builds();
+}
+
+static void a_docker_that_tells_no_time_is_asked_again(void **state)
+{
+	(void)state;
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /info", .trouble = TOY_ODD });
+	run(recipe("FROM base:1\n", ""));
+	is_tried_again();
 }
 
 static void one_whose_step_fails_is_not(void **state)
@@ -1182,7 +1201,9 @@ int main(void)
 		image_test(an_image_that_cannot_be_noted_is_the_servers_fault),
 		image_test(on_podman_the_steps_have_a_guard),
 		image_test(a_guard_that_cannot_be_had_is_said),
+		image_test(a_build_that_docker_breaks_off_is_noted),
 		image_test(a_build_that_podman_breaks_off_is_noted),
+		image_test(a_docker_that_tells_no_time_is_asked_again),
 		image_test(one_whose_step_fails_is_not),
 		image_test(a_podman_that_knows_no_image_is_asked_again),
 		image_test(a_guard_that_stays_is_the_janitors),
