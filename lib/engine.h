@@ -44,11 +44,12 @@ struct kii_engine_about {
 	bool live_restore;
 	bool rootless;
 	char id[128];            /* of the daemon's run or host, "" where it has none */
-	int64_t clock_ms;        /* what it has for the time of day, since 1970; 0: untold */
 };
 int kii_engine_ping(struct kii_engine *e, struct kii_error *err) KII_MUST_CHECK;
 int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out,
 	struct kii_error *err) KII_MUST_CHECK;
+/* What it has for the time of day: ms since 1970. */
+int kii_engine_clock(struct kii_engine *e, int64_t *ms, struct kii_error *err) KII_MUST_CHECK;
 
 /* --- images --- */
 struct kii_image {
@@ -57,6 +58,8 @@ struct kii_image {
 	int64_t size;
 	int64_t created;         /* seconds since 1970 */
 	char *user;              /* the image's USER, "" for root */
+	/* A step of Docker's own builder has made it, or a commit, as far as that is told. */
+	bool built;
 };
 /*
  * All tagged images whose repository (last path part, registry and "localhost/" taken off) begins

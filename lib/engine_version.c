@@ -152,17 +152,33 @@ bool kii_engine_info_rootless(const json_t *info)
 	return json_is_true(json_object_get(info, "Rootless"));
 }
 
-int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct kii_error *err)
+static int get_info(struct kii_engine *e, json_t **out, struct kii_error *err)
 {
 	kii_autocall c = KII_CALL_INIT("GET");
+
+	kii_call_path(&c, "/info");
+	return kii_call_json(e, &c, out, err);
+}
+
+int kii_engine_clock(struct kii_engine *e, int64_t *ms, struct kii_error *err)
+{
+	kii_autojson *info = NULL;
+
+	if (get_info(e, &info, err))
+		return -1;
+	*ms = kii_engine_time(kii_json_str(info, "SystemTime"));
+	return *ms ? 0 : kii_engine_odd("SystemTime", err);
+}
+
+int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct kii_error *err)
+{
 	kii_autojson *version = NULL;
 	kii_autojson *info = NULL;
 	struct kii_engine_about about = { 0 };
 
 	if (kii_engine_negotiate(e, err) || get_version(e, &version, err))
 		return -1;
-	kii_call_path(&c, "/info");
-	if (kii_call_json(e, &c, &info, err))
+	if (get_info(e, &info, err))
 		return -1;
 	if (!kii_json_str(version, "Version"))
 		return kii_engine_odd("Version", err);
@@ -171,7 +187,6 @@ int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct 
 	kii_engine_copy(about.api, sizeof(about.api), e->api);
 	about.live_restore = json_is_true(json_object_get(info, "LiveRestoreEnabled"));
 	about.rootless = kii_engine_info_rootless(info);
-	about.clock_ms = kii_engine_time(kii_json_str(info, "SystemTime"));
 	/* Podman makes up a new ID for every answer. */
 	if (!about.podman)
 		kii_engine_copy(about.id, sizeof(about.id), kii_json_str(info, "ID"));

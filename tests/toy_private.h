@@ -16,6 +16,7 @@ struct toy_thing {               /* an image, a volume, a working container */
 	char *id, *tag, *user;   /* a volume: its name is `id` */
 	char *parent;            /* of an image; of a working container, its image */
 	int64_t size, created;
+	bool imported;
 	json_t *labels;
 };
 

@@ -68,6 +68,8 @@ void toy_layer(struct toy *t, const char *id, const char *parent, const char *ta
 	int64_t created);
 /* ... and carries this label. */
 void toy_layer_label(struct toy *t, const char *id, const char *name, const char *value);
+/* ... and was no step's, but imported. */
+void toy_layer_imported(struct toy *t, const char *id);
 /*
  * A working container of Podman's builder, made `created_ms` (since 1970) of an image: its ID, or
  * "", and its name then. Podman's own list shows it.

@@ -556,9 +556,10 @@ static bool get_archive(struct toy_peer *p)
 
 static json_t *show_image(const struct toy_thing *image)
 {
-	return json_pack("{s:s, s:[s], s:i, s:s, s:{s:s}}", "Id", image->id, "RepoTags",
-		image->tag, "Size", 1000, "Created", "2026-01-01T00:00:00Z", "Config", "User",
-		image->user);
+	return json_pack("{s:s, s:[s], s:i, s:s, s:{s:s}, s:{s:[s*]}}", "Id", image->id, "RepoTags",
+		image->tag ? image->tag : "<none>:<none>", "Size", 1000, "Created",
+		"2026-01-01T00:00:00Z", "Config", "User", image->user ? image->user : "",
+		"ContainerConfig", "Cmd", image->imported ? NULL : "/bin/sh");
 }
 
 /* As a list has it; what has no name is in the list of all alone. */
@@ -819,6 +820,13 @@ void toy_layer_label(struct toy *t, const char *id, const char *name, const char
 
 	pthread_mutex_lock(&t->lock);
 	find_thing(t->images, id)->labels = make_labels(labels);
+	pthread_mutex_unlock(&t->lock);
+}
+
+void toy_layer_imported(struct toy *t, const char *id)
+{
+	pthread_mutex_lock(&t->lock);
+	find_thing(t->images, id)->imported = true;
 	pthread_mutex_unlock(&t->lock);
 }
 

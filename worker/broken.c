@@ -15,8 +15,11 @@
 #define SPANS_MAX  512
 #define BASES_MAX  64            /* of a build, that are noted */
 #define FILE_MAX   (8u << 20)
-/* What is told of an image's time is in whole seconds; and a call takes its time. */
-#define MARGIN_MS  3000
+/*
+ * How long after its end a build may still leave something: an engine ends what it has begun to
+ * keep, which may be gigabytes, and says only then when that was made.
+ */
+#define LATE_MS    INT64_C(120000)
 
 /* The time of a build, by its engine's clock: ms since 1970. */
 struct span {
@@ -25,6 +28,7 @@ struct span {
 	int64_t last;            /* its end; while it runs, when that was noted last */
 	int64_t ahead;           /* the engine's clock less kii_io_wall */
 	int64_t known;           /* since when its end is, ms of kii_io_now */
+	int64_t over;            /* until when it may leave something, ms of that */
 	struct kii_texts bases;
 	/* While it runs. */
 	size_t slot;
@@ -36,6 +40,7 @@ struct broken {
 	pthread_mutex_t lock;    /* of all below */
 	struct span spans[SPANS_MAX];
 	size_t n;
+	bool unsaved;
 };
 
 /* --- the list --- */
@@ -62,12 +67,14 @@ static struct span *put(struct broken *b, const struct span *s)
 	return &b->spans[b->n++];
 }
 
-/* Also where our clock was set, or stood still with the machine, meanwhile. */
-static int64_t engine_now(const struct span *s)
+/* It runs still. Also where clocks were set, or stood still with the machine, meanwhile. */
+static void stretch(struct span *s)
 {
 	int64_t steady = kii_io_now() + s->clock.ahead, wall = kii_io_wall() + s->ahead;
 
-	return steady > wall ? steady : wall;
+	s->last = steady > wall ? steady : wall;
+	if (wall < s->began)
+		s->began = wall - BROKEN_BEAT_MS;
 }
 
 /* --- the file: "run" or "end", BEGAN LAST AHEAD BASE... in each line --- */
@@ -90,7 +97,7 @@ static bool take_line(void *arg, char *line)
 	char *rest = NULL;
 	const char *state = strtok_r(line, " ", &rest);
 	bool ran = state && strcmp(state, "run") == 0;
-	struct span s = { .known = kii_io_now() };
+	struct span s = { .known = kii_io_now(), .over = kii_io_now() + BROKEN_BEAT_MS + LATE_MS };
 	struct span *kept;
 
 	if (!state || (!ran && strcmp(state, "end") != 0) || !take_number(&rest, &s.began) ||
@@ -98,7 +105,7 @@ static bool take_line(void *arg, char *line)
 	    s.began <= 0 || s.last < s.began)
 		return false;
 	if (ran)
-		s.last += BROKEN_BEAT_MS + MARGIN_MS;
+		s.last += BROKEN_BEAT_MS + LATE_MS;
 	kept = put(b, &s);
 	for (const char *base; kept->bases.n < BASES_MAX && (base = strtok_r(NULL, " ", &rest)); )
 		kii_texts_add(&kept->bases, base);
@@ -106,7 +113,7 @@ static bool take_line(void *arg, char *line)
 }
 
 /* Under the lock, so that what is older never comes after. */
-static void save(const struct broken *b)
+static void save(struct broken *b)
 {
 	kii_autobuf text = KII_BUF_INIT(FILE_MAX);
 
@@ -119,7 +126,7 @@ static void save(const struct broken *b)
 			kii_buf_fmt(&text, " %s", s->bases.items[k]);
 		kii_buf_char(&text, '\n');
 	}
-	notes_save(b->path, "broken", &text);
+	b->unsaved = !notes_save(b->path, "broken", &text);
 }
 
 /* --- builds --- */
@@ -163,13 +170,14 @@ void broken_begin(struct broken *b, size_t slot, const struct broken_clock *cloc
 
 void broken_beat(struct broken *b)
 {
-	bool any = false;
+	bool any;
 
 	pthread_mutex_lock(&b->lock);
+	any = b->unsaved;
 	for (size_t i = 0; i < b->n; i++) {
 		if (!b->spans[i].runs)
 			continue;
-		b->spans[i].last = engine_now(&b->spans[i]);
+		stretch(&b->spans[i]);
 		any = true;
 	}
 	if (any)
@@ -188,7 +196,9 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 	s = &b->spans[i];
 	s->runs = false;
 	s->known = kii_io_now();
-	s->last = engine_now(s) + s->clock.slack + MARGIN_MS;
+	s->over = s->known + LATE_MS;
+	stretch(s);
+	s->last += s->clock.slack + LATE_MS;
 	if (!badly)
 		drop(b, i);
 	save(b);
@@ -202,6 +212,12 @@ static bool is_due(const struct span *s, int64_t age)
 {
 	return !s->runs && (kii_io_now() - s->known >= age ||
 		kii_io_wall() + s->ahead - age >= s->last);
+}
+
+/* By either clock: can nothing come any more? */
+static bool is_over(const struct span *s)
+{
+	return kii_io_now() >= s->over || kii_io_wall() + s->ahead >= s->last;
 }
 
 bool broken_any(struct broken *b, int64_t age)
@@ -251,7 +267,8 @@ void broken_forget(struct broken *b, int64_t age)
 	had = b->n;
 	since = running_since(b);
 	for (size_t i = b->n; i-- > 0; )
-		if (is_due(&b->spans[i], age) && b->spans[i].last < since)
+		if (is_due(&b->spans[i], age) && is_over(&b->spans[i]) &&
+		    b->spans[i].last < since)
 			drop(b, i);
 	if (b->n < had)
 		save(b);

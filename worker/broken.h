@@ -46,7 +46,10 @@ bool broken_any(struct broken *b, int64_t age);
  * and has every build that runs now begun later?
  */
 bool broken_covers(struct broken *b, int64_t age, int64_t at, const char *base);
-/* They are done with, but for those beside which a build has begun that runs now. */
+/*
+ * They are done with, but for those beside which a build has begun that runs now, and those that
+ * have ended just now: engines are slow.
+ */
 void broken_forget(struct broken *b, int64_t age);
 
 /*

@@ -15,8 +15,16 @@
 #define SECOND_MS INT64_C(1000)
 
 struct images {
-	struct kii_layer *all;
+	struct kii_layer *list;
 	size_t n;
+};
+
+struct look {
+	const struct worker *w;
+	struct kii_engine *engine;
+	int64_t age;
+	struct images all, labelled;     /* "labelled": with our label */
+	bool done;
 };
 
 static bool later(const struct kii_error *err, const char *what)
@@ -25,128 +33,169 @@ static bool later(const struct kii_error *err, const char *what)
 	return false;
 }
 
+static const struct kii_layer *find(const struct images *images, const char *id)
+{
+	for (size_t i = 0; i < images->n; i++)
+		if (strcmp(images->list[i].id, id) == 0)
+			return &images->list[i];
+	return NULL;
+}
+
+/* --- images --- */
+
 /* When it was made at the latest, ms since 1970: that is told in whole seconds. */
 static int64_t made_at(const struct kii_layer *image)
 {
 	return image->created * SECOND_MS + SECOND_MS - 1;
 }
 
+/* Was it made while a build ran that was broken off? `base`: of this one; NULL: of any. */
+static bool is_of_then(const struct look *k, const struct kii_layer *image, const char *base)
+{
+	return broken_covers(k->w->broken, k->age, made_at(image), base);
+}
+
+static bool note(const struct look *k, const struct kii_layer *image)
+{
+	return layers_found(k->w->layers, image->id, made_at(image));
+}
+
 /*
- * What carries our label are images of our builds, and what was made of them. One that has a name
- * is noted too: that may be a build's last, which it is needed for until the name moves on.
+ * All steps' images carry our label, and what was made of them. One that has a name is noted too:
+ * that may be a build's last, which it is needed for until the name moves on.
  */
-static bool note_labelled(const struct worker *w, struct kii_engine *engine, int64_t age)
+static void note_podmans(const struct look *k)
 {
-	struct images labelled = { .n = 0 };
+	for (size_t i = 0; i < k->labelled.n; i++)
+		if (is_of_then(k, &k->labelled.list[i], NULL))
+			note(k, &k->labelled.list[i]);
+}
+
+/* Nothing is what an import is made of, too. One that cannot be looked at is looked at later. */
+static bool is_built(struct look *k, const char *id)
+{
+	struct kii_image image = { .name = NULL };
 	struct kii_error err = { 0 };
+	bool built = false;
 
-	if (kii_engine_layers(engine, WORKER_LABEL_INSTANCE, w->instance, &labelled.all,
-			&labelled.n, &err) != 0)
-		return later(&err, "images");
-	for (size_t i = 0; i < labelled.n; i++) {
-		const struct kii_layer *image = &labelled.all[i];
-
-		if (broken_covers(w->broken, age, made_at(image), NULL))
-			layers_found(w->layers, image->id, made_at(image));
-	}
-	free(labelled.all);
-	return true;
+	if (kii_engine_image_inspect(k->engine, id, &image, &err) == 0)
+		built = image.built;
+	else if (err.code != KII_ENOTFOUND)
+		k->done = later(&err, id);
+	kii_image_release(&image);
+	return built;
 }
 
-/* Of a Docker: no name, made while a build ran, of what that began with or of what we know. */
-static bool is_left_step(const struct worker *w, const struct kii_layer *image, int64_t age)
+/* Made of what a build began with then, or of a step's image of ours. */
+static bool is_of_ours(struct look *k, const struct kii_layer *image)
 {
-	const char *base = *image->parent ? image->parent : BROKEN_SCRATCH;
+	const struct kii_layer *parent = find(&k->all, image->parent);
 
-	if (image->named || layers_knows(w->layers, image->id))
-		return false;
-	if (*image->parent && layers_knows(w->layers, image->parent))
-		base = NULL;
-	return broken_covers(w->broken, age, made_at(image), base);
+	if (parent && !parent->named && layers_owns(k->w->layers, parent))
+		return true;
+	if (*image->parent)
+		return is_of_then(k, image, image->parent);
+	return is_of_then(k, image, BROKEN_SCRATCH) && is_built(k, image->id);
 }
 
-/* A step's image is made of that of the step before. */
-static void note_steps(const struct worker *w, const struct images *images, int64_t age)
+/*
+ * Only a build's last image carries our label, before it has its name, and after: then it may lose
+ * that again. A step's image is made of that of the step before, which may come later in the list.
+ */
+static void note_dockers(struct look *k)
 {
+	const struct kii_layer **left = kii_xcalloc(k->all.n + 1, sizeof(*left));
+	size_t n = 0;
 	bool more = true;
 
+	for (size_t i = 0; i < k->all.n; i++) {
+		const struct kii_layer *image = &k->all.list[i];
+
+		if ((!image->named || find(&k->labelled, image->id)) &&
+		    !layers_owns(k->w->layers, image) && is_of_then(k, image, NULL))
+			left[n++] = image;
+	}
 	while (more) {
 		more = false;
-		for (size_t i = 0; i < images->n; i++) {
-			const struct kii_layer *image = &images->all[i];
-
-			if (!is_left_step(w, image, age))
-				continue;
-			layers_found(w->layers, image->id, made_at(image));
-			more = more || layers_knows(w->layers, image->id);
-		}
+		for (size_t i = 0; i < n; i++)
+			if (!layers_owns(k->w->layers, left[i]) && is_of_ours(k, left[i]))
+				more = note(k, left[i]) || more;
 	}
+	free(left);
 }
+
+/* --- Podman's working containers --- */
 
 /* Of a step: an image without a name, which our builds have made or found in the cache. */
-static bool is_step(const struct worker *w, const struct images *images, const char *id)
+static bool is_step(const struct look *k, const char *id)
 {
-	for (size_t i = 0; i < images->n; i++)
-		if (strcmp(images->all[i].id, id) == 0)
-			return !images->all[i].named && layers_knows(w->layers, id);
-	return false;
+	const struct kii_layer *image = find(&k->all, id);
+
+	return image && !image->named && layers_knows(k->w->layers, id);
 }
 
-static bool is_left(const struct worker *w, const struct images *images, int64_t age,
-	const struct kii_working *c)
+static bool is_left(const struct look *k, const struct kii_working *c)
 {
 	const char *base = *c->image ? c->image : c->base;
 
 	if (!c->builder)
 		return false;
-	if (is_step(w, images, base))
+	if (is_step(k, base))
 		base = NULL;
-	return broken_covers(w->broken, age, c->created_ms, base);
+	return broken_covers(k->w->broken, k->age, c->created_ms, base);
 }
 
 /* One that cannot be removed does not keep the rest, unless the engine is away. */
-static bool remove_containers(const struct worker *w, struct kii_engine *engine, int64_t age,
-	const struct images *images)
+static void remove_containers(struct look *k)
 {
 	struct kii_working *list = NULL;
 	struct kii_error err = { 0 };
 	size_t n = 0;
-	bool done = true;
 
-	if (kii_engine_working(engine, &list, &n, &err) != 0)
-		return later(&err, "working containers");
+	if (kii_engine_working(k->engine, &list, &n, &err) != 0)
+		k->done = later(&err, "working containers");
 	for (size_t i = 0; i < n && err.code != KII_EDOWN && err.code != KII_ETIMEOUT; i++) {
-		if (!is_left(w, images, age, &list[i]))
+		if (!is_left(k, &list[i]))
 			continue;
 		kii_error_clear(&err);
-		if (kii_engine_remove(engine, list[i].id, &err) == 0)
+		if (kii_engine_remove(k->engine, list[i].id, &err) == 0)
 			kii_log_info("container_removed", "id=%.12s of=%s", list[i].id,
 				kii_q(list[i].base));
 		else
-			done = later(&err, list[i].id);
+			k->done = later(&err, list[i].id);
 	}
 	kii_working_free(list, n);
-	return done;
+}
+
+/* --- all of it --- */
+
+static void tidy(struct look *k)
+{
+	struct kii_error err = { 0 };
+
+	if (kii_engine_layers(k->engine, WORKER_LABEL_INSTANCE, k->w->instance, &k->labelled.list,
+			&k->labelled.n, &err) != 0 ||
+	    kii_engine_layers(k->engine, NULL, NULL, &k->all.list, &k->all.n, &err) != 0) {
+		k->done = later(&err, "images");
+	} else if (k->w->about.podman) {
+		note_podmans(k);
+		remove_containers(k);
+	} else {
+		note_dockers(k);
+	}
+	free(k->labelled.list);
+	free(k->all.list);
 }
 
 bool broken_tidy(const struct worker *w, struct kii_engine *engine)
 {
 	int64_t age = w->conf->retention.working_containers_ms;
-	struct images images = { .n = 0 };
-	struct kii_error err = { 0 };
-	bool done;
+	struct look k = { .w = w, .engine = engine, .age = age, .done = true };
 
 	if (!broken_any(w->broken, age))
 		return true;
-	if (kii_engine_layers(engine, NULL, NULL, &images.all, &images.n, &err) != 0)
-		return later(&err, "images");
-	done = note_labelled(w, engine, age);
-	if (!w->about.podman)
-		note_steps(w, &images, age);
-	else if (done)
-		done = remove_containers(w, engine, age, &images);
-	free(images.all);
-	if (done)
+	tidy(&k);
+	if (k.done)
 		broken_forget(w->broken, age);
 	return !broken_any(w->broken, age);
 }

@@ -200,23 +200,6 @@ char *image_plan_path(const struct lane *lane, const char *id)
 
 /* --- the work --- */
 
-/* What the engine is. A Docker tells its time, too; of a Podman's a container is asked. */
-static int ask_engine(struct image_work *x, struct kii_error *err)
-{
-	int64_t before = kii_io_now(), now;
-
-	if (kii_engine_about(x->t->engine, &x->about, err) != 0)
-		return -1;
-	now = kii_io_now();
-	if (x->about.podman)
-		return 0;
-	if (!x->about.clock_ms)
-		return kii_error_set(err, KII_EBROKEN, 0, "the engine tells no time");
-	x->clock.ahead = x->about.clock_ms - now;
-	x->clock.slack = now - before;
-	return 0;
-}
-
 /* The request again, the workspace, and the source in it. */
 static int begin(struct image_work *x, bool plan, struct kii_error *err)
 {
@@ -226,7 +209,7 @@ static int begin(struct image_work *x, bool plan, struct kii_error *err)
 		return -1;
 	if (x->r.timeout_ms)
 		t->deadline = kii_io_now() + x->r.timeout_ms;
-	if (open_workspace(x, err) != 0 || ask_engine(x, err) != 0)
+	if (open_workspace(x, err) != 0 || kii_engine_about(t->engine, &x->about, err) != 0)
 		return -1;
 	task_progress(t, "source");
 	return source_get(t, &x->r, x->folder, &x->source, err);

@@ -8,6 +8,7 @@
 #include "dockerfile_check.h"
 #include "dockerfile_from.h"
 #include "image.h"
+#include "io.h"
 #include "json.h"
 #include "layers.h"
 
@@ -161,6 +162,21 @@ static int call(struct image_work *x, const struct kii_build_spec *spec,
 	return rc;
 }
 
+/* A Docker tells its time itself; what a Podman has was seen of the guard. */
+static int ask_clock(struct image_work *x, struct kii_error *err)
+{
+	int64_t before = kii_io_now(), wall, now;
+
+	if (x->about.podman)
+		return 0;
+	if (kii_engine_clock(x->t->engine, &wall, err) != 0)
+		return -1;
+	now = kii_io_now();
+	x->clock.ahead = wall - now;
+	x->clock.slack = now - before;
+	return 0;
+}
+
 static int run(struct image_work *x, const struct image_recipe *recipe,
 	struct kii_context *context, const struct kii_texts *bases, struct kii_error *err)
 {
@@ -221,7 +237,7 @@ static int build_context(struct image_work *x, const struct image_recipe *recipe
 	kii_dockerfile_bases(text, len, recipe->args, recipe->target, &images, &scratch);
 	if (scratch)
 		kii_texts_add(&bases, BROKEN_SCRATCH);
-	if (image_bases(x, &images, x->r.pull, &bases, err) != 0)
+	if (image_bases(x, &images, x->r.pull, &bases, err) != 0 || ask_clock(x, err) != 0)
 		return -1;
 	if (run(x, recipe, context, &bases, err) != 0)
 		return -1;

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "engine_layers.h"
 #include "io.h"
 #include "layers_notes.h"
 #include "log.h"
@@ -17,6 +18,7 @@
 
 #define NOTES_MAX 50000
 #define FILE_MAX  (NOTES_MAX * 64u + 65536u)
+#define SKEW_MS   INT64_C(300000)    /* between our clock and the engine's */
 
 struct build {
 	int64_t began;           /* ms since 1970; 0: there is none */
@@ -118,8 +120,7 @@ static void save(struct layers *l)
 	for (size_t i = 0; i < l->list.n; i++)
 		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 "\n", l->list.notes[i].id,
 			l->list.notes[i].since, l->list.notes[i].used);
-	notes_save(l->path, "layers", &text);
-	l->changed = false;
+	l->changed = !notes_save(l->path, "layers", &text);
 }
 
 /* Under the lock: one line more, for a worker that comes after a kill. It is not waited for. */
@@ -191,18 +192,24 @@ void layers_made(struct layers *l, const char *id, int64_t since)
 	pthread_mutex_unlock(&l->lock);
 }
 
-void layers_found(struct layers *l, const char *id, int64_t made)
+bool layers_found(struct layers *l, const char *id, int64_t made)
 {
-	const struct layers_note *note;
+	struct layers_note *note;
+	bool news;
 
 	pthread_mutex_lock(&l->lock);
-	if (!layers_find(&l->list, id)) {
-		note = put(l, id, at_most_now(made), at_most_now(made));
-		if (note)
-			append(l, note);
+	made = at_most_now(made);
+	note = layers_find(&l->list, id);
+	news = note ? made < note->since : put(l, id, made, made) != NULL;
+	/* A build has used it since. */
+	if (note && news)
+		note->since = made;
+	if (news) {
+		save(l);
 		l->due = true;
 	}
 	pthread_mutex_unlock(&l->lock);
+	return news;
 }
 
 bool layers_knows(struct layers *l, const char *id)
@@ -213,6 +220,23 @@ bool layers_knows(struct layers *l, const char *id)
 	knows = layers_find(&l->list, id);
 	pthread_mutex_unlock(&l->lock);
 	return knows;
+}
+
+bool layers_means(const struct layers_note *note, const struct kii_layer *image)
+{
+	return image->created * 1000 + 999 + SKEW_MS >= note->since;
+}
+
+bool layers_owns(struct layers *l, const struct kii_layer *image)
+{
+	const struct layers_note *note;
+	bool owns;
+
+	pthread_mutex_lock(&l->lock);
+	note = layers_find(&l->list, image->id);
+	owns = note && layers_means(note, image);
+	pthread_mutex_unlock(&l->lock);
+	return owns;
 }
 
 void layers_end(struct layers *l, size_t build, bool badly)

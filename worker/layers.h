@@ -29,11 +29,14 @@ size_t layers_begin(struct layers *l, const char *mark);
 void layers_made(struct layers *l, const char *id, int64_t since);
 /*
  * An image of a build that is over was found, made then (ms since 1970): it is ours as well, and
- * was not used since.
+ * was not used since. False: nothing has changed by that.
  */
-void layers_found(struct layers *l, const char *id, int64_t made);
-/* Has a build of ours made or used it? */
+bool layers_found(struct layers *l, const char *id, int64_t made);
+/* Has a build of ours made or used it? Of what was only used that is forgotten some time. */
 bool layers_knows(struct layers *l, const char *id);
+/* Has one made it? */
+struct kii_layer;
+bool layers_owns(struct layers *l, const struct kii_layer *image);
 /* The notes are written down. `badly`: a container may be left, by an engine that died. */
 void layers_end(struct layers *l, size_t build, bool badly);
 

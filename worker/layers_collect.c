@@ -52,12 +52,11 @@ static size_t find(const struct cache *c, const char *id)
 	return found ? (size_t)(found - c->cells) : NOBODY;
 }
 
-/* Of two images whose IDs begin alike a note means either; it is the younger one's at least. */
 static struct layers_note *note_of(const struct layers_list *list, const struct kii_layer *image)
 {
 	struct layers_note *note = layers_find(list, image->id);
 
-	return note && image->created * 1000 + 999 + LAYERS_SKEW_MS >= note->since ? note : NULL;
+	return note && layers_means(note, image) ? note : NULL;
 }
 
 static void lay_out(struct cache *c, const struct kii_layer *images, size_t n,

@@ -17,7 +17,12 @@ struct layers_list {
 	size_t n;
 };
 
-#define LAYERS_SKEW_MS INT64_C(300000)    /* between our clock and the engine's */
+struct kii_layer;
+/*
+ * Is this image the one that is meant? Of two whose IDs begin alike a note means either; it is the
+ * younger one's at least.
+ */
+bool layers_means(const struct layers_note *note, const struct kii_layer *image);
 
 /* A copy, and when the oldest build that runs has begun (INT64_MAX: none runs). Caller frees. */
 void layers_copy(struct layers *l, struct layers_list *out, int64_t *oldest);

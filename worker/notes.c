@@ -27,10 +27,12 @@ void notes_load(const char *path, const char *event, size_t max, notes_take *tak
 		kii_log_warn(event, "odd_lines=%zu", odd);
 }
 
-void notes_save(const char *path, const char *event, const struct kii_buf *text)
+bool notes_save(const char *path, const char *event, const struct kii_buf *text)
 {
 	struct kii_error err = { 0 };
 
-	if (kii_io_publish(path, text->data, text->len, 0600, &err) != 0)
-		kii_log_warn(event, "error=%s", kii_q(err.msg));
+	if (kii_io_publish(path, text->data, text->len, 0600, &err) == 0)
+		return true;
+	kii_log_warn(event, "error=%s", kii_q(err.msg));
+	return false;
 }

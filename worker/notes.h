@@ -16,7 +16,7 @@ typedef bool notes_take(void *arg, char *line);
 
 /* Every line of a file of at most `max` bytes. There may be no file. */
 void notes_load(const char *path, const char *event, size_t max, notes_take *take, void *arg);
-/* The file becomes this text. */
-void notes_save(const char *path, const char *event, const struct kii_buf *text);
+/* The file becomes this text. False: it did not. */
+bool notes_save(const char *path, const char *event, const struct kii_buf *text);
 
 #endif

@@ -292,7 +292,7 @@ def test_an_engine_that_is_killed_between_steps(mortal):
             wait_until(lambda: not mortal.all_containers(), 60)
             if mortal.name == "podman":
                 wait_until(lambda: not mortal.working(), 90)
-                wait_until(lambda: nameless(mortal) <= before, 60)
+            wait_until(lambda: nameless(mortal) <= before, 90)
     finally:
         stack.stop()
 

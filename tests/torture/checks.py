@@ -174,9 +174,10 @@ def engine(world, clients):
 
 
 def nameless(world):
-    """Images without a name, and whether the worker knows them."""
+    """Images without a name, and whether the worker knows them and what they were made of."""
     found = []
-    notes = {name: (world.stack.state / "engine" / name).read_text() for name in ("layers", "broken")}
+    notes = world.stack.state / "engine/layers"
+    notes = notes.read_text() if notes.exists() else ""
     for image in world.ask_images("/images/json").json:
         if image["Id"] in world.ids or world.names(image):
             continue
@@ -184,9 +185,9 @@ def nameless(world):
         if reply.status == 404:
             continue   # it has just gone
         made = seconds_of(reply.json["Created"]) - world.diary.wall
-        found.append({"id": image["Id"], "made": f"{made:.2f}", "noted": [
-            id[7:18] in notes["layers"] for id in (image["Id"], reply.json["Parent"])],
-                      "config": reply.json.get("Config"), "broken": notes["broken"]})
+        found.append({"id": image["Id"], "made": f"{made:.2f}", "config": reply.json.get("Config"),
+                      "noted": [id[7:18] in notes for id in (image["Id"], reply.json.get("Parent"))
+                                if id]})
     return found
 
 

@@ -19,7 +19,7 @@ def torture(engine, seed, seconds, builders, operators, pause, without=(), far=N
         clients = [Builder(world, n, end, least) for n in range(builders)] + \
             [Operator(world, builders + n, end, least) for n in range(operators)]
         chaos = Chaos(world, seconds, pause, without)
-        found = suffer(world, clients, chaos, seconds)
+        found = suffer(world, clients, chaos, seconds, PATIENCE + 30 * least)
     except BaseException:
         world.close()
         raise
@@ -33,14 +33,14 @@ def torture(engine, seed, seconds, builders, operators, pause, without=(), far=N
     assert not found, f"seed {world.seed}, diary {world.dir}/diary\n" + "\n".join(found)
 
 
-def suffer(world, clients, chaos, seconds):
+def suffer(world, clients, chaos, seconds, patience):
     for thread in (*clients, chaos):
         thread.start()
     chaos.join(seconds + 120)
     chaos.stop()
     world.clock.set(0)
     world.calm()
-    deadline = time.monotonic() + PATIENCE + 30
+    deadline = time.monotonic() + patience
     for client in clients:
         client.join(max(deadline - time.monotonic(), 1))
     found = [f"client {c.number} hangs" for c in clients if c.is_alive()]

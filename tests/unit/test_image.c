@@ -792,6 +792,16 @@ static void a_guard_that_cannot_be_had_is_said(void **state)
 	assert_int_equal(toy_asked(f->toy, BUILD), 0);
 }
 
+/* As from now on. */
+static void nothing_was_broken(void)
+{
+	kii_autofree char *path = kii_xfmt("%s/engine/broken", f->conf.paths.state_dir);
+
+	unlink(path);
+	broken_free(f->w.broken);
+	f->w.broken = broken_new(f->conf.paths.state_dir);
+}
+
 /* "end BEGAN LAST AHEAD 0000": by a clock that is so many ms ahead of ours. */
 static void noted_with(int64_t since, int64_t ahead)
 {
@@ -807,7 +817,7 @@ static void noted_with(int64_t since, int64_t ahead)
 	assert_string_equal(text.data + used, " 0000\n");
 	assert_in_range(off - ahead + 1000, 0, 2000);
 	assert_in_range(began, since + ahead - 1000, kii_io_wall() + ahead);
-	assert_in_range(last, began, kii_io_wall() + ahead + 10000);
+	assert_in_range(last, began, kii_io_wall() + ahead + 130000);
 }
 
 /* What it leaves then is known by when the build ran by its clock, and of what. */
@@ -824,8 +834,7 @@ static void breaks_off_builds(void)
 		now = kii_io_wall();
 		run(recipe("FROM base:1\nRUN x\n", ""));
 		noted_with(now, ahead[i]);
-		broken_forget(f->w.broken, -86400000);
-		assert_false(broken_any(f->w.broken, -86400000));
+		nothing_was_broken();
 	}
 }
 
@@ -845,9 +854,16 @@ static void a_build_that_podman_breaks_off_is_noted(void **state)
 static void a_docker_that_tells_no_time_is_asked_again(void **state)
 {
 	(void)state;
-	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /info", .trouble = TOY_ODD });
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /info", .trouble = TOY_ODD,
+		.skip = 1 });
 	run(recipe("FROM base:1\n", ""));
 	is_tried_again();
+	toy_faults_clear(f->toy);
+	toy_fault(f->toy, &(struct toy_fault){ .match = "GET /info", .trouble = TOY_REFUSE,
+		.status = 500, .skip = 1 });
+	run(recipe("FROM base:1\n", ""));
+	is_tried_again();
+	assert_int_equal(toy_asked(f->toy, BUILD), 0);
 }
 
 static void one_whose_step_fails_is_not(void **state)
@@ -860,12 +876,16 @@ static void one_whose_step_fails_is_not(void **state)
 	};
 
 	(void)state;
-	podman();
-	for (size_t i = 0; i < KII_COUNT(cases); i++) {
-		toy_build(f->toy, cases[i].stream);
+	for (size_t i = 0; i < 2 * KII_COUNT(cases); i++) {
+		const size_t of = i % KII_COUNT(cases);
+
+		if (i == KII_COUNT(cases))
+			podman();
+		toy_build(f->toy, cases[of].stream);
 		run(recipe("FROM base:1\nRUN x\n", ""));
 		expect(KII_JOB_FAILED, "build_failed", "");
-		assert_int_equal(broken_any(f->w.broken, -86400000), cases[i].noted);
+		assert_int_equal(broken_any(f->w.broken, -86400000), cases[of].noted);
+		nothing_was_broken();
 	}
 }
 

@@ -327,8 +327,14 @@ static void notes_may_get_lost(void **state)
 	build = layers_begin(f->w.layers, "x");
 	layers_made(f->w.layers, id_of('a'), now * 1000);
 	layers_end(f->w.layers, build, false);
+	/* The next build's end finds that they can be. */
+	must(kii_io_remove_tree(path, &err));
+	layers_end(f->w.layers, layers_begin(f->w.layers, "x"), false);
+	assert_int_equal(access(path, F_OK), 0);
 	collect(0, false, "a:10 ");
 	/* They cannot be read. */
+	assert_int_equal(unlink(path), 0);
+	assert_int_equal(mkdir(path, 0700), 0);
 	layers_free(f->w.layers);
 	f->w.layers = layers_new(f->conf.paths.state_dir);
 	assert_false(layers_due(f->w.layers));
