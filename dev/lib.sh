@@ -15,7 +15,7 @@ packages_run="nginx-light spawn-fcgi curl ca-certificates unzip zip procps iprou
 	debootstrap busybox-static python3"
 packages_docker="docker.io iptables runc"
 packages_test="clang libclang-rt-14-dev llvm libcmocka-dev valgrind python3-pytest
-	python3-jsonschema python3-pip sqlite3 git openssh-server mandoc docker-compose
+	python3-jsonschema python3-pip sqlite3 git openssh-server mandoc docker-compose docker-registry
 	podman crun catatonit netavark aardvark-dns uidmap slirp4netns fuse-overlayfs"
 
 # shellcheck disable=SC2034
