@@ -58,8 +58,6 @@ struct kii_image {
 	int64_t size;
 	int64_t created;         /* seconds since 1970 */
 	char *user;              /* the image's USER, "" for root */
-	/* A step of Docker's own builder has made it, or a commit, as far as that is told. */
-	bool built;
 };
 /*
  * All tagged images whose repository (last path part, registry and "localhost/" taken off) begins

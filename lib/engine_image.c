@@ -12,8 +12,6 @@ static int read_image(const json_t *j, const char *name, struct kii_image *out,
 {
 	const char *id = kii_json_str(j, "Id");
 	const json_t *config = json_object_get(j, "Config");
-	/* What an import lacks, and an image of BuildKit's; newer than API 1.44 nobody has it. */
-	const json_t *made = json_object_get(j, "ContainerConfig");
 	const char *user = kii_json_str(config, "User");
 	struct kii_error ignored = { 0 };
 
@@ -25,7 +23,6 @@ static int read_image(const json_t *j, const char *name, struct kii_image *out,
 	out->created = kii_engine_time(kii_json_str(j, "Created")) / 1000;
 	out->user = kii_xstrdup(user ? user : "");
 	out->name = kii_xstrdup(name);
-	out->built = json_array_size(json_object_get(made, "Cmd")) > 0;
 	return 0;
 }
 

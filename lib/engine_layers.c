@@ -94,6 +94,23 @@ int kii_engine_layers(struct kii_engine *e, const char *label, const char *value
 	return 0;
 }
 
+int kii_engine_is_step(struct kii_engine *e, const char *id, bool *is, struct kii_error *err)
+{
+	kii_autocall c = KII_CALL_INIT("GET");
+	kii_autojson *history = NULL;
+	const char *by;
+
+	if (kii_engine_name(KII_NAME_IMAGE, "image", id, err))
+		return -1;
+	kii_call_path(&c, "/images/%s/history", id);
+	if (kii_call_json(e, &c, &history, err))
+		return -1;
+	/* The youngest comes first: "/bin/sh -c #(nop) COPY file:... in /f ". */
+	by = kii_json_str(json_array_get(history, 0), "CreatedBy");
+	*is = by && strstr(by, "#(nop) ");
+	return 0;
+}
+
 /* --- an image without its manifest --- */
 
 static int drop_piece(void *arg, const char *data, size_t len, struct kii_error *err)

@@ -23,6 +23,13 @@ int kii_engine_layers(struct kii_engine *e, const char *label, const char *value
 	struct kii_layer **out, size_t *n, struct kii_error *err) KII_MUST_CHECK;
 
 /*
+ * Was it made by a step of Docker's own builder that needs no container, as the first one of
+ * "FROM scratch"? An import is not, nor an image of BuildKit's. Fails as every call.
+ */
+int kii_engine_is_step(struct kii_engine *e, const char *id, bool *is, struct kii_error *err)
+	KII_MUST_CHECK;
+
+/*
  * Which image keeps a Podman from listing any, since it has no manifest: its ID, "" where that is
  * not so. Fails as every call.
  */

@@ -556,10 +556,9 @@ static bool get_archive(struct toy_peer *p)
 
 static json_t *show_image(const struct toy_thing *image)
 {
-	return json_pack("{s:s, s:[s], s:i, s:s, s:{s:s}, s:{s:[s*]}}", "Id", image->id, "RepoTags",
-		image->tag ? image->tag : "<none>:<none>", "Size", 1000, "Created",
-		"2026-01-01T00:00:00Z", "Config", "User", image->user ? image->user : "",
-		"ContainerConfig", "Cmd", image->imported ? NULL : "/bin/sh");
+	return json_pack("{s:s, s:[s], s:i, s:s, s:{s:s}}", "Id", image->id, "RepoTags",
+		image->tag, "Size", 1000, "Created", "2026-01-01T00:00:00Z", "Config", "User",
+		image->user);
 }
 
 /* As a list has it; what has no name is in the list of all alone. */
@@ -628,6 +627,21 @@ static bool image_inspect(struct toy_peer *p)
 	pthread_mutex_unlock(&p->t->lock);
 	return body ? toy_reply_json(p, 200, body)
 		: toy_refuse(p, 404, "No such image: %s", name);
+}
+
+static bool image_history(struct toy_peer *p)
+{
+	const struct toy_thing *image;
+	const char *by = NULL;
+
+	pthread_mutex_lock(&p->t->lock);
+	image = find_thing(p->t->images, p->name);
+	if (image)
+		by = image->imported ? "" : "/bin/sh -c #(nop) COPY file:0 in /f ";
+	pthread_mutex_unlock(&p->t->lock);
+	return by ? toy_reply_json(p, 200, json_pack("[{s:s, s:s}, {s:s}]", "Id", p->name,
+			"CreatedBy", by, "CreatedBy", "x"))
+		: toy_refuse(p, 404, "No such image: %s", p->name);
 }
 
 static bool build(struct toy_peer *p)
@@ -736,6 +750,7 @@ static const struct {
 	{ "GET /images/*/json", image_inspect },
 	{ "GET /images/*/*/json", image_inspect },
 	{ "GET /images/*/*/*/json", image_inspect },
+	{ "GET /images/*/history", image_history },
 	{ "DELETE /images/*", image_remove },
 	{ "POST /build", build },
 	{ "POST /volumes/create", volume_create },

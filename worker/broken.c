@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "io.h"
+#include "log.h"
 #include "notes.h"
 
 #define SPANS_MAX  512
@@ -26,6 +27,7 @@ struct span {
 	bool runs;
 	int64_t began;
 	int64_t last;            /* its end; while it runs, when that was noted last */
+	int64_t set;             /* both are later by that where our time of day is right */
 	int64_t ahead;           /* the engine's clock less kii_io_wall */
 	int64_t known;           /* since when its end is, ms of kii_io_now */
 	int64_t over;            /* until when it may leave something, ms of that */
@@ -33,6 +35,8 @@ struct span {
 	/* While it runs. */
 	size_t slot;
 	struct broken_clock clock;
+	/* Of broken_look. */
+	bool due, done;
 };
 
 struct broken {
@@ -41,6 +45,7 @@ struct broken {
 	struct span spans[SPANS_MAX];
 	size_t n;
 	bool unsaved;
+	int64_t since;           /* of broken_look: when the oldest build that ran had begun */
 };
 
 /* --- the list --- */
@@ -62,22 +67,39 @@ static struct span *put(struct broken *b, const struct span *s)
 		while (b->spans[i].runs)
 			i++;
 		drop(b, i);
+		kii_log_warn("broken", "error=%s", kii_q("too many builds were broken off"));
 	}
 	b->spans[b->n] = *s;
 	return &b->spans[b->n++];
 }
 
-/* It runs still. Also where clocks were set, or stood still with the machine, meanwhile. */
+/*
+ * It runs still. Where clocks were set, or stood still with the machine, what it has made is of
+ * either time.
+ */
 static void stretch(struct span *s)
 {
-	int64_t steady = kii_io_now() + s->clock.ahead, wall = kii_io_wall() + s->ahead;
-
-	s->last = steady > wall ? steady : wall;
-	if (wall < s->began)
-		s->began = wall - BROKEN_BEAT_MS;
+	s->last = kii_io_now() + s->clock.ahead;
+	s->set = kii_io_wall() + s->ahead - s->last;
 }
 
-/* --- the file: "run" or "end", BEGAN LAST AHEAD BASE... in each line --- */
+static int64_t first_of(const struct span *s)
+{
+	return s->set < 0 ? s->began + s->set : s->began;
+}
+
+static int64_t last_of(const struct span *s)
+{
+	return s->set > 0 ? s->last + s->set : s->last;
+}
+
+static bool is_within(const struct span *s, int64_t at)
+{
+	return (s->began <= at && at <= s->last) ||
+		(s->began <= at - s->set && at - s->set <= s->last);
+}
+
+/* --- the file: "run" or "end", BEGAN LAST AHEAD SET BASE... in each line --- */
 
 static bool take_number(char **rest, int64_t *out)
 {
@@ -102,7 +124,7 @@ static bool take_line(void *arg, char *line)
 
 	if (!state || (!ran && strcmp(state, "end") != 0) || !take_number(&rest, &s.began) ||
 	    !take_number(&rest, &s.last) || !take_number(&rest, &s.ahead) ||
-	    s.began <= 0 || s.last < s.began)
+	    !take_number(&rest, &s.set) || s.began <= 0 || s.last < s.began)
 		return false;
 	if (ran)
 		s.last += BROKEN_BEAT_MS + LATE_MS;
@@ -120,8 +142,8 @@ static void save(struct broken *b)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct span *s = &b->spans[i];
 
-		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 " %" PRId64, s->runs ? "run" : "end",
-			s->began, s->last, s->ahead);
+		kii_buf_fmt(&text, "%s %" PRId64 " %" PRId64 " %" PRId64 " %" PRId64,
+			s->runs ? "run" : "end", s->began, s->last, s->ahead, s->set);
 		for (size_t k = 0; k < s->bases.n; k++)
 			kii_buf_fmt(&text, " %s", s->bases.items[k]);
 		kii_buf_char(&text, '\n');
@@ -152,16 +174,25 @@ void broken_free(struct broken *b)
 	free(b);
 }
 
+struct broken_clock broken_clock_of(int64_t told, int64_t asked)
+{
+	int64_t now = kii_io_now();
+
+	return (struct broken_clock){ .ahead = told - now, .ahead_wall = told - kii_io_wall(),
+		.slack = now - asked };
+}
+
 void broken_begin(struct broken *b, size_t slot, const struct broken_clock *clock,
 	const struct kii_texts *bases)
 {
 	int64_t began = kii_io_now() + clock->ahead;
 	const struct span span = { .runs = true, .began = began, .last = began,
-		.ahead = began - kii_io_wall(), .slot = slot, .clock = *clock };
+		.ahead = clock->ahead_wall, .slot = slot, .clock = *clock };
 	struct span *s;
 
 	pthread_mutex_lock(&b->lock);
 	s = put(b, &span);
+	stretch(s);
 	for (size_t i = 0; i < bases->n && i < BASES_MAX; i++)
 		kii_texts_add(&s->bases, bases->items[i]);
 	save(b);
@@ -207,28 +238,11 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 
 /* --- for who looks --- */
 
-/* By either clock: what one worker has seen to its end does not wait for one that was set. */
-static bool is_due(const struct span *s, int64_t age)
+/* Is that time of the engine's clock past, or was that so long before now of kii_io_now? */
+static bool is_past(const struct span *s, int64_t after, int64_t steady)
 {
-	return !s->runs && (kii_io_now() - s->known >= age ||
-		kii_io_wall() + s->ahead - age >= s->last);
-}
-
-/* By either clock: can nothing come any more? */
-static bool is_over(const struct span *s)
-{
-	return kii_io_now() >= s->over || kii_io_wall() + s->ahead >= s->last;
-}
-
-bool broken_any(struct broken *b, int64_t age)
-{
-	bool any = false;
-
-	pthread_mutex_lock(&b->lock);
-	for (size_t i = 0; i < b->n; i++)
-		any = any || is_due(&b->spans[i], age);
-	pthread_mutex_unlock(&b->lock);
-	return any;
+	/* By either clock: what one worker has seen does not wait for one that was set. */
+	return kii_io_now() >= steady || kii_io_wall() + s->ahead - after >= s->last + s->set;
 }
 
 /* Under the lock: when the oldest build that runs has begun. */
@@ -237,12 +251,29 @@ static int64_t running_since(const struct broken *b)
 	int64_t since = INT64_MAX;
 
 	for (size_t i = 0; i < b->n; i++)
-		if (b->spans[i].runs && b->spans[i].began < since)
-			since = b->spans[i].began;
+		if (b->spans[i].runs && first_of(&b->spans[i]) < since)
+			since = first_of(&b->spans[i]);
 	return since;
 }
 
-bool broken_covers(struct broken *b, int64_t age, int64_t at, const char *base)
+bool broken_look(struct broken *b, int64_t age)
+{
+	bool any = false;
+
+	pthread_mutex_lock(&b->lock);
+	b->since = running_since(b);
+	for (size_t i = 0; i < b->n; i++) {
+		struct span *s = &b->spans[i];
+
+		s->due = !s->runs && is_past(s, age, s->known + age);
+		s->done = s->due && is_past(s, 0, s->over) && last_of(s) < b->since;
+		any = any || s->due;
+	}
+	pthread_mutex_unlock(&b->lock);
+	return any;
+}
+
+bool broken_covers(struct broken *b, int64_t at, const char *base)
 {
 	bool covers = false;
 
@@ -250,15 +281,15 @@ bool broken_covers(struct broken *b, int64_t age, int64_t at, const char *base)
 	for (size_t i = 0; i < b->n; i++) {
 		const struct span *s = &b->spans[i];
 
-		covers = covers || (is_due(s, age) && s->began <= at && at <= s->last &&
+		covers = covers || (s->due && is_within(s, at) &&
 			(!base || kii_texts_has(&s->bases, base)));
 	}
-	covers = covers && at < running_since(b);
+	covers = covers && at < b->since && at < running_since(b);
 	pthread_mutex_unlock(&b->lock);
 	return covers;
 }
 
-void broken_forget(struct broken *b, int64_t age)
+void broken_forget(struct broken *b)
 {
 	size_t had;
 	int64_t since;
@@ -267,8 +298,7 @@ void broken_forget(struct broken *b, int64_t age)
 	had = b->n;
 	since = running_since(b);
 	for (size_t i = b->n; i-- > 0; )
-		if (is_due(&b->spans[i], age) && is_over(&b->spans[i]) &&
-		    b->spans[i].last < since)
+		if (b->spans[i].done && last_of(&b->spans[i]) < since)
 			drop(b, i);
 	if (b->n < had)
 		save(b);

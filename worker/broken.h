@@ -23,8 +23,11 @@ void broken_free(struct broken *b);
 /* How an engine's wall clock goes. */
 struct broken_clock {
 	int64_t ahead;           /* of kii_io_now, ms, at least */
+	int64_t ahead_wall;      /* of kii_io_wall */
 	int64_t slack;           /* what it may be ahead more */
 };
+/* It has just told a time (ms since 1970), of after `asked` of kii_io_now. */
+struct broken_clock broken_clock_of(int64_t told, int64_t asked);
 
 /*
  * A build of these images (IDs of 64 hex digits, or BROKEN_SCRATCH) begins, in a slot that no other
@@ -38,19 +41,20 @@ void broken_beat(struct broken *b);
 /* `badly`: it was broken off, and something of it may be left. */
 void broken_end(struct broken *b, size_t slot, bool badly);
 
-/* --- for who looks: at builds that were broken off `age` ms ago or earlier --- */
+/* --- for who looks, which is one thread --- */
 
-bool broken_any(struct broken *b, int64_t age);
+/* From now on look at the builds that were broken off `age` ms ago or earlier. False: none. */
+bool broken_look(struct broken *b, int64_t age);
 /*
- * Did one of them, of this base (NULL: of any), run at `at` (ms since 1970 by the engine's clock),
- * and has every build that runs now begun later?
+ * Did one of these, of this base (NULL: of any), run at `at` (ms since 1970 by the engine's clock),
+ * and has every build that runs now, or ran at broken_look, begun later?
  */
-bool broken_covers(struct broken *b, int64_t age, int64_t at, const char *base);
+bool broken_covers(struct broken *b, int64_t at, const char *base);
 /*
  * They are done with, but for those beside which a build has begun that runs now, and those that
- * have ended just now: engines are slow.
+ * had ended just now: engines are slow.
  */
-void broken_forget(struct broken *b, int64_t age);
+void broken_forget(struct broken *b);
 
 /*
  * Once retention.working_containers has passed: note the images that builds left for layers.h, and

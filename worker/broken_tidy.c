@@ -22,9 +22,8 @@ struct images {
 struct look {
 	const struct worker *w;
 	struct kii_engine *engine;
-	int64_t age;
 	struct images all, labelled;     /* "labelled": with our label */
-	bool done;
+	bool away, done;
 };
 
 static bool later(const struct kii_error *err, const char *what)
@@ -52,7 +51,7 @@ static int64_t made_at(const struct kii_layer *image)
 /* Was it made while a build ran that was broken off? `base`: of this one; NULL: of any. */
 static bool is_of_then(const struct look *k, const struct kii_layer *image, const char *base)
 {
-	return broken_covers(k->w->broken, k->age, made_at(image), base);
+	return broken_covers(k->w->broken, made_at(image), base);
 }
 
 static bool note(const struct look *k, const struct kii_layer *image)
@@ -71,37 +70,41 @@ static void note_podmans(const struct look *k)
 			note(k, &k->labelled.list[i]);
 }
 
-/* Nothing is what an import is made of, too. One that cannot be looked at is looked at later. */
-static bool is_built(struct look *k, const char *id)
+/* Of nothing, as what is imported is, too. An engine that is away is not asked on. */
+static bool is_first(struct look *k, const struct kii_layer *image)
 {
-	struct kii_image image = { .name = NULL };
 	struct kii_error err = { 0 };
-	bool built = false;
+	bool is = false;
 
-	if (kii_engine_image_inspect(k->engine, id, &image, &err) == 0)
-		built = image.built;
-	else if (err.code != KII_ENOTFOUND)
-		k->done = later(&err, id);
-	kii_image_release(&image);
-	return built;
+	if (k->away || !is_of_then(k, image, BROKEN_SCRATCH) ||
+	    kii_engine_is_step(k->engine, image->id, &is, &err) == 0 ||
+	    err.code == KII_ENOTFOUND)
+		return is;
+	k->away = err.code == KII_EDOWN || err.code == KII_ETIMEOUT;
+	k->done = later(&err, image->id);
+	return false;
 }
 
 /* Made of what a build began with then, or of a step's image of ours. */
-static bool is_of_ours(struct look *k, const struct kii_layer *image)
+static bool is_next(const struct look *k, const struct kii_layer *image)
 {
 	const struct kii_layer *parent = find(&k->all, image->parent);
 
-	if (parent && !parent->named && layers_owns(k->w->layers, parent))
-		return true;
-	if (*image->parent)
-		return is_of_then(k, image, image->parent);
-	return is_of_then(k, image, BROKEN_SCRATCH) && is_built(k, image->id);
+	return (parent && !parent->named && layers_owns(k->w->layers, parent)) ||
+		is_of_then(k, image, image->parent);
 }
 
 /*
  * Only a build's last image carries our label, before it has its name, and after: then it may lose
- * that again. A step's image is made of that of the step before, which may come later in the list.
+ * that again.
  */
+static bool may_be_step(const struct look *k, const struct kii_layer *image)
+{
+	return (!image->named || find(&k->labelled, image->id)) &&
+		!layers_owns(k->w->layers, image) && is_of_then(k, image, NULL);
+}
+
+/* A step's image is made of that of the step before, which may come later in the list. */
 static void note_dockers(struct look *k)
 {
 	const struct kii_layer **left = kii_xcalloc(k->all.n + 1, sizeof(*left));
@@ -111,14 +114,17 @@ static void note_dockers(struct look *k)
 	for (size_t i = 0; i < k->all.n; i++) {
 		const struct kii_layer *image = &k->all.list[i];
 
-		if ((!image->named || find(&k->labelled, image->id)) &&
-		    !layers_owns(k->w->layers, image) && is_of_then(k, image, NULL))
+		if (!may_be_step(k, image))
+			continue;
+		if (*image->parent)
 			left[n++] = image;
+		else if (is_first(k, image))
+			note(k, image);
 	}
 	while (more) {
 		more = false;
 		for (size_t i = 0; i < n; i++)
-			if (!layers_owns(k->w->layers, left[i]) && is_of_ours(k, left[i]))
+			if (!layers_owns(k->w->layers, left[i]) && is_next(k, left[i]))
 				more = note(k, left[i]) || more;
 	}
 	free(left);
@@ -142,7 +148,7 @@ static bool is_left(const struct look *k, const struct kii_working *c)
 		return false;
 	if (is_step(k, base))
 		base = NULL;
-	return broken_covers(k->w->broken, k->age, c->created_ms, base);
+	return broken_covers(k->w->broken, c->created_ms, base);
 }
 
 /* One that cannot be removed does not keep the rest, unless the engine is away. */
@@ -190,12 +196,12 @@ static void tidy(struct look *k)
 bool broken_tidy(const struct worker *w, struct kii_engine *engine)
 {
 	int64_t age = w->conf->retention.working_containers_ms;
-	struct look k = { .w = w, .engine = engine, .age = age, .done = true };
+	struct look k = { .w = w, .engine = engine, .done = true };
 
-	if (!broken_any(w->broken, age))
+	if (!broken_look(w->broken, age))
 		return true;
 	tidy(&k);
-	if (k.done)
-		broken_forget(w->broken, age);
-	return !broken_any(w->broken, age);
+	if (k.done && layers_save(w->layers))
+		broken_forget(w->broken);
+	return !broken_look(w->broken, age);
 }

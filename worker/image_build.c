@@ -16,12 +16,21 @@
 
 /* --- what is heard meanwhile --- */
 
+/* Others may be kept from it by an engine that is slow. */
+static void beat(struct image_work *x)
+{
+	if (kii_io_now() < x->beat_at)
+		return;
+	broken_beat(x->t->w->broken);
+	x->beat_at = kii_io_now() + BROKEN_BEAT_MS / 2;
+}
+
 static bool hear(void *arg, const char *text, size_t len)
 {
 	struct image_work *x = arg;
-
 	size_t shown = len < x->tail.limit ? len : x->tail.limit;
 
+	beat(x);
 	if (x->tail.len > x->tail.limit - shown)
 		kii_buf_drop(&x->tail, x->tail.len - (x->tail.limit - shown));
 	kii_buf_add(&x->tail, text + len - shown, shown);
@@ -51,6 +60,7 @@ static bool may_go_on(void *arg)
 {
 	struct image_work *x = arg;
 
+	beat(x);
 	return task_may_go_on(x->t);
 }
 
@@ -165,15 +175,13 @@ static int call(struct image_work *x, const struct kii_build_spec *spec,
 /* A Docker tells its time itself; what a Podman has was seen of the guard. */
 static int ask_clock(struct image_work *x, struct kii_error *err)
 {
-	int64_t before = kii_io_now(), wall, now;
+	int64_t before = kii_io_now(), told;
 
 	if (x->about.podman)
 		return 0;
-	if (kii_engine_clock(x->t->engine, &wall, err) != 0)
+	if (kii_engine_clock(x->t->engine, &told, err) != 0)
 		return -1;
-	now = kii_io_now();
-	x->clock.ahead = wall - now;
-	x->clock.slack = now - before;
+	x->clock = broken_clock_of(told, before);
 	return 0;
 }
 

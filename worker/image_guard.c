@@ -19,12 +19,10 @@
 static int tell_time(struct image_work *x, int64_t before, struct kii_error *err)
 {
 	struct kii_container guard = { .labels = NULL };
-	int64_t now = kii_io_now();
 
 	if (kii_engine_inspect(x->t->engine, x->guard, &guard, err) != 0)
 		return kii_error_wrap(err, "guard");
-	x->clock.ahead = guard.created_ms - now;
-	x->clock.slack = now - before;
+	x->clock = broken_clock_of(guard.created_ms, before);
 	kii_container_release(&guard);
 	if (!guard.created_ms)
 		return kii_error_set(err, KII_EBROKEN, 0, "guard: the engine tells no time");

@@ -204,12 +204,22 @@ bool layers_found(struct layers *l, const char *id, int64_t made)
 	/* A build has used it since. */
 	if (note && news)
 		note->since = made;
-	if (news) {
-		save(l);
-		l->due = true;
-	}
+	l->changed = l->changed || news;
+	l->due = l->due || news;
 	pthread_mutex_unlock(&l->lock);
 	return news;
+}
+
+bool layers_save(struct layers *l)
+{
+	bool saved;
+
+	pthread_mutex_lock(&l->lock);
+	if (l->changed)
+		save(l);
+	saved = !l->changed;
+	pthread_mutex_unlock(&l->lock);
+	return saved;
 }
 
 bool layers_knows(struct layers *l, const char *id)
@@ -356,7 +366,7 @@ void layers_forget(struct layers *l, const struct layers_list *list)
 		const struct layers_note *note = &l->list.notes[i];
 		const struct layers_note *old = layers_find(list, note->id);
 
-		if (!old || !old->gone || old->used != note->used)
+		if (!old || !old->gone || old->used != note->used || old->since != note->since)
 			l->list.notes[kept++] = *note;
 	}
 	if (kept < l->list.n) {

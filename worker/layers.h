@@ -32,6 +32,8 @@ void layers_made(struct layers *l, const char *id, int64_t since);
  * was not used since. False: nothing has changed by that.
  */
 bool layers_found(struct layers *l, const char *id, int64_t made);
+/* The notes are written down. False: they cannot be now. */
+bool layers_save(struct layers *l);
 /* Has a build of ours made or used it? Of what was only used that is forgotten some time. */
 bool layers_knows(struct layers *l, const char *id);
 /* Has one made it? */
