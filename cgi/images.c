@@ -191,8 +191,7 @@ static int prune(struct kii_req *req, struct kii_res *res, struct kii_error *err
 	if (kii_query_flag(req->query, "all", &all, err) != 0)
 		return -1;
 	if (kii_instance_read(conf->paths.state_dir, instance, err) != 0) {
-		if (err->code == KII_ENOTFOUND)
-			err->code = KII_EDOWN;   /* no worker has ever run */
+		err->code = KII_EDOWN;   /* no worker has ever run, or its note is no use */
 		return -1;
 	}
 	if (open_engine(&engine, err) != 0)

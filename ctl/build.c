@@ -90,7 +90,8 @@ int (ctl_build_refused)(const struct kii_httpc_answer *answer, struct kii_error 
 			"the server says: %s (come again in %d s)", text, answer->retry_after);
 	if (!is_bad_request(status))
 		return kii_error_set(err, status == 404 ? KII_ENOTFOUND :
-			status == 429 || status == 503 ? KII_EBUSY : KII_EBROKEN, 0,
+			status == 429 || status == 503 ? KII_EBUSY :
+			status == 504 ? KII_ETIMEOUT : KII_EBROKEN, 0,
 			"the server says: %s", text);
 	kii_error_set(err, KII_EINVAL, 0, "%s", text);
 	if (kii_json_str(body, "field")) {

@@ -17,12 +17,14 @@
 #include "base64.h"
 #include "ctl_build.h"
 #include "events.h"
+#include "io.h"
 #include "json.h"
 #include "text.h"
 
 #define ENDLESS   UINT64_MAX
 #define AGAIN_MS  500
 #define AGAIN_MAX 20   /* so often in a row a server may not be there, or not go on */
+#define LASTED_MS 1000
 
 struct watch {
 	struct ctl_containers c;
@@ -32,7 +34,8 @@ struct watch {
 	bool terminal[2];
 	struct kii_buf cursor;    /* of the last event, "" before the first */
 	bool ended;
-	bool heard;               /* something but a failure came on this connection */
+	bool heard;               /* something but a failure came on this connection, or late */
+	int64_t begun;            /* it; ms of kii_io_now */
 };
 
 static int write_error(struct kii_error *err)
@@ -143,6 +146,9 @@ static int feed(void *arg, const char *data, size_t len, struct kii_error *err)
 {
 	struct watch *w = arg;
 
+	/* That it is still there the server says of a container that prints nothing. */
+	if (kii_io_now() - w->begun >= LASTED_MS)
+		w->heard = true;
 	return ctl_events_feed(&w->events, data, len, err);
 }
 
@@ -155,6 +161,7 @@ static int follow_once(struct watch *w, const char *path, struct kii_error *err)
 	int rc;
 
 	ctl_events_init(&w->events, take_event, w);
+	w->begun = kii_io_now();
 	rc = kii_httpc_ask(w->c.api.http, &request, &answer, err);
 	if (rc == 0 && answer.status != 200)
 		rc = ctl_build_refused(&answer, err);

@@ -32,7 +32,7 @@ struct kii_compose_service {
 struct kii_compose {
 	struct kii_compose_service *services;   /* those that are built, in the file's order */
 	size_t n;
-	struct kii_texts notes;  /* what is left aside, for a person; one more says: and others */
+	struct kii_texts notes;  /* what is left aside, for a person; a last one: there are more */
 };
 
 struct kii_compose_opts {

@@ -19,6 +19,7 @@ static const struct {
 	{ "being used",                         KII_ECONFLICT },
 	{ "by ID with more than one tag",       KII_ECONFLICT },
 	{ "no such container",                  KII_ENOTFOUND },
+	{ "has already been removed",           KII_ENOTFOUND },
 	{ "no such volume",                     KII_ENOTFOUND },
 	{ "image not known",                    KII_ENOTFOUND },
 	{ "invalid signal",                     KII_EREFUSED },

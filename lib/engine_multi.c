@@ -166,9 +166,11 @@ static void time_out(struct kii_async *a)
 
 /* --- all --- */
 
-static void conclude_all(struct kii_multi *m)
+/* Was there one? */
+static bool conclude_all(struct kii_multi *m)
 {
 	CURLMsg *msg;
+	bool any = false;
 	int left;
 
 	while ((msg = curl_multi_info_read(m->curl, &left))) {
@@ -176,9 +178,12 @@ static void conclude_all(struct kii_multi *m)
 		CURLcode rc = msg->data.result;
 
 		curl_easy_getinfo(msg->easy_handle, CURLINFO_PRIVATE, (char **)&a);
-		if (a && a->runs)
+		if (a && a->runs) {
 			conclude(a, rc);
+			any = true;
+		}
 	}
+	return any;
 }
 
 /* One that is due is concluded; a callback may change the list, so it is looked at anew. */
@@ -228,10 +233,12 @@ static void *work(void *arg)
 	while (run_posted(m)) {
 		int64_t wait = m->tick(m->tick_arg, kii_io_now());
 
+		/* What follows on an end is asked for the next tick. */
 		while (conclude_due(m, kii_io_now()))
 			wait = 0;
 		curl_multi_perform(m->curl, &running);
-		conclude_all(m);
+		if (conclude_all(m))
+			wait = 0;
 		if (wait > 0)
 			curl_multi_poll(m->curl, NULL, 0, (int)(wait < WAIT_MS ? wait : WAIT_MS),
 				NULL);

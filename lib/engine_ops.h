@@ -116,6 +116,11 @@ struct kii_call;
 /* The failed call's error, in words for clients. Always -1. */
 int kii_ops_explain(const struct kii_call *c, struct kii_error *err);
 #define kii_ops_explain(...) kii_failed(kii_ops_explain(__VA_ARGS__))
+/*
+ * A container's state in Docker's words: "stopped" is what Podman says of one that has exited until
+ * it has cleaned up behind it. NULL stays NULL.
+ */
+const char *kii_ops_state(const char *word);
 /* A name that no container can have: ENOTFOUND. */
 int kii_ops_check(const char *id, struct kii_error *err) KII_MUST_CHECK;
 /* The call, explained. */

@@ -153,11 +153,16 @@ static json_t *networks_of(const json_t *networks)
 	return o;
 }
 
+const char *kii_ops_state(const char *word)
+{
+	return word && strcmp(word, "stopped") == 0 ? "exited" : word;
+}
+
 static void put_state(json_t *o, const json_t *state)
 {
 	const char *health = kii_json_str(json_object_get(state, "Health"), "Status");
 
-	put_text(o, "state", kii_json_str(state, "Status"));
+	put_text(o, "state", kii_ops_state(kii_json_str(state, "Status")));
 	put_copy(o, "exit_code", json_object_get(state, "ExitCode"));
 	put_text(o, "error", kii_json_str(state, "Error"));
 	put(o, "oom_killed", json_boolean(json_is_true(json_object_get(state, "OOMKilled"))));

@@ -183,7 +183,10 @@ static int put_item(const struct item *item, const char *name, size_t len, struc
 	put_string(out, ",\"image_id\":", &item->image_id);
 	put_string(out, ",\"command\":", &item->command);
 	put_created(out, &item->created);
-	put_string(out, ",\"state\":", &item->state);
+	if (kii_text_is(&item->state, "\"stopped\""))
+		kii_buf_str(out, ",\"state\":\"exited\"");
+	else
+		put_string(out, ",\"state\":", &item->state);
 	put_string(out, ",\"status\":", &item->status);
 	if (put_ports(out, &item->ports, err))
 		return -1;
@@ -283,12 +286,29 @@ static int list_states(struct kii_engine *e, const struct kii_ops_filter *filter
 	return kii_buf_check(out, "list of containers", err);
 }
 
+/* Podman has another word until it has cleaned up, which Docker refuses. */
+static int states_of(struct kii_engine *e, const char *state, const char **out,
+	struct kii_error *err)
+{
+	*out = state;
+	if (!state || strcmp(state, "exited") != 0)
+		return 0;
+	if (kii_engine_negotiate(e, err))
+		return -1;
+	if (kii_engine_is_podman(e))
+		*out = "exited stopped";
+	return 0;
+}
+
 int kii_ops_list(struct kii_engine *e, const struct kii_ops_filter *filter, struct kii_buf *out,
 	struct kii_error *err)
 {
 	bool remnant = false;
-	int rc = list_states(e, filter, filter->state, &remnant, out, err);
+	const char *wanted;
+	int rc = states_of(e, filter->state, &wanted, err);
 
+	if (rc == 0)
+		rc = list_states(e, filter, wanted, &remnant, out, err);
 	if (!remnant || !filter->all || filter->state)
 		return rc;
 	kii_error_clear(err);

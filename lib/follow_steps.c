@@ -254,10 +254,7 @@ static bool is_over(const char *state)
 		strcmp(state, "removing") == 0;
 }
 
-/*
- * The state of its engine's JSON; false where it has none. "stopped" is what Podman says of one
- * that has exited until it has cleaned up behind it.
- */
+/* The state of its engine's JSON; false where it has none. */
 static bool read_state(struct kii_viewer *v)
 {
 	struct kii_error err = { 0 };
@@ -271,7 +268,7 @@ static bool read_state(struct kii_viewer *v)
 	word = kii_json_str(state, "Status");
 	if (!word)
 		return false;
-	snprintf(v->state, sizeof(v->state), "%s", strcmp(word, "stopped") == 0 ? "exited" : word);
+	snprintf(v->state, sizeof(v->state), "%s", kii_ops_state(word));
 	v->state_code = (int)kii_json_int(state, "ExitCode", 0);
 	return true;
 }
@@ -328,6 +325,11 @@ void kii_viewer_done(void *arg, const struct kii_error *err)
 
 	if (v->dead)
 		return;   /* it is taken away when the frame says so */
+	/* Docker has no log of one that is dead or being removed: it has been read before. */
+	if (err && v->last && err->code == KII_ECONFLICT) {
+		end_with_state(v, v->state, true);
+		return;
+	}
 	if (err && !look) {
 		fail(v, err);
 		return;

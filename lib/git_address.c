@@ -130,8 +130,11 @@ static int take_address(struct kii_git_source *s, const struct addrinfo *a, stru
 		return kii_error_field(err, "git_repo",
 			"the address of %.100s (%s) is private: build.allow_private is not set",
 			s->host, text);
-	if (!s->address)
+	/* Engines' networks have none of the new kind, unless somebody has seen to it. */
+	if (!s->address || (a->ai_family == AF_INET && strchr(s->address, ':'))) {
+		free(s->address);
 		s->address = kii_xstrdup(text);
+	}
 	kii_buf_fmt(all, "%s%s%s%s", all->len ? "," : "", a->ai_family == AF_INET6 ? "[" : "",
 		text, a->ai_family == AF_INET6 ? "]" : "");
 	return 0;

@@ -30,9 +30,9 @@ struct kii_git_source {
 	char *ref;               /* branch, tag or commit; "" for the repository's own choice */
 	/*
 	 * After kii_git_source_resolve: "host:port:address,address" for curl, the first address
-	 * for ssh, and for git the URL with that in place of the name (to a server that goes by
-	 * names it is another). NULL where any address will do, or the host is one itself that
-	 * nobody looks up.
+	 * (of IPv4, if there is one) for ssh, and for git the URL with that in place of the name
+	 * (to a server that goes by names it is another). NULL where any address will do, or the
+	 * host is one itself that nobody looks up.
 	 */
 	char *resolve, *address, *bound;
 };

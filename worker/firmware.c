@@ -14,8 +14,8 @@
 #include "submit.h"
 
 #define RETRY_IMAGE 30           /* seconds: the janitor has looked again by then */
-/* Bytes of a request as the row keeps it: the largest body, its env and its tag. */
-#define REQUEST_MAX (KII_CONF_BODY_MAX + 4096)
+/* Of a request as the row keeps it: the largest body, whose numbers may be longer there. */
+#define REQUEST_MAX (KII_CONF_BODY_MAX + (1u << 20))
 
 /* --- the request --- */
 

@@ -254,12 +254,14 @@ static void a_log_is_followed_where_it_broke_off(void **state)
 	streams(0, false, "id: 1.2-3.4\nevent: log\ndata: {\"stream\":\"stdout\",\"text\":"
 		"\"one\\n\"}\n\n: x\n\n");
 	answers(1, 503, "{\"error\":\"the server restarts\",\"code\":\"stopping\"}");
-	streams(2, true, "id: 5.2-3.4\nevent: log\ndata: {\"stream\":\"stdout\",\"text\":"
+	answers(2, 504, "{\"error\":\"the engine took too long\",\"code\":\"timeout\"}");
+	streams(3, true, "id: 5.2-3.4\nevent: log\ndata: {\"stream\":\"stdout\",\"text\":"
 		"\"two\\n\"}\n\nevent: end\ndata: {\"state\":\"exited\","
 		"\"exit_code\":3}\n\n");
 	ran(ctlrun(&r, "containers", "logs", "-f", "--since", "5", "web", NULL), 0, "one\ntwo\n",
 		NULL);
 	heard("GET /api/v1/containers/web/logs?follow=1&since=5\n"
+		"GET /api/v1/containers/web/logs?follow=1&cursor=1.2-3.4\n"
 		"GET /api/v1/containers/web/logs?follow=1&cursor=1.2-3.4\n"
 		"GET /api/v1/containers/web/logs?follow=1&cursor=1.2-3.4\n");
 }

@@ -114,6 +114,7 @@ static void each_status_has_its_class(void **state)
 		{ 500, "{\"cause\":\"unable to delete image \\\"a\\\" by ID with more than one tag "
 			"([b c]): please force removal\"}", KII_ECONFLICT, "" },
 		{ 500, "{\"cause\":\"no such container\"}", KII_ENOTFOUND, "" },
+		{ 500, "{\"cause\":\"container has already been removed\"}", KII_ENOTFOUND, "" },
 		{ 500, "{\"cause\":\"no such volume\"}", KII_ENOTFOUND, "" },
 		{ 500, "{\"cause\":\"image not known\"}", KII_ENOTFOUND, "" },
 		{ 500, "{\"cause\":\"invalid signal: X\"}", KII_EREFUSED, "" },

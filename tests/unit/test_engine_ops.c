@@ -346,6 +346,10 @@ static void lists_are_told_in_our_words(void **state)
 		"%5D%2C%22name%22%3A%5B%22a.b%22%5D%2C%22label%22%3A%5B%22x%3Dy%22%5D%7D\n");
 	list(p, &(struct kii_ops_filter){ .all = false }, "[]", "[]");
 	was_asked(p, "GET /v1.41/containers/json?all=0\n");
+	list(p, &all, "[{\"Id\":\"1\",\"State\":\"stopped\"}]", "[{\"id\":\"1\",\"name\":null,"
+		"\"image\":null,\"image_id\":null,\"command\":null,\"created\":"
+		"\"1970-01-01T00:00:00Z\",\"state\":\"exited\",\"status\":null,\"ports\":[],"
+		"\"networks\":[],\"labels\":{}}]");
 	list(p, &all, "[{\"Id\":\"1\"}]", "[{\"id\":\"1\",\"name\":null,\"image\":null,"
 		"\"image_id\":null,\"command\":null,\"created\":\"1970-01-01T00:00:00Z\","
 		"\"state\":null,\"status\":null,\"ports\":[],\"networks\":[],\"labels\":{}}]");

@@ -277,6 +277,20 @@ static void podman_s_end_is_read_whole(void **state)
 	was_asked(LOGS "0\n" LOOK LOGS "0\n");
 }
 
+/* Docker refuses then. */
+static void the_log_of_one_that_is_being_removed_ends(void **state)
+{
+	(void)state;
+	LOG(ONE);
+	STATE("removing");
+	fake_reply(d.fake, 409, "", "{\"message\":\"can not get logs from container which is dead "
+		"or marked for removal\"}");
+	start(false, false);
+	ends(true);
+	has("event: end\ndata: {\"state\":\"removing\",\"exit_code\":7}\n\n");
+	assert_null(strstr(d.text.data, "failed"));
+}
+
 static void what_is_removed_ends(void **state)
 {
 	(void)state;
@@ -481,6 +495,7 @@ int main(void)
 		TEST(a_container_that_starts_again_is_followed_on),
 		TEST(podman_s_log_is_read_again_and_again),
 		TEST(podman_s_end_is_read_whole),
+		TEST(the_log_of_one_that_is_being_removed_ends),
 		TEST(what_is_removed_ends),
 		TEST(an_engine_that_goes_away_is_told_and_can_be_gone_on_from),
 		TEST(what_is_no_log_is_told),

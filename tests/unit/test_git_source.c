@@ -250,6 +250,14 @@ static void a_host_is_bound_to_what_it_was_when_it_was_checked(void **state)
 	assert_string_equal(s.resolve, "h:99:8.8.8.8,[2606:4700::1111]");
 	assert_string_equal(s.address, "8.8.8.8");
 	kii_git_source_release(&s);
+	/* Whichever comes first here: an engine's network has none of the new kind. */
+	answer[0] = "2606:4700::1111";
+	answer[1] = "8.8.8.8";
+	must(kii_git_source_parse("https://h:99/a", NULL, &strict, &s, &err));
+	must(kii_git_source_resolve(&s, &strict, &err));
+	assert_string_equal(s.resolve, "h:99:[2606:4700::1111],8.8.8.8");
+	assert_string_equal(s.address, "8.8.8.8");
+	kii_git_source_release(&s);
 	/* One bad address among them is enough. */
 	answer[2] = "127.0.0.1";
 	must(kii_git_source_parse("https://h/a", NULL, &strict, &s, &err));
