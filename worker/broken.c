@@ -4,7 +4,6 @@
 #include "broken.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,6 +20,7 @@
  * keep, which may be gigabytes, and says only then when that was made.
  */
 #define LATE_MS    INT64_C(120000)
+#define TIME_MAX   (INT64_C(1) << 50)    /* ms: no clock goes so far */
 
 /* The time of a build, by its engine's clock: ms since 1970. */
 struct span {
@@ -108,9 +108,16 @@ static bool take_number(char **rest, int64_t *out)
 
 	if (!word)
 		return false;
-	errno = 0;
 	*out = strtoll(word, &end, 10);
-	return !*end && !errno;
+	return !*end && *out > -TIME_MAX && *out < TIME_MAX;
+}
+
+/* An earlier worker's: how long it may still leave something, ms. */
+static int64_t rest_of(const struct span *s)
+{
+	int64_t rest = s->last + s->set - (kii_io_wall() + s->ahead);
+
+	return rest < 0 ? 0 : rest < BROKEN_BEAT_MS + LATE_MS ? rest : BROKEN_BEAT_MS + LATE_MS;
 }
 
 static bool take_line(void *arg, char *line)
@@ -119,7 +126,7 @@ static bool take_line(void *arg, char *line)
 	char *rest = NULL;
 	const char *state = strtok_r(line, " ", &rest);
 	bool ran = state && strcmp(state, "run") == 0;
-	struct span s = { .known = kii_io_now(), .over = kii_io_now() + BROKEN_BEAT_MS + LATE_MS };
+	struct span s = { .known = kii_io_now() };
 	struct span *kept;
 
 	if (!state || (!ran && strcmp(state, "end") != 0) || !take_number(&rest, &s.began) ||
@@ -128,6 +135,7 @@ static bool take_line(void *arg, char *line)
 		return false;
 	if (ran)
 		s.last += BROKEN_BEAT_MS + LATE_MS;
+	s.over = s.known + rest_of(&s);
 	kept = put(b, &s);
 	for (const char *base; kept->bases.n < BASES_MAX && (base = strtok_r(NULL, " ", &rest)); )
 		kii_texts_add(&kept->bases, base);
@@ -238,11 +246,11 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 
 /* --- for who looks --- */
 
-/* Is that time of the engine's clock past, or was that so long before now of kii_io_now? */
-static bool is_past(const struct span *s, int64_t after, int64_t steady)
+/* By either clock: what one worker has seen to its end does not wait for one that was set. */
+static bool is_due(const struct span *s, int64_t age)
 {
-	/* By either clock: what one worker has seen does not wait for one that was set. */
-	return kii_io_now() >= steady || kii_io_wall() + s->ahead - after >= s->last + s->set;
+	return !s->runs && (kii_io_now() - s->known >= age ||
+		kii_io_wall() + s->ahead - age >= s->last + s->set);
 }
 
 /* Under the lock: when the oldest build that runs has begun. */
@@ -265,8 +273,8 @@ bool broken_look(struct broken *b, int64_t age)
 	for (size_t i = 0; i < b->n; i++) {
 		struct span *s = &b->spans[i];
 
-		s->due = !s->runs && is_past(s, age, s->known + age);
-		s->done = s->due && is_past(s, 0, s->over) && last_of(s) < b->since;
+		s->due = is_due(s, age);
+		s->done = s->due && kii_io_now() >= s->over && last_of(s) < b->since;
 		any = any || s->due;
 	}
 	pthread_mutex_unlock(&b->lock);
