@@ -146,10 +146,12 @@ static int feed(void *arg, const char *data, size_t len, struct kii_error *err)
 {
 	struct watch *w = arg;
 
+	if (ctl_events_feed(&w->events, data, len, err) != 0)
+		return -1;
 	/* That it is still there the server says of a container that prints nothing. */
 	if (kii_io_now() - w->begun >= LASTED_MS)
 		w->heard = true;
-	return ctl_events_feed(&w->events, data, len, err);
+	return 0;
 }
 
 /* One connection. */

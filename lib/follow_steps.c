@@ -17,10 +17,9 @@
 #include "io.h"
 #include "json.h"
 
-#define PASS_MIN_MS   200
+#define PASS_MIN_MS   500      /* an entry that is so long as it was is not half written */
 #define PASS_MAX_MS   1000     /* between passes over a log that is silent */
 #define LOOK_MS       1000
-#define AGAIN_MS      250      /* a container that starts again */
 #define SAMPLE_MS     1000
 #define REPLY_MAX     (4u << 20)
 #define SILENCE_MS    60000    /* of what is not followed */
@@ -293,8 +292,8 @@ static void after_look(struct kii_viewer *v)
 		v->last = true;
 		plan(v, KII_VIEW_PASS, 0);
 	} else {
-		plan(v, v->spec.podman ? KII_VIEW_PASS : KII_VIEW_FOLLOW,
-			v->spec.podman ? pause_ms(v, now) : AGAIN_MS);
+		/* Docker's ends at once while the container is yet to start, or starts again */
+		plan(v, v->spec.podman ? KII_VIEW_PASS : KII_VIEW_FOLLOW, pause_ms(v, now));
 	}
 }
 
@@ -336,6 +335,8 @@ void kii_viewer_done(void *arg, const struct kii_error *err)
 	}
 	switch (v->step) {
 	case KII_VIEW_FOLLOW:
+		if (v->fresh)
+			v->heard = kii_io_now();
 		plan(v, KII_VIEW_LOOK, 0);
 		break;
 	case KII_VIEW_PASS:

@@ -13,6 +13,7 @@
 #include "notes.h"
 
 #define SPANS_MAX  512
+#define CROWDED    384
 #define BASES_MAX  64            /* of a build, that are noted */
 #define FILE_MAX   (8u << 20)
 /*
@@ -45,7 +46,8 @@ struct broken {
 	struct span spans[SPANS_MAX];
 	size_t n;
 	bool unsaved;
-	int64_t since;           /* of broken_look: when the oldest build that ran had begun */
+	int64_t beat_at;         /* not before; ms of kii_io_now */
+	int64_t since;           /* when the oldest build had begun of those since broken_look */
 };
 
 /* --- the list --- */
@@ -73,16 +75,6 @@ static struct span *put(struct broken *b, const struct span *s)
 	return &b->spans[b->n++];
 }
 
-/*
- * It runs still. Where clocks were set, or stood still with the machine, what it has made is of
- * either time.
- */
-static void stretch(struct span *s)
-{
-	s->last = kii_io_now() + s->clock.ahead;
-	s->set = kii_io_wall() + s->ahead - s->last;
-}
-
 static int64_t first_of(const struct span *s)
 {
 	return s->set < 0 ? s->began + s->set : s->began;
@@ -97,6 +89,18 @@ static bool is_within(const struct span *s, int64_t at)
 {
 	return (s->began <= at && at <= s->last) ||
 		(s->began <= at - s->set && at - s->set <= s->last);
+}
+
+/*
+ * It runs still. Where clocks were set, or stood still with the machine, what it has made is of
+ * either time.
+ */
+static void stretch(struct broken *b, struct span *s)
+{
+	s->last = kii_io_now() + s->clock.ahead;
+	s->set = kii_io_wall() + s->ahead - s->last;
+	if (first_of(s) < b->since)
+		b->since = first_of(s);
 }
 
 /* --- the file: "run" or "end", BEGAN LAST AHEAD SET BASE... in each line --- */
@@ -200,7 +204,7 @@ void broken_begin(struct broken *b, size_t slot, const struct broken_clock *cloc
 
 	pthread_mutex_lock(&b->lock);
 	s = put(b, &span);
-	stretch(s);
+	stretch(b, s);
 	for (size_t i = 0; i < bases->n && i < BASES_MAX; i++)
 		kii_texts_add(&s->bases, bases->items[i]);
 	save(b);
@@ -214,13 +218,15 @@ void broken_beat(struct broken *b)
 	pthread_mutex_lock(&b->lock);
 	any = b->unsaved;
 	for (size_t i = 0; i < b->n; i++) {
-		if (!b->spans[i].runs)
+		if (!b->spans[i].runs || kii_io_now() < b->beat_at)
 			continue;
-		stretch(&b->spans[i]);
+		stretch(b, &b->spans[i]);
 		any = true;
 	}
-	if (any)
+	if (any) {
 		save(b);
+		b->beat_at = kii_io_now() + BROKEN_BEAT_MS / 2;
+	}
 	pthread_mutex_unlock(&b->lock);
 }
 
@@ -236,7 +242,7 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 	s->runs = false;
 	s->known = kii_io_now();
 	s->over = s->known + LATE_MS;
-	stretch(s);
+	stretch(b, s);
 	s->last += s->clock.slack + LATE_MS;
 	if (!badly)
 		drop(b, i);
@@ -246,10 +252,13 @@ void broken_end(struct broken *b, size_t slot, bool badly)
 
 /* --- for who looks --- */
 
-/* By either clock: what one worker has seen to its end does not wait for one that was set. */
-static bool is_due(const struct span *s, int64_t age)
+/*
+ * By either clock: what one worker has seen to its end does not wait for one that was set. Before
+ * the list is full, and what is old is left out, all of it is looked at.
+ */
+static bool is_due(const struct broken *b, const struct span *s, int64_t age)
 {
-	return !s->runs && (kii_io_now() - s->known >= age ||
+	return !s->runs && (b->n > CROWDED || kii_io_now() - s->known >= age ||
 		kii_io_wall() + s->ahead - age >= s->last + s->set);
 }
 
@@ -273,7 +282,7 @@ bool broken_look(struct broken *b, int64_t age)
 	for (size_t i = 0; i < b->n; i++) {
 		struct span *s = &b->spans[i];
 
-		s->due = is_due(s, age);
+		s->due = is_due(b, s, age);
 		s->done = s->due && kii_io_now() >= s->over && last_of(s) < b->since;
 		any = any || s->due;
 	}
@@ -292,7 +301,7 @@ bool broken_covers(struct broken *b, int64_t at, const char *base)
 		covers = covers || (s->due && is_within(s, at) &&
 			(!base || kii_texts_has(&s->bases, base)));
 	}
-	covers = covers && at < b->since && at < running_since(b);
+	covers = covers && at < b->since;
 	pthread_mutex_unlock(&b->lock);
 	return covers;
 }
@@ -300,13 +309,11 @@ bool broken_covers(struct broken *b, int64_t at, const char *base)
 void broken_forget(struct broken *b)
 {
 	size_t had;
-	int64_t since;
 
 	pthread_mutex_lock(&b->lock);
 	had = b->n;
-	since = running_since(b);
 	for (size_t i = b->n; i-- > 0; )
-		if (b->spans[i].done && last_of(&b->spans[i]) < since)
+		if (b->spans[i].done && last_of(&b->spans[i]) < b->since)
 			drop(b, i);
 	if (b->n < had)
 		save(b);

@@ -35,7 +35,10 @@ struct broken_clock broken_clock_of(int64_t told, int64_t asked);
  */
 void broken_begin(struct broken *b, size_t slot, const struct broken_clock *clock,
 	const struct kii_texts *bases);
-/* Builds that run still run: to be said every BROKEN_BEAT_MS at least, for a worker to come. */
+/*
+ * Builds that run still run: to be said every BROKEN_BEAT_MS / 2 at least, for a worker to come. It
+ * may be said at any time.
+ */
 #define BROKEN_BEAT_MS 15000
 void broken_beat(struct broken *b);
 /* `badly`: it was broken off, and something of it may be left. */
@@ -47,7 +50,7 @@ void broken_end(struct broken *b, size_t slot, bool badly);
 bool broken_look(struct broken *b, int64_t age);
 /*
  * Did one of these, of this base (NULL: of any), run at `at` (ms since 1970 by the engine's clock),
- * and has every build that runs now, or ran at broken_look, begun later?
+ * and has every build that ran at broken_look, or since, begun later?
  */
 bool broken_covers(struct broken *b, int64_t at, const char *base);
 /*

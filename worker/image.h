@@ -24,7 +24,6 @@ struct image_work {
 	size_t layers;           /* of layers_begin */
 	char guard[128];         /* Podman: the container whose end is the steps' end; "": none */
 	struct broken_clock clock;       /* the engine's */
-	int64_t beat_at;         /* of broken_beat, ms of kii_io_now */
 	struct kii_buf tail;     /* the last of what the steps said */
 	char image[128];         /* what was built last */
 };

@@ -16,21 +16,12 @@
 
 /* --- what is heard meanwhile --- */
 
-/* Others may be kept from it by an engine that is slow. */
-static void beat(struct image_work *x)
-{
-	if (kii_io_now() < x->beat_at)
-		return;
-	broken_beat(x->t->w->broken);
-	x->beat_at = kii_io_now() + BROKEN_BEAT_MS / 2;
-}
-
 static bool hear(void *arg, const char *text, size_t len)
 {
 	struct image_work *x = arg;
 	size_t shown = len < x->tail.limit ? len : x->tail.limit;
 
-	beat(x);
+	broken_beat(x->t->w->broken);
 	if (x->tail.len > x->tail.limit - shown)
 		kii_buf_drop(&x->tail, x->tail.len - (x->tail.limit - shown));
 	kii_buf_add(&x->tail, text + len - shown, shown);
@@ -60,7 +51,8 @@ static bool may_go_on(void *arg)
 {
 	struct image_work *x = arg;
 
-	beat(x);
+	/* The janitor may be kept from it by an engine that is slow. */
+	broken_beat(x->t->w->broken);
 	return task_may_go_on(x->t);
 }
 
@@ -158,17 +150,22 @@ static bool lost_layer(const struct kii_context *context, const char *said)
 	return !digits || !memmem(text, len, id, digits);
 }
 
-/* Who breaks it off may leave something; an engine whose step has failed has cleaned up. */
+/*
+ * Who breaks it off may leave something; an engine whose step has failed has cleaned up, and one
+ * that refuses the recipe has done nothing.
+ */
 static int call(struct image_work *x, const struct kii_build_spec *spec,
 	const struct kii_texts *bases, struct kii_error *err)
 {
 	struct broken *b = x->t->w->broken;
+	bool clean;
 	int rc;
 
 	broken_begin(b, x->layers, &x->clock, bases);
 	rc = kii_engine_build(x->t->engine, spec, hear, x, err);
-	broken_end(b, x->layers, rc != 0 &&
-		(err->code != KII_EREFUSED || spec->result->exit_code < 0));
+	clean = rc == 0 || (err->code == KII_EREFUSED &&
+		(spec->result->exit_code >= 0 || !spec->result->last.step));
+	broken_end(b, x->layers, !clean);
 	return rc;
 }
 

@@ -3,10 +3,29 @@
 
 #include "notes.h"
 
+#include <dirent.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "io.h"
 #include "log.h"
+
+/* What a worker has left of the file that was killed when it wrote it. */
+static void sweep(const char *path)
+{
+	const char *name = strrchr(path, '/') + 1;
+	kii_autofree char *folder = kii_xstrndup(path, (size_t)(name - path));
+	size_t len = strlen(name);
+	DIR *dir = opendir(folder);
+	const struct dirent *d;
+
+	while (dir && (d = readdir(dir)))
+		if (strncmp(d->d_name, name, len) == 0 && d->d_name[len] == '.' &&
+		    unlinkat(dirfd(dir), d->d_name, 0) == 0)
+			kii_log_info("part_removed", "name=%s", kii_q(d->d_name));
+	if (dir)
+		closedir(dir);
+}
 
 void notes_load(const char *path, const char *event, size_t max, notes_take *take, void *arg)
 {
@@ -15,6 +34,7 @@ void notes_load(const char *path, const char *event, size_t max, notes_take *tak
 	char *save = NULL;
 	size_t odd = 0;
 
+	sweep(path);
 	if (kii_io_read(path, &text, &err) != 0) {
 		if (err.code != KII_ENOTFOUND)
 			kii_log_warn(event, "error=%s", kii_q(err.msg));

@@ -217,7 +217,8 @@ def files(world, clients):
     strange = [f.name for f in uploads.iterdir() if not re.fullmatch(r"[0-9a-f]{32}", f.name)] \
         if uploads.exists() else []
     found += [f"left: {uploads}/{name}" for name in strange]
-    found += [f"left: {f}" for f in state.rglob("*") if f.name.endswith(("-journal", ".new", "~"))]
+    found += [f"left: {f}" for f in state.rglob("*") if f.name.endswith(("-journal", ".new", "~"))
+              or (f.parent.name == "engine" and f.name.startswith(("broken.", "layers.")))]
     # nginx's own.
     run = [f for f in world.stack.run.rglob("*") if f.is_file() and "nginx-cache" not in f.parts]
     return found + [f"left: {file}" for file in run]

@@ -647,10 +647,13 @@ static void notes_that_make_no_sense_are_left_out(void **state)
 static void notes_may_get_lost(void **state)
 {
 	kii_autofree char *path = notes_path();
+	/* A worker was killed when it wrote them. */
+	kii_autofree char *rest = kii_xfmt("%s.aB3dEf", path);
 	struct kii_error err = { 0 };
 
 	(void)state;
 	f->conf.retention.working_containers_ms = -10000;
+	must(kii_io_publish(rest, "run 1", 5, 0600, &err));
 	/* They cannot be written, but count as long as the worker lives. */
 	assert_int_equal(mkdir(path, 0700), 0);
 	begin(0);
@@ -662,6 +665,7 @@ static void notes_may_get_lost(void **state)
 	/* They cannot be read. */
 	reload();
 	assert_false(broken_look(f->w.broken, 0));
+	assert_int_equal(access(rest, F_OK), -1);
 	must(kii_io_remove_tree(path, &err));
 }
 
@@ -683,6 +687,17 @@ static void what_could_not_be_written_is_written_later(void **state)
 	must(kii_io_remove_tree(path, &err));
 	broken_beat(f->w.broken);
 	assert_int_equal(access(path, F_OK), -1);
+}
+
+/* So that none is left out that nobody has looked at. */
+static void when_there_are_many_none_waits(void **state)
+{
+	(void)state;
+	for (size_t i = 0; i < 384; i++)
+		broken_end(f->w.broken, begin(i % 100), true);
+	assert_false(broken_look(f->w.broken, 60000));
+	broken_end(f->w.broken, begin(0), true);
+	assert_true(broken_look(f->w.broken, 60000));
 }
 
 static void there_is_an_end_to_notes(void **state)
@@ -735,6 +750,7 @@ int main(void)
 		broken_test(notes_that_make_no_sense_are_left_out),
 		broken_test(notes_may_get_lost),
 		broken_test(what_could_not_be_written_is_written_later),
+		broken_test(when_there_are_many_none_waits),
 		broken_test(there_is_an_end_to_notes),
 	};
 

@@ -875,6 +875,8 @@ static void one_whose_step_fails_is_not(void **state)
 		  "{\"errorDetail\":{\"code\":1},\"error\":\"exit status 1\"}\n", false },
 		{ "{\"stream\":\"STEP 1/1: RUN x\\n\"}\n"
 		  "{\"errorDetail\":{},\"error\":\"no space left on device\"}\n", true },
+		/* No step has begun. */
+		{ "{\"error\":\"unknown instruction: RUNN\"}\n", false },
 	};
 
 	(void)state;
