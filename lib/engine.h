@@ -146,6 +146,7 @@ struct kii_container {
 	char mark[KII_MARK];     /* kii_build_spec's, of whose steps it is; "": it has none */
 	json_t *labels;          /* object of strings */
 };
+/* Fails further: ENOTFOUND; ECONFLICT: a Podman that was killed has lost its storage. */
 int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_container *out,
 	struct kii_error *err) KII_MUST_CHECK;
 /*

@@ -88,6 +88,12 @@ static int read_inspect(const json_t *j, struct kii_container *out, struct kii_e
 	return 0;
 }
 
+bool kii_engine_has_remnant(const struct kii_engine *e, const struct kii_call *c)
+{
+	return kii_engine_is_podman(e) && c->status == 500 &&
+		strstr(c->refusal.data, "container not known");
+}
+
 int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_container *out,
 	struct kii_error *err)
 {
@@ -98,7 +104,12 @@ int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_containe
 	if (kii_engine_name(KII_NAME_PLAIN, "id", id, err))
 		return -1;
 	kii_call_path(&c, "/containers/%s/json", id);
-	if (kii_call_json(e, &c, &reply, err) || read_inspect(reply, &found, err))
+	if (kii_call_json(e, &c, &reply, err)) {
+		if (kii_engine_has_remnant(e, &c))
+			err->code = KII_ECONFLICT;
+		return -1;
+	}
+	if (read_inspect(reply, &found, err))
 		return -1;
 	*out = found;
 	return 0;
@@ -123,12 +134,6 @@ static int add_listed(void *arg, const json_t *j, struct kii_error *err)
 	read_labels(json_object_get(j, "Labels"), out);
 	l->n++;
 	return 0;
-}
-
-bool kii_engine_has_remnant(const struct kii_engine *e, const struct kii_call *c)
-{
-	return kii_engine_is_podman(e) && c->status == 500 &&
-		strstr(c->refusal.data, "container not known");
 }
 
 /* In Docker's words or, where Podman has none, in its own, which are the same as far as we read. */

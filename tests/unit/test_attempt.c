@@ -591,6 +591,23 @@ static void trouble_that_stays_ends_the_attempt(void **state)
 	}
 }
 
+/* A Podman that was killed when it made or removed a container may have lost what it is of. */
+static void a_container_without_its_storage_is_not_waited_for(void **state)
+{
+	const struct toy_fault t = { .match = INSPECT, .trouble = TOY_REFUSE, .status = 500,
+		.skip = 1, .message = "getting container from store \"c2\": container not known" };
+	struct fix *f = *state;
+	struct go g;
+
+	toy_podman(f->toy);
+	prepare(&g, f);
+	toy_fault(f->toy, &t);
+	run_to(&g, VERDICT_AGAIN);
+	assert_int_equal(g.err.code, KII_ECONFLICT);
+	assert_int_equal(toy_asked(f->toy, INSPECT), 2);
+	drop(&g);
+}
+
 static void a_reply_without_sense_is_trouble_too(void **state)
 {
 	struct fix *f = *state;
@@ -1152,6 +1169,7 @@ int main(void)
 		FIX_TEST(a_refused_step_ends_the_attempt),
 		FIX_TEST(trouble_that_passes_is_waited_for),
 		FIX_TEST(trouble_that_stays_ends_the_attempt),
+		FIX_TEST(a_container_without_its_storage_is_not_waited_for),
 		FIX_TEST(a_reply_without_sense_is_trouble_too),
 		FIX_TEST(a_log_that_is_cut_goes_on_byte_for_byte),
 		FIX_TEST(a_log_past_its_cap_keeps_head_and_tail),
