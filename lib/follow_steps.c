@@ -89,6 +89,15 @@ static void end_with_state(struct kii_viewer *v, const char *state, bool code)
 	kii_viewer_end(v);
 }
 
+/* One that is being removed will be gone before anybody looks. */
+static void end_of_log(struct kii_viewer *v)
+{
+	if (strcmp(v->state, "removing") == 0)
+		end_with_state(v, "removed", false);
+	else
+		end_with_state(v, v->state, true);
+}
+
 static void fail(struct kii_viewer *v, const struct kii_error *err)
 {
 	struct kii_res res;
@@ -235,7 +244,7 @@ static void after_pass(struct kii_viewer *v)
 		return;
 	}
 	if (v->last) {
-		end_with_state(v, v->state, true);
+		end_of_log(v);
 		return;
 	}
 	if (v->fresh)
@@ -326,7 +335,7 @@ void kii_viewer_done(void *arg, const struct kii_error *err)
 		return;   /* it is taken away when the frame says so */
 	/* Docker has no log of one that is dead or being removed: it has been read before. */
 	if (err && v->last && err->code == KII_ECONFLICT) {
-		end_with_state(v, v->state, true);
+		end_of_log(v);
 		return;
 	}
 	if (err && !look) {

@@ -262,12 +262,13 @@ def test_a_pull_outlives_the_worker(world, anna, pushed, registries):
         s.listen(5)
         held = submit(world, "pull", f"127.0.0.1:{port}/t/x")
         wait_until(lambda: anna.get(f"{JOBS}/{held['job']}").json["state"] == "running")
+        wait_until(lambda: anna.get(f"{JOBS}/{held['job']}/log").status == 200)
         world.kill_worker()
         world.start_worker()
         again = wait_until(lambda: (t := anna.get(f"{JOBS}/{held['job']}").json)["attempts"] == 2
                            and t)
         assert again["state"] == "running", again
-        assert anna.get(f"{JOBS}/{held['job']}/log?attempt=1").status == 200
+        wait_until(lambda: anna.get(f"{JOBS}/{held['job']}/log?attempt=1").status == 200)
         assert anna.post(f"{JOBS}/{held['job']}/cancel").status == 202
         assert ended(anna, held["job"])["state"] == "cancelled"
 

@@ -287,7 +287,7 @@ static void the_log_of_one_that_is_being_removed_ends(void **state)
 		"or marked for removal\"}");
 	start(false, false);
 	ends(true);
-	has("event: end\ndata: {\"state\":\"removing\",\"exit_code\":7}\n\n");
+	has("event: end\ndata: {\"state\":\"removed\"}\n\n");
 	assert_null(strstr(d.text.data, "failed"));
 }
 
