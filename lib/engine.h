@@ -146,7 +146,8 @@ struct kii_container {
 	char mark[KII_MARK];     /* kii_build_spec's, of whose steps it is; "": it has none */
 	json_t *labels;          /* object of strings */
 };
-/* Fails further: ENOTFOUND; ECONFLICT: a Podman that was killed has lost its storage. */
+/* Fails further: ENOTFOUND; EBROKEN with this detail: a Podman that was killed lost its storage. */
+#define KII_LOST_STORAGE 1
 int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_container *out,
 	struct kii_error *err) KII_MUST_CHECK;
 /*

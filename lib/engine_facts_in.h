@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* engine_facts_in: what engine_facts and engine_limits share; nobody else includes it. */
+/* engine_facts_in: what engine_facts, _limits and _version share; nobody else includes it. */
 #ifndef KII_ENGINE_FACTS_IN_H
 #define KII_ENGINE_FACTS_IN_H
 

@@ -106,7 +106,7 @@ int kii_engine_inspect(struct kii_engine *e, const char *id, struct kii_containe
 	kii_call_path(&c, "/containers/%s/json", id);
 	if (kii_call_json(e, &c, &reply, err)) {
 		if (kii_engine_has_remnant(e, &c))
-			err->code = KII_ECONFLICT;
+			err->detail = KII_LOST_STORAGE;
 		return -1;
 	}
 	if (read_inspect(reply, &found, err))

@@ -9,6 +9,7 @@
 #include <strings.h>
 #include <sys/socket.h>
 
+#include "engine_facts_in.h"
 #include "json.h"
 
 /* The API versions that this client speaks, all 1.x: what it uses is the same in all of them. */
@@ -152,19 +153,11 @@ bool kii_engine_info_rootless(const json_t *info)
 	return json_is_true(json_object_get(info, "Rootless"));
 }
 
-static int get_info(struct kii_engine *e, json_t **out, struct kii_error *err)
-{
-	kii_autocall c = KII_CALL_INIT("GET");
-
-	kii_call_path(&c, "/info");
-	return kii_call_json(e, &c, out, err);
-}
-
 int kii_engine_clock(struct kii_engine *e, int64_t *ms, struct kii_error *err)
 {
 	kii_autojson *info = NULL;
 
-	if (get_info(e, &info, err))
+	if (kii_engine_info(e, &info, err))
 		return -1;
 	*ms = kii_engine_time(kii_json_str(info, "SystemTime"));
 	return *ms ? 0 : kii_engine_odd("SystemTime", err);
@@ -176,9 +169,8 @@ int kii_engine_about(struct kii_engine *e, struct kii_engine_about *out, struct 
 	kii_autojson *info = NULL;
 	struct kii_engine_about about = { 0 };
 
-	if (kii_engine_negotiate(e, err) || get_version(e, &version, err))
-		return -1;
-	if (get_info(e, &info, err))
+	if (kii_engine_negotiate(e, err) || get_version(e, &version, err) ||
+	    kii_engine_info(e, &info, err))
 		return -1;
 	if (!kii_json_str(version, "Version"))
 		return kii_engine_odd("Version", err);

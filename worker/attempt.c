@@ -156,8 +156,12 @@ static int check_owner(const struct attempt *a, const struct kii_container *c,
 static int look(struct attempt *a, struct kii_error *err)
 {
 	kii_container_release(&a->seen);
-	if (kii_engine_inspect(a->engine, a->name, &a->seen, err) != 0)
+	if (kii_engine_inspect(a->engine, a->name, &a->seen, err) != 0) {
+		/* No patience helps, but another attempt, whose name is another. */
+		if (err->code == KII_EBROKEN && err->detail == KII_LOST_STORAGE)
+			err->code = KII_ECONFLICT;
 		return -1;
+	}
 	return check_owner(a, &a->seen, err);
 }
 

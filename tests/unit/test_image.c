@@ -784,6 +784,13 @@ static void a_guard_that_cannot_be_had_is_said(void **state)
 		run(recipe("FROM base:1\nRUN x\n", ""));
 		is_tried_again();
 	}
+	/* So is one that Podman knows without its storage. */
+	toy_faults_clear(f->toy);
+	toy_fault(f->toy, &(struct toy_fault){ .match = calls[1], .trouble = TOY_REFUSE,
+		.status = 500,
+		.message = "getting container from store \"c\": container not known" });
+	run(recipe("FROM base:1\nRUN x\n", ""));
+	is_tried_again();
 	toy_faults_clear(f->toy);
 	toy_image_gone(f->toy, "sha256:ff");
 	look();
@@ -802,7 +809,7 @@ static void nothing_was_broken(void)
 	f->w.broken = broken_new(f->conf.paths.state_dir);
 }
 
-/* "end BEGAN LAST AHEAD 0000": by a clock that is so many ms ahead of ours. */
+/* "end BEGAN LAST AHEAD SET 0000": by a clock that is so many ms ahead of ours. */
 static void noted_with(int64_t since, int64_t ahead)
 {
 	kii_autofree char *path = kii_xfmt("%s/engine/broken", f->conf.paths.state_dir);
