@@ -65,7 +65,7 @@ def test_cors_and_request_ids_are_on_every_answer(stack, path):
 
 def test_a_request_is_found_in_the_log_by_its_id(stack):
     request = stack.get("/api/v1/jobs/" + "0" * 32).headers["X-Request-Id"]
-    assert request in stack.processes["jobs"].text()
+    wait_until(lambda: request in stack.processes["jobs"].text())   # written after the answer
 
 
 @pytest.mark.parametrize("path", ["/versions", "/layouts/", "/layouts/MD1-Standard.json",
