@@ -184,6 +184,10 @@ start_docker() {
 		{ tail -n 20 "$work/log/dockerd.log" >&2; return 1; }
 }
 
+# Podman asks dpkg for the packages of its helpers whenever somebody asks for its version: a search of
+# all of Debian's lists. It finds none here.
+podman_env=DPKG_ADMINDIR=/nonexistent
+
 # podman_conf FILE: settings with which Podman starts containers on this machine.
 podman_conf() {
 	local files procs pids runtime=crun
@@ -211,7 +215,7 @@ start_podman() {
 	mkdir "$1/var-tmp"
 	podman_conf "$1/containers.conf"
 	# It forgets the file of every image that it was sent.
-	TMPDIR=$1/var-tmp CONTAINERS_CONF=$1/containers.conf spawn podman podman --root "$1/data" \
+	spawn podman env $podman_env TMPDIR="$1/var-tmp" CONTAINERS_CONF="$1/containers.conf" podman --root "$1/data" \
 		--runroot "$1/run" --tmpdir "$1/tmp" --network-config-dir "$1/net" \
 		system service --time=0 "unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
@@ -237,7 +241,7 @@ start_rootless() {
 	podman_conf "$1/containers.conf"
 	chmod 755 "$1" && chmod 700 "$1/run" && chown -R kiisrv-engine "$1" || return 1
 	spawn rootless setpriv --reuid kiisrv-engine --regid kiisrv-engine --clear-groups \
-		env -i -C "$1" PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$1/home" XDG_RUNTIME_DIR="$1/run" \
+		env -i -C "$1" $podman_env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$1/home" XDG_RUNTIME_DIR="$1/run" \
 		TMPDIR="$1/var-tmp" CONTAINERS_CONF="$1/containers.conf" podman system service --time=0 \
 		"unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
