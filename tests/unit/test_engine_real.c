@@ -127,7 +127,7 @@ static int open_real(void **state)
 }
 
 /* A Podman that still takes down what a build had refuses for that long. */
-static void remove_image(struct real *r)
+static void remove_base(struct real *r)
 {
 	const int64_t until = kii_io_now() + 30000;
 	struct kii_error err = { 0 };
@@ -160,7 +160,7 @@ static int close_real(void **state)
 	for (size_t i = 0; i < n; i++)
 		must(kii_engine_volume_remove(r->engine, volumes[i], &err));
 	kii_names_free(volumes, n);
-	remove_image(r);
+	remove_base(r);
 	kii_image_release(&r->image);
 	kii_engine_free(r->engine);
 	free(r);
