@@ -1,9 +1,10 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: MIT
-"""engine.py URL TAR NAME[:TAG] MARK CHANGE...: import a tar as an image of the engine at URL.
+"""engine.py URL TAR|IMAGE NAME[:TAG] MARK CHANGE...: import a tar as an image of the engine at URL,
+or give an image that it has another name and other settings.
 
-An image that carries the same mark (label kiisrv.files) stays as it is. URL is a DOCKER_HOST:
-unix:///path or tcp://host:port; Docker and Podman speak the same here.
+TAR is a path with a slash. An image that carries the same mark (label kiisrv.files) stays as it is.
+URL is a DOCKER_HOST: unix:///path or tcp://host:port; Docker and Podman speak the same here.
 """
 import http.client
 import json
@@ -52,19 +53,37 @@ def mark_of(url, name):
     return (json.loads(text)["Config"].get("Labels") or {}).get("kiisrv.files")
 
 
-def main(url, tar, image, mark, *changes):
+def imported(url, tar, repo, tag, changes):
+    query = urlencode([("fromSrc", "-"), ("repo", repo), ("tag", tag)] + changes)
+    with open(tar, "rb") as body:
+        return call(url, "POST", "/v1.40/images/create?" + query, body, {
+            "Content-Type": "application/x-tar",
+            "Content-Length": str(os.path.getsize(tar))}.items())
+
+
+def committed(url, image, repo, tag, changes):
+    """What a container that never ran becomes has the files of its image, and no copy of them."""
+    kind = {"Content-Type": "application/json"}.items()
+    status, text = call(url, "POST", "/v1.40/containers/create", json.dumps({"Image": image}), kind)
+    if status != 201:
+        return status, text
+    one = json.loads(text)["Id"]
+    query = urlencode([("container", one), ("repo", repo), ("tag", tag)] + changes)
+    told = call(url, "POST", "/v1.40/commit?" + query, "{}", kind)
+    call(url, "DELETE", "/v1.40/containers/%s?force=1&v=1" % one)
+    return told
+
+
+def main(url, source, image, mark, *changes):
     repo, _, tag = image.partition(":")
     name = "%s:%s" % (repo, tag or "latest")
     if mark_of(url, name) == mark:
         print("%s is there" % name)
         return
-    query = urlencode([("fromSrc", "-"), ("repo", repo), ("tag", tag or "latest")] + [
+    make = imported if "/" in source else committed
+    status, text = make(url, source, repo, tag or "latest", [
         ("changes", change) for change in ("LABEL kiisrv.files=" + mark,) + changes])
-    with open(tar, "rb") as body:
-        status, text = call(url, "POST", "/v1.40/images/create?" + query, body, {
-            "Content-Type": "application/x-tar",
-            "Content-Length": str(os.path.getsize(tar))}.items())
-    if status != 200 or mark_of(url, name) != mark:
+    if status not in (200, 201) or mark_of(url, name) != mark:
         sys.exit("%s: import failed: %s" % (name, text.strip()[-500:]))
     print("%s imported" % name)
 
