@@ -184,8 +184,8 @@ start_docker() {
 		{ tail -n 20 "$work/log/dockerd.log" >&2; return 1; }
 }
 
-# Podman asks dpkg for the packages of its helpers whenever somebody asks for its version: a search of
-# all of Debian's lists. It finds none here.
+# Podman asks dpkg for the packages of its helpers whenever somebody asks for its version: a search
+# of all of Debian's lists. It finds none here.
 podman_env=DPKG_ADMINDIR=/nonexistent
 
 # podman_conf FILE: settings with which Podman starts containers on this machine.
@@ -215,9 +215,9 @@ start_podman() {
 	mkdir "$1/var-tmp"
 	podman_conf "$1/containers.conf"
 	# It forgets the file of every image that it was sent.
-	spawn podman env $podman_env TMPDIR="$1/var-tmp" CONTAINERS_CONF="$1/containers.conf" podman --root "$1/data" \
-		--runroot "$1/run" --tmpdir "$1/tmp" --network-config-dir "$1/net" \
-		system service --time=0 "unix://$1/podman.sock"
+	spawn podman env $podman_env TMPDIR="$1/var-tmp" CONTAINERS_CONF="$1/containers.conf" \
+		podman --root "$1/data" --runroot "$1/run" --tmpdir "$1/tmp" \
+		--network-config-dir "$1/net" system service --time=0 "unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/podman.log" >&2; return 1; }
 	chgrp docker "$1/podman.sock" && chmod 660 "$1/podman.sock"
@@ -241,9 +241,9 @@ start_rootless() {
 	podman_conf "$1/containers.conf"
 	chmod 755 "$1" && chmod 700 "$1/run" && chown -R kiisrv-engine "$1" || return 1
 	spawn rootless setpriv --reuid kiisrv-engine --regid kiisrv-engine --clear-groups \
-		env -i -C "$1" $podman_env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$1/home" XDG_RUNTIME_DIR="$1/run" \
-		TMPDIR="$1/var-tmp" CONTAINERS_CONF="$1/containers.conf" podman system service --time=0 \
-		"unix://$1/podman.sock"
+		env -i -C "$1" $podman_env PATH=/usr/sbin:/usr/bin:/sbin:/bin HOME="$1/home" \
+		XDG_RUNTIME_DIR="$1/run" TMPDIR="$1/var-tmp" CONTAINERS_CONF="$1/containers.conf" \
+		podman system service --time=0 "unix://$1/podman.sock"
 	wait_for 60 curl -fs --unix-socket "$1/podman.sock" http://engine/_ping ||
 		{ tail -n 20 "$work/log/rootless.log" >&2; return 1; }
 	chgrp docker "$1/podman.sock" && chmod 660 "$1/podman.sock"
